@@ -1,0 +1,44 @@
+# Two commands are all that a newcomer needs: `make serve` and `make test`.
+.POSIX:
+.PHONY: help serve test lint format dist clean
+
+BIN = .venv/bin
+MANIFESTS = pyproject.toml constraints.txt tools/install $(wildcard plugins/*/pyproject.toml)
+
+help: ## say what can be made
+	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile
+
+serve: .venv/serve.stamp ## run the broker on http://127.0.0.1:8777
+	@test -f broker.toml || $(BIN)/broker config init
+	@exec $(BIN)/broker serve
+
+test: .venv/develop.stamp ## run every test
+	$(BIN)/pytest -n 2 --dist worksteal
+
+lint: .venv/develop.stamp ## check style, types and who imports whom
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+format: .venv/develop.stamp ## put the code in shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+dist: .venv/develop.stamp ## build a wheel of the core and of each plugin into dist/
+	@rm -rf dist
+	@for folder in . plugins/*/; do \
+		$(BIN)/python -m build --wheel --no-isolation --outdir dist "$$folder" >/dev/null || exit 1; \
+	done
+	@ls dist
+
+clean: ## remove what was installed and built
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+
+.venv/serve.stamp: $(MANIFESTS)
+	@sh tools/install serve
+	@touch $@
+
+.venv/develop.stamp: $(MANIFESTS)
+	@sh tools/install develop
+	@touch .venv/serve.stamp $@

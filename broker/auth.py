@@ -1,0 +1,57 @@
+"""Who asks, and what they may do."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Literal
+
+import msgspec
+
+from broker.provider import Provider
+
+Action = Literal["publish", "consume", "read", "manage", "admin"]
+
+QUEUE_ACTIONS: tuple[Action, ...] = ("read", "consume", "publish", "manage")
+
+
+class Credentials(msgspec.Struct, frozen=True, kw_only=True):
+    """What came with a request, the same for every transport."""
+
+    scheme: str
+    """Lower case, `bearer` for example."""
+    token: str = msgspec.field(default="")
+    peer: str = ""
+    """The address of the other end of the socket."""
+
+    def __repr__(self) -> str:
+        return f"Credentials(scheme={self.scheme!r}, token='********', peer={self.peer!r})"
+
+
+class Identity(msgspec.Struct, frozen=True, kw_only=True):
+    """Who asks. `scopes` are `action:queue glob` or `admin`."""
+
+    subject: str
+    scopes: frozenset[str] = frozenset()
+    peer: str = ""
+
+
+class Authenticator(Provider):
+    """Turns credentials into an identity. Asked in the order of the config until one answers.
+
+    The core never lets an unexpected exception pass for anonymous: it is a 503.
+    """
+
+    @abstractmethod
+    async def authenticate(self, credentials: Credentials) -> Identity | None:
+        """Return an Identity, or None for "not mine"; raise Unauthenticated for "mine, and bad"."""
+
+
+class Authorizer(Provider):
+    """Decides. At most one plugin provides it; without one, the built-in scope check does."""
+
+    @abstractmethod
+    def permits(self, identity: Identity, action: Action, queue: str | None) -> bool:
+        """Tell whether the identity may do that; `queue` is None for what concerns no queue.
+
+        Called on the way of every request: answer from memory.
+        """

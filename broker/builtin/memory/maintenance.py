@@ -1,0 +1,77 @@
+"""What time brings to messages in memory."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from broker import Maintenance
+from broker.builtin.memory.queue import MemoryQueue
+from broker.builtin.memory.ranking import Ranking
+from broker.builtin.memory.row import Row
+from broker.builtin.memory.store import Store
+
+
+def maintain(store: Store, now: int, limit: int) -> Maintenance:
+    """Lapse, expire and retire at most `limit` messages."""
+    round_ = _Round(store, now, limit)
+    for queue in store.queues.values():
+        queue.look_at_time(now)
+        round_.lapse(queue)
+        round_.expire(queue)
+        round_.retire(queue)
+        queue.keys.forget(now)
+    due = (time for queue in store.queues.values() for time in _times(queue, now))
+    return Maintenance(**round_.done, next_due=min(due, default=None))
+
+
+class _Round:
+    def __init__(self, store: Store, now: int, limit: int) -> None:
+        self._store = store
+        self._now = now
+        self._left = limit
+        self.done: Counter[str] = Counter()
+
+    def lapse(self, queue: MemoryQueue) -> None:
+        while self._left > 0 and queue.suspects:
+            self._left -= 1
+            row_id, _ = queue.suspects.popitem()
+            row = self._store.rows[row_id]
+            self.done["lapsed"] += row.lapse_is_new
+            row.lapse_is_new = False
+            if row.is_exhausted(queue.policy):
+                self.done["failed"] += 1
+                self.done["dead_lettered"] += self._store.fail_exhausted(row, self._now)
+
+    def expire(self, queue: MemoryQueue) -> None:
+        while (row := self._next(queue.expiring, self._now)) is not None:
+            self.done["expired"] += 1
+            self.done["dead_lettered"] += self._store.expire(row, self._now)
+
+    def retire(self, queue: MemoryQueue) -> None:
+        for finished, seconds in _retentions(queue):
+            while (row := self._next(finished, self._now - seconds * 1000)) is not None:
+                self._store.remove(row, "retired")
+                self.done["retired"] += 1
+
+    def _next(self, ranking: Ranking[int], due: int) -> Row | None:
+        key = ranking.first_due(due) if self._left > 0 else None
+        if key is None:
+            return None
+        self._left -= 1
+        return self._store.rows[key]
+
+
+def _retentions(queue: MemoryQueue) -> list[tuple[Ranking[int], int]]:
+    policy = queue.policy
+    pairs = ((queue.processed, policy.retain_processed), (queue.failed, policy.retain_failed))
+    return [(finished, seconds) for finished, seconds in pairs if seconds is not None]
+
+
+def _times(queue: MemoryQueue, now: int) -> list[int]:
+    times = [queue.leased.first_rank(), queue.expiring.first_rank()]
+    for finished, seconds in _retentions(queue):
+        finished_at = finished.first_rank()
+        times.append(None if finished_at is None else finished_at + seconds * 1000)
+    if queue.suspects:
+        times.append(now)
+    return [time for time in times if time is not None]

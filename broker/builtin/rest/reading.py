@@ -1,0 +1,159 @@
+"""Reading a request: who asks, the path, the query string, the body."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import cache
+from typing import Any, TypeVar, get_origin
+
+import msgspec
+
+from broker import (
+    Broker,
+    Credentials,
+    FieldError,
+    Identity,
+    Invalid,
+    Malformed,
+    QueueName,
+    Request,
+    Unauthenticated,
+    UnsupportedMediaType,
+)
+from broker.builtin.rest.explain import explain, fields_of, refused, shorten
+from broker.builtin.rest.wire import MAX_ID
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+JSON = "application/json"
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for a body that is not what was expected."""
+
+_SCHEME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
+_ID = re.compile(r"[0-9]{1,19}\Z")
+_UTF8 = frozenset({"utf-8", "utf8"})
+
+
+async def identify(broker: Broker, request: Request) -> Identity:
+    """Return who sent a request; raises Unauthenticated."""
+    header = request.headers.get("authorization")
+    if header is None:
+        return await broker.identify(None, peer=request.peer)
+    return await broker.identify(read_credentials(header, request.peer), peer=request.peer)
+
+
+def read_credentials(header: str, peer: str) -> Credentials:
+    """Read an Authorization header; raises Unauthenticated if it is not one."""
+    scheme, _, token = header.strip().partition(" ")
+    token = token.strip()
+    if not token or not _SCHEME.match(scheme):
+        raise Unauthenticated('the Authorization header is not a scheme and a token: "Bearer ..."')
+    return Credentials(scheme=scheme.lower(), token=token, peer=peer)
+
+
+def read_queue(request: Request) -> str:
+    """Return the queue that the path names; raises Invalid if there can be none of that name."""
+    name = request.params["queue"]
+    try:
+        return msgspec.convert(name, QueueName)
+    except ValueError:
+        errors = refused(name, QueueName, "queue")
+        raise Invalid(list(errors)) from None
+
+
+def read_id(request: Request) -> int:
+    """Return the id of the message that the path names."""
+    text = request.params["id"]
+    if _ID.match(text) and 1 <= int(text) <= MAX_ID:
+        return int(text)
+    raise Invalid([FieldError("id", f"expected a whole number from 1 to {MAX_ID}", shorten(text))])
+
+
+def read_query(request: Request, kind: type[T]) -> T:
+    """Read the query string; a field that is a list takes several values, also with commas."""
+    if not request.query:
+        return kind()
+    values: dict[str, Any] = {}
+    errors = []
+    lists = _lists(kind)
+    for name, given in request.query.items():
+        if name in lists:
+            values[name] = [part for value in given for part in value.split(",")]
+        else:
+            values[name] = given[0]
+            if len(given) > 1:
+                errors.append(FieldError(name, "is given more than once", shorten(given)))
+    return _convert(values, kind, errors)
+
+
+def read_headers(request: Request, kind: type[T]) -> T:
+    """Read the headers that a route pays attention to; they are the fields of `kind`."""
+    values = {name: request.headers.get(name.lower()) for name in fields_of(kind)}
+    return _convert(values, kind, [])
+
+
+def read_body(request: Request, kind: type[T]) -> T:
+    """Read a JSON body that must be there."""
+    demand_json(request)
+    try:
+        return msgspec.json.decode(request.body, type=kind)
+    except UNREADABLE as error:
+        raise explain(request.body, kind, error) from error
+
+
+def read_optional_body(request: Request, kind: type[T]) -> T:
+    """Read a JSON body; without one, everything in it is its default."""
+    return read_body(request, kind) if request.body else kind()
+
+
+def demand_json(request: Request) -> None:
+    """Raise UnsupportedMediaType unless a request's body says that it is JSON."""
+    if not request.body:
+        raise Malformed("the body is empty; expected JSON")
+    content_type = request.headers.get("content-type")
+    if not is_json(content_type):
+        got = "nothing" if content_type is None else f'"{shorten(content_type)}"'
+        raise UnsupportedMediaType(f"expected the Content-Type {JSON}, got {got}")
+
+
+def is_json(content_type: str | None) -> bool:
+    """Tell whether a Content-Type says JSON, in the one encoding that JSON has."""
+    if content_type is None or content_type == JSON:
+        return content_type is not None
+    media_type, *parameters = content_type.split(";")
+    if media_type.strip().lower() != JSON:
+        return False
+    pairs = (parameter.strip().lower().partition("=") for parameter in parameters)
+    return all(value.strip('"') in _UTF8 for name, _, value in pairs if name == "charset")
+
+
+def gather(*readers: Callable[[], Any]) -> list[Any]:
+    """Return what each reader returns; raise one Invalid for all the fields that they refuse."""
+    values: list[Any] = []
+    errors: list[FieldError] = []
+    for read in readers:
+        try:
+            values.append(read())
+        except Invalid as error:
+            errors += error.errors
+    if errors:
+        raise Invalid(errors)
+    return values
+
+
+@cache
+def _lists(kind: Any) -> frozenset[str]:
+    fields = fields_of(kind).items()
+    return frozenset(name for name, field in fields if get_origin(field.type) is list)
+
+
+def _convert(values: dict[str, Any], kind: type[T], errors: list[FieldError]) -> T:
+    try:
+        value = msgspec.convert(values, kind, strict=False)
+    except ValueError:  # a ValidationError, or text that is no Unicode
+        found = refused(values, kind, strict=False)
+        errors += [FieldError(e.field.partition("[")[0], e.message, e.received) for e in found]
+    if errors:
+        raise Invalid(errors)
+    return value

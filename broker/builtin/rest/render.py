@@ -1,0 +1,191 @@
+"""From the broker's objects to the JSON that clients get."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from broker import (
+    Counts,
+    Deliveries,
+    Delivery,
+    Message,
+    QueuePolicy,
+    QueueStatus,
+    SettleKind,
+    SettleResult,
+    Totals,
+)
+
+
+class MessageView(msgspec.Struct, frozen=True, kw_only=True):
+    """A message as clients see it; the id has two names."""
+
+    id: int
+    message_id: int
+    queue: str
+    queue_id: int
+    content: str | UnsetType
+    content_base64: bytes | UnsetType
+    content_type: str
+    headers: dict[str, str]
+    priority: int
+    group: str | None
+    dedup_key: str | None
+    status: str
+    created_at: str
+    updated_at: str
+    visible_at: str
+    expires_at: str | None
+    delivery_count: int
+    first_delivered_at: str | None
+    finished_at: str | None
+    reason: str | None
+    origin_queue: str | None
+    leased_by: str | None
+    receipt: str | UnsetType
+    lease_expires_at: str | UnsetType
+
+
+class QueueView(msgspec.Struct, frozen=True, kw_only=True):
+    """A queue as clients see it; `message_count` is of all that it holds."""
+
+    id: int
+    name: str
+    created_at: str
+    updated_at: str
+    version: int
+    paused: bool
+    message_count: int
+    policy: QueuePolicy
+    counts: Counts
+    totals: Totals
+    bytes: int
+    oldest_at: str | None
+
+
+class DeliveriesView(msgspec.Struct, frozen=True, kw_only=True):
+    """What a lease brought."""
+
+    messages: list[MessageView]
+    paused: bool
+
+
+class ResultView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of one settlement: the `index`-th in the list named `kind`."""
+
+    kind: SettleKind
+    index: int
+    message_id: int
+    outcome: str
+    status: str | None = None
+    queue: str | None = None
+    visible_at: str | None = None
+    lease_expires_at: str | None = None
+
+
+def timestamp(at_ms: int) -> str:
+    """Write a time as RFC 3339, in UTC with milliseconds."""
+    return f"{_second(at_ms // 1000)}.{at_ms % 1000:03d}Z"
+
+
+def optional_timestamp(at_ms: int | None) -> str | None:
+    """Write a time that may be missing."""
+    return None if at_ms is None else timestamp(at_ms)
+
+
+@lru_cache(maxsize=1024)
+def _second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).isoformat()[:19]
+
+
+def view_message(message: Message, receipt: str | UnsetType = UNSET) -> MessageView:
+    """Show a message; with its receipt, if it was leased to the one who looks."""
+    content: str | UnsetType = UNSET
+    content_base64: bytes | UnsetType = UNSET
+    try:
+        content = message.body.decode()
+    except UnicodeDecodeError:
+        content_base64 = message.body
+    visible_at = timestamp(message.visible_at)
+    return MessageView(
+        id=message.id,
+        message_id=message.id,
+        queue=message.queue,
+        queue_id=message.queue_id,
+        content=content,
+        content_base64=content_base64,
+        content_type=message.content_type,
+        headers=message.headers,
+        priority=message.priority,
+        group=message.group,
+        dedup_key=message.dedup_key,
+        status=message.state,
+        created_at=timestamp(message.enqueued_at),
+        updated_at=timestamp(message.updated_at),
+        visible_at=visible_at,
+        expires_at=optional_timestamp(message.expires_at),
+        delivery_count=message.delivery_count,
+        first_delivered_at=optional_timestamp(message.first_delivered_at),
+        finished_at=optional_timestamp(message.finished_at),
+        reason=message.reason,
+        origin_queue=message.origin_queue,
+        leased_by=message.leased_by,
+        receipt=receipt,
+        lease_expires_at=visible_at if receipt is not UNSET else UNSET,
+    )
+
+
+def view_delivery(delivery: Delivery) -> MessageView:
+    """Show a leased message with its receipt."""
+    return view_message(delivery.message, delivery.receipt)
+
+
+def view_deliveries(deliveries: Deliveries) -> DeliveriesView:
+    """Show what a lease brought."""
+    return DeliveriesView(
+        messages=[view_delivery(delivery) for delivery in deliveries.deliveries],
+        paused=deliveries.paused,
+    )
+
+
+def view_queue(status: QueueStatus) -> QueueView:
+    """Show a queue with what it holds."""
+    queue = status.queue
+    return QueueView(
+        id=queue.id,
+        name=queue.name,
+        created_at=timestamp(queue.created_at),
+        updated_at=timestamp(queue.updated_at),
+        version=queue.version,
+        paused=queue.policy.paused,
+        message_count=status.counts.total,
+        policy=queue.policy,
+        counts=status.counts,
+        totals=status.totals,
+        bytes=status.bytes,
+        oldest_at=optional_timestamp(status.oldest_at),
+    )
+
+
+def view_results(
+    places: Sequence[tuple[SettleKind, int]], results: Sequence[SettleResult]
+) -> list[ResultView]:
+    """Show what became of settlements; `places` says which list and index each came from."""
+    return [
+        ResultView(
+            kind=kind,
+            index=index,
+            message_id=result.id,
+            outcome=result.outcome,
+            status=result.state,
+            queue=result.queue,
+            visible_at=optional_timestamp(result.visible_at) if kind == "retry" else None,
+            lease_expires_at=optional_timestamp(result.visible_at) if kind == "extend" else None,
+        )
+        for (kind, index), result in zip(places, results, strict=True)
+    ]

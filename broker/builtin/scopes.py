@@ -1,0 +1,27 @@
+"""The authorizer that decides by scopes: `{publish,consume,read,manage}:{queue glob}`, `admin`."""
+
+from fnmatch import fnmatchcase
+
+from broker import Action, Authorizer, Identity, hookimpl
+
+
+class ScopeAuthorizer(Authorizer):
+    """Permits what a scope of the identity names, and everything to `admin`. Denies by default."""
+
+    def permits(self, identity: Identity, action: Action, queue: str | None) -> bool:
+        """Tell whether one of the identity's scopes covers the action on the queue."""
+        if "admin" in identity.scopes:
+            return True
+        if queue is None:
+            return False
+        prefix = action + ":"
+        return any(
+            scope.startswith(prefix) and fnmatchcase(queue, scope[len(prefix) :])
+            for scope in identity.scopes
+        )
+
+
+@hookimpl
+def provide_authorizer() -> Authorizer:
+    """Decide by scopes; loaded when no enabled plugin provides an authorizer."""
+    return ScopeAuthorizer()

@@ -1,0 +1,101 @@
+"""The command line: `broker`.
+
+A command's module is imported when that command runs, so that `broker --help` is there at once.
+Data goes to stdout, everything that is said about it to stderr. Exit codes: 0 ok, 1 error,
+2 usage or a refused field, 3 empty or not found, 4 auth, 5 unavailable, 74 I/O, 75 locked,
+78 config, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import importlib
+import traceback
+from typing import Any
+
+import click
+
+import broker
+from broker.errors import BrokerError
+
+IO_ERROR = 74
+INTERRUPTED = 130
+
+COMMANDS = {
+    "serve": ("broker.cli.serve", "serve", "Run the broker."),
+    "publish": ("broker.cli.publish", "publish", "Publish messages, or the lines of a file."),
+    "consume": ("broker.cli.consume", "consume", "Take messages and print them."),
+    "queue": ("broker.cli.queue", "queue", "Make, list, change, empty and delete queues."),
+    "config": ("broker.cli.config", "config", "Write, check and show the configuration."),
+    "plugins": ("broker.cli.inspect", "plugins", "List the plugins that are installed."),
+    "doctor": ("broker.cli.inspect", "doctor", "Find out what is wrong with an installation."),
+}
+"""By name: the module and the attribute that hold the command, and what `--help` says of it."""
+
+
+class Commands(click.Group):
+    """The group `broker`, which imports nothing that the command in hand does not need."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Name the core's commands; those of plugins are known only when they are asked for."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import the command, from the core or else from the plugin of that name."""
+        if cmd_name not in COMMANDS:
+            return plugin_commands(cmd_name)
+        module, attribute, _ = COMMANDS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, _, summary) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; whatever it fails with becomes lines on stderr and an exit code."""
+        try:
+            return super().invoke(ctx)
+        except (BrokerError, OSError, KeyboardInterrupt) as error:
+            if ctx.params.get("debug"):
+                traceback.print_exc()
+            raise click.exceptions.Exit(_explain(error)) from error
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="A plugin may add commands as `broker PLUGIN …`; `broker plugins` lists the plugins.",
+)
+@click.version_option(broker.__version__, message="%(prog)s %(version)s")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def cli(*, debug: bool) -> None:
+    """Replika Broker: a message broker that is assembled from plugins."""
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    cli(prog_name="broker")
+
+
+def plugin_commands(name: str) -> click.Command | None:
+    """Return what the enabled plugin `name` adds as `broker <name>`, if it adds anything."""
+    try:
+        from broker.cli.inspect import plugin_group  # loads plugins
+
+        return plugin_group(name)
+    except Exception as error:  # noqa: BLE001  # a plugin's own code runs, and may fail in any way
+        for line in str(error).splitlines():
+            click.echo(f"broker: {line}", err=True)
+        return None
+
+
+def _explain(error: BrokerError | OSError | KeyboardInterrupt) -> int:
+    """Say on stderr what ended a command, and return its exit code."""
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED
+    if isinstance(error, BrokenPipeError):
+        return 0  # whoever read this has seen enough, as in `broker queue list | head -1`
+    for line in str(error).splitlines():
+        click.echo(f"broker: {line}", err=True)
+    return error.exit_code if isinstance(error, BrokerError) else IO_ERROR

@@ -1,0 +1,131 @@
+"""`broker plugins`, `broker doctor`, and the commands that plugins add.
+
+What is looked at here may be broken; that is reported, and nothing dies of it.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from broker.errors import BrokerError
+
+if TYPE_CHECKING:
+    from broker.config import Config
+
+CONFIG_OPTION = click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path),
+    help="The config file; BROKER_CONFIG or broker.toml by default.",
+)
+JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+
+
+@click.command()
+@CONFIG_OPTION
+@JSON_OPTION
+def plugins(*, config_path: Path | None, as_json: bool) -> None:
+    """List the installed plugins, and what is wrong with those that are enabled.
+
+    Example: broker plugins --json
+    """
+    from broker.cli.output import print_json, print_table
+
+    rows = _plugin_rows(_config_or_default(config_path))
+    if as_json:
+        print_json(rows)
+        return
+    columns = ["name", "enabled", "distribution", "version", "hooks", "problem"]
+    print_table(columns, [[_cell(row[column]) for column in columns] for row in rows])
+
+
+@click.command()
+@CONFIG_OPTION
+@JSON_OPTION
+def doctor(*, config_path: Path | None, as_json: bool) -> None:
+    """Check the config, every enabled plugin and what it provides; say how to mend what is wrong.
+
+    Each provider is opened, asked for its health and closed. Exits 0 when all is well, 1 with
+    warnings only, otherwise with the code of the first error.
+
+    Example: broker doctor --config broker.toml
+    """
+    import asyncio
+
+    from broker.cli.output import print_json
+    from broker.doctor import examine
+
+    findings = asyncio.run(examine(config_path))
+    if as_json:
+        print_json([{"level": f.level, "subject": f.subject, "text": f.text} for f in findings])
+    else:
+        for finding in findings:
+            click.echo(f"{finding.level:8} {finding.subject:16} {finding.text}")
+    errors = [finding.exit_code for finding in findings if finding.level == "error"]
+    if errors:
+        sys.exit(errors[0])
+    sys.exit(1 if any(finding.level == "warning" for finding in findings) else 0)
+
+
+def plugin_group(name: str) -> click.Group | None:
+    """Return the commands that an enabled plugin adds under its name; None if there are none."""
+    from broker.config import read_config
+    from broker.plugins import load_one
+
+    try:
+        config = read_config()
+    except BrokerError:
+        return None
+    if name not in config.enabled:
+        return None
+    group = click.Group(name, help=f"Commands of the plugin {name}.")
+    load_one(name, config).call("register_commands", cli=group)
+    return group if group.commands else None
+
+
+def _config_or_default(path: Path | None) -> Config:
+    """Read the config; without one, or with a broken one, show what is installed all the same."""
+    from broker.config import Config, RefusedConfig, read_config
+
+    try:
+        return read_config(path)
+    except BrokerError as error:
+        click.echo(f"broker: {error}", err=True)
+        return error.config if isinstance(error, RefusedConfig) else Config()
+
+
+def _plugin_rows(config: Config) -> list[dict[str, Any]]:
+    from broker.plugins import discover, inspect_plugins
+
+    inspected = {record.name: (record, problem) for record, problem in inspect_plugins(config)}
+    rows = []
+    for name, records in discover().items():
+        for found in records:
+            record, problem = inspected.pop(name, (found, None))
+            rows.append(_row(record, enabled=name in config.enabled, problem=problem))
+    rows += [_row(record, enabled=True, problem=why) for record, why in inspected.values()]
+    return rows
+
+
+def _row(record: Any, *, enabled: bool, problem: str | None) -> dict[str, Any]:
+    return {
+        "name": record.name,
+        "enabled": enabled,
+        "distribution": record.distribution,
+        "version": record.version,
+        "module": record.module,
+        "hooks": list(record.hooks),
+        "problem": problem,
+    }
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(value)
+    return "" if value is None else str(value)

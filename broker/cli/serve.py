@@ -1,0 +1,93 @@
+"""`broker serve`."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from broker.app import Assembly
+    from broker.config import Config
+
+
+@click.command()
+@click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path),
+    help="The config file; BROKER_CONFIG or broker.toml by default.",
+)
+@click.option("--host", help="Listen there instead of server.host.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Instead of server.port; 0: any.")
+@click.option("--insecure", is_flag=True, help="Let anonymous clients in from other machines.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was started as one JSON line.")
+def serve(
+    *, config_path: Path | None, host: str | None, port: int | None, insecure: bool, as_json: bool
+) -> None:
+    """Run the broker until SIGTERM or Ctrl-C.
+
+    Example: broker serve --config broker.toml --port 9000
+    """
+    from broker.plugins import read_whole_config
+    from broker.server import run_server
+
+    given = {"host": host, "port": port}
+    server = {key: value for key, value in given.items() if value is not None}
+    config = read_whole_config(config_path, overrides={"server": server})
+    # Libraries are heard when something is wrong; the broker and its plugins as the config says.
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("broker").setLevel(config.server.log_level.upper())
+
+    def started(assembly: Assembly, bound_port: int) -> None:
+        screen = _started(config, assembly, bound_port)
+        click.echo(_as_json(screen) if as_json else _as_text(screen))
+
+    run_server(config, insecure=insecure, started=started)
+
+
+def _started(config: Config, assembly: Assembly, port: int) -> dict[str, Any]:
+    info = assembly.broker.info
+    host = config.server.host
+    return {
+        "url": f"http://{f'[{host}]' if ':' in host else host}:{port}",
+        "version": info.version,
+        "config": str(config.path),
+        "storage": info.storage,
+        "durable": "durable" in info.capabilities,
+        "detail": assembly.providers.storage[1].describe(),
+        "plugins": [{"name": plugin.name, "version": plugin.version} for plugin in info.plugins],
+        "anonymous": config.broker.anonymous,
+        "warnings": list(assembly.warnings),
+    }
+
+
+def _as_json(screen: dict[str, Any]) -> str:
+    import msgspec
+
+    return msgspec.json.encode(screen).decode()
+
+
+def _as_text(screen: dict[str, Any]) -> str:
+    url = screen["url"]
+    plugins = ", ".join(f"{plugin['name']} {plugin['version']}" for plugin in screen["plugins"])
+    access = "anonymous: everybody who reaches the address may do everything"
+    lines = [
+        f"Replika Broker {screen['version']} listens on {url}",
+        "",
+        f"  storage   {screen['storage']}: {screen['detail']}",
+        f"  plugins   {plugins}",
+        f"  config    {screen['config']}",
+        f"  access    {access if screen['anonymous'] else 'credentials are demanded'}",
+        *(f"  warning   {warning}" for warning in screen["warnings"]),
+        "",
+        "Publish and consume a first message from another terminal:",
+        "",
+        "  broker publish hello 'first message' --create",
+        "  broker consume hello",
+        "",
+        "Ctrl-C stops it.",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,62 @@
+"""What a plugin is given: its name, its config, a logger, the time, a place for files."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+
+class Timer(Protocol):
+    """A call that will be made later."""
+
+    def cancel(self) -> None:
+        """Do not make it. Harmless when it was made already."""
+
+
+class Clock:
+    """Wall time that no step of the system clock disturbs.
+
+    It is read from the system once and then follows the monotonic clock, so a lease ends when
+    its seconds have passed, whatever happens to the wall. `broker.testing.ManualClock` stands
+    still until a test moves it.
+    """
+
+    def __init__(self) -> None:
+        self._offset_ns = time.time_ns() - time.monotonic_ns()
+
+    def now(self) -> int:
+        """Return milliseconds UTC since 1970."""
+        return (time.monotonic_ns() + self._offset_ns) // 1_000_000
+
+    def call_at(self, when: int, callback: Callable[[], None]) -> Timer:
+        """Call back on the running loop once `now()` is at least `when`."""
+        delay = max(0, when - self.now()) / 1000
+        return asyncio.get_running_loop().call_later(delay, callback)
+
+    async def sleep_until(self, when: int) -> None:
+        """Return once `now()` is at least `when`."""
+        woken = asyncio.Event()
+        timer = self.call_at(when, woken.set)
+        try:
+            await woken.wait()
+        finally:
+            timer.cancel()
+
+
+class PluginContext(msgspec.Struct, frozen=True, kw_only=True):
+    """One plugin's view of the broker. What plugins need later becomes an attribute here."""
+
+    name: str
+    config: Any
+    """An instance of what `config_schema` returned, validated; None without a schema."""
+    logger: logging.Logger
+    """Named `broker.plugins.<name>`."""
+    clock: Clock
+    data_dir: Path
+    """Where relative paths of a config are meant to lie; it exists."""

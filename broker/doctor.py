@@ -1,0 +1,106 @@
+"""What `broker doctor` looks at."""
+
+from __future__ import annotations
+
+import platform
+import sqlite3
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from broker.app import assemble
+from broker.config import read_config
+from broker.errors import BrokerError, StorageLocked
+from broker.lifecycle import Lifecycle
+from broker.plugins import inspect_plugins
+from broker.safety import refuse_open_door
+
+if TYPE_CHECKING:
+    from broker.app import Assembly
+    from broker.config import Config
+    from broker.provider import Provider
+
+SQLITE_WITH_SAFE_WAL = (3, 51, 3)
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One thing that was looked at."""
+
+    level: Literal["ok", "warning", "error"]
+    subject: str
+    text: str
+    exit_code: int = 0
+
+
+async def examine(path: Path | None) -> list[Finding]:
+    """Look at everything; report what is wrong with it instead of raising."""
+    findings = [_versions(), _sqlite()]
+    try:
+        config = read_config(path)
+    except BrokerError as error:
+        return [*findings, _error("config", error)]
+    findings.append(Finding("ok", "config", str(config.path)))
+    findings += [Finding("warning", "config", warning) for warning in config.warnings]
+    findings += _plugins(config)
+    try:
+        refuse_open_door(config, insecure=False)
+        assembly = assemble(config)
+    except BrokerError as error:
+        if not any(finding.level == "error" for finding in findings):
+            findings.append(_error("assembly", error))
+        return findings
+    new = [warning for warning in assembly.warnings if warning not in config.warnings]
+    findings += [Finding("warning", "assembly", warning) for warning in new]
+    return [*findings, *await _providers(assembly)]
+
+
+def _versions() -> Finding:
+    text = f"replika-broker {version('replika-broker')} on Python {platform.python_version()}"
+    return Finding("ok", "broker", f"{text}, {sys.platform}")
+
+
+def _sqlite() -> Finding:
+    safe = sqlite3.sqlite_version_info >= SQLITE_WITH_SAFE_WAL
+    note = "" if safe else " (its WAL needs a single writer, which is what the plugin has)"
+    return Finding("ok", "sqlite", f"SQLite {sqlite3.sqlite_version}{note}")
+
+
+def _plugins(config: Config) -> list[Finding]:
+    findings = []
+    for record, problem in inspect_plugins(config):
+        subject = f"plugin {record.name}"
+        if problem is None:
+            text = f"{record.distribution} {record.version}: {', '.join(record.hooks)}"
+            findings.append(Finding("ok", subject, text))
+        else:
+            findings.append(Finding("error", subject, problem, 78))
+    return findings
+
+
+async def _providers(assembly: Assembly) -> list[Finding]:
+    findings = []
+    for name, provider in assembly.providers.in_order():
+        findings.append(await _provider(name, provider))
+    return findings
+
+
+async def _provider(name: str, provider: Provider) -> Finding:
+    subject = type(provider).__name__
+    try:
+        async with Lifecycle() as lifecycle:
+            await lifecycle.open(name, provider)
+            await provider.ping()
+    except StorageLocked as error:
+        return Finding("warning", subject, f"{error}")
+    except BrokerError as error:
+        return _error(subject, error)
+    except Exception as error:  # noqa: BLE001  # whatever it raises is what is to be told
+        return Finding("error", subject, f"ping failed: {type(error).__name__}: {error}", 1)
+    return Finding("ok", subject, f"plugin {name}: opened, answered, closed")
+
+
+def _error(subject: str, error: BrokerError) -> Finding:
+    return Finding("error", subject, str(error), error.exit_code)

@@ -1,0 +1,226 @@
+"""The broker itself: the one way from a transport to the storage.
+
+Every operation takes the same steps: spend, permit, intercept, storage, wake waiters, observe.
+What reaches the storage is finished even when the client goes away, and what was leased for
+a client that is gone is given back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import msgspec
+
+from broker.auth import Authenticator, Authorizer, Credentials, Identity
+from broker.context import Clock
+from broker.errors import FieldError, Invalid, MessageNotFound, Unsupported
+from broker.extend import Interceptor, Observer
+from broker.models import (
+    Deliveries,
+    Delivery,
+    Draft,
+    Message,
+    MessageQuery,
+    Page,
+    PublishResult,
+    SettleResult,
+)
+from broker.operations.gate import Gate
+from broker.operations.leasing import Leasing
+from broker.operations.maintenance import maintained, watched
+from broker.operations.observing import Observers
+from broker.operations.publishing import Publishing
+from broker.operations.queues import Queues
+from broker.operations.runtime import Runtime
+from broker.operations.settling import Settlement, Settling, refusal
+from broker.operations.tasks import Tasks
+from broker.operations.waiting import Waiting
+from broker.provider import Provider
+from broker.ratelimit import RateLimiter
+from broker.receipts import Receipt
+from broker.status import BrokerInfo, Served, check
+from broker.storage import Storage
+
+
+class Providers(msgspec.Struct, frozen=True, kw_only=True):
+    """What plugins provided, each with its plugin's name, in the order of the config."""
+
+    storage: tuple[str, Storage]
+    authorizer: tuple[str, Authorizer]
+    authenticators: tuple[tuple[str, Authenticator], ...] = ()
+    limiter: tuple[str, RateLimiter] | None = None
+    interceptors: tuple[tuple[str, Interceptor], ...] = ()
+    observers: tuple[tuple[str, Observer], ...] = ()
+
+    def in_order(self) -> tuple[tuple[str, Provider], ...]:
+        """Return all of them in the order of opening."""
+        limiter = () if self.limiter is None else (self.limiter,)
+        return (
+            self.storage,
+            *limiter,
+            *self.authenticators,
+            self.authorizer,
+            *self.interceptors,
+            *self.observers,
+        )
+
+
+class Broker:
+    """The engine that every transport calls; `queues` administers the queues."""
+
+    def __init__(
+        self,
+        providers: Providers,
+        *,
+        clock: Clock,
+        info: BrokerInfo,
+        anonymous: bool = False,
+        require_receipt: bool = False,
+    ) -> None:
+        self.clock = clock
+        self.info = info
+        self.served = Served()
+        self.require_receipt = require_receipt
+        self._providers = providers
+        storage_name, storage = providers.storage
+        self._gate = Gate(
+            authenticators=providers.authenticators,
+            authorizer=providers.authorizer,
+            limiter=providers.limiter,
+            anonymous=anonymous,
+        )
+        self._runtime = Runtime(
+            storage_name=storage_name,
+            storage=storage,
+            gate=self._gate,
+            observers=Observers(providers.observers),
+            tasks=Tasks(),
+            waiting=Waiting(clock),
+            clock=clock,
+        )
+        self.queues = Queues(self._runtime)
+        self._publishing = Publishing(self._runtime, self.queues, providers.interceptors)
+        self._leasing = Leasing(self._runtime, self.queues)
+        self._settling = Settling(self._runtime, self.queues, self._publishing)
+
+    @property
+    def draining(self) -> bool:
+        """Whether the broker is on its way down: nothing waits any more."""
+        return self._runtime.waiting.closed
+
+    async def identify(self, credentials: Credentials | None, *, peer: str = "") -> Identity:
+        """Return who asks; raises Unauthenticated."""
+        return await self._gate.identify(credentials, peer=peer)
+
+    def demand_admin(self, identity: Identity) -> None:
+        """Raise Forbidden unless the identity may see and do what concerns no single queue."""
+        self._gate.permit(identity, "admin", None)
+
+    async def publish(self, identity: Identity, drafts: Sequence[Draft]) -> list[PublishResult]:
+        """Publish all or nothing; it is durable when this returns.
+
+        Raises QueueNotFound, Forbidden, RateLimited, MessageTooLarge, Rejected, QueueFull,
+        StorageFull.
+        """
+        return await self._publishing.publish(identity, drafts)
+
+    async def lease(
+        self,
+        identity: Identity,
+        queue: str,
+        *,
+        limit: int = 1,
+        wait: float = 0,
+        lease_seconds: int | None = None,
+    ) -> Deliveries:
+        """Lease up to `limit` messages; with none there, wait for one up to `wait` seconds.
+
+        `lease_seconds` None: the queue's own. Raises QueueNotFound, Forbidden, RateLimited.
+        """
+        return await self._leasing.lease(
+            identity, queue, limit=limit, wait=wait, lease_seconds=lease_seconds
+        )
+
+    async def give_back(self, deliveries: Sequence[Delivery]) -> None:
+        """Release what was leased for a client that is gone, as if it had not been delivered."""
+        await self._leasing.give_back(deliveries)
+
+    async def settle(
+        self,
+        identity: Identity,
+        settlements: Sequence[Settlement],
+        *,
+        publish: Sequence[Draft] = (),
+    ) -> list[SettleResult]:
+        """End or change leases, one result each; with `publish`, all or nothing."""
+        return await self._settling.settle(identity, settlements, publish)
+
+    async def settle_one(self, identity: Identity, settlement: Settlement) -> SettleResult:
+        """Settle one lease; raises MessageNotFound, LeaseLost or WrongState when it was not ok."""
+        [result] = await self._settling.settle(identity, [settlement], ())
+        if result.outcome != "ok":
+            raise refusal(result)
+        return result
+
+    async def unfenced(self, identity: Identity, message_id: int) -> Receipt:
+        """Return a receipt for whatever lease a message has; raises MessageNotFound, Invalid."""
+        if self.require_receipt:
+            raise Invalid([FieldError("receipt", "is required by this broker")])
+        message = await self._find(identity, message_id)
+        return Receipt(None, message.id, message.delivery_count, message.queue)
+
+    async def browse(self, identity: Identity, query: MessageQuery) -> Page:
+        """Look at a queue's messages without changing anything."""
+        assert query.queue is not None, "browse one queue; use get_message for an id"
+        await self._gate.spend(identity, "read")
+        self._gate.permit(identity, "read", query.queue)
+        if query.text is not None and "search" in self._runtime.missing:
+            raise Unsupported(self._runtime.storage_name, "search", "q")
+        await self.queues.policy(query.queue)  # raises QueueNotFound
+        return await self._runtime.storage.browse(query, now=self.clock.now())
+
+    async def get_message(self, identity: Identity, message_id: int) -> Message:
+        """Look at one message; raises MessageNotFound."""
+        await self._gate.spend(identity, "read")
+        message = await self._find(identity, message_id)
+        self._gate.permit(identity, "read", message.queue)
+        return message
+
+    async def delete_message(self, identity: Identity, message_id: int) -> None:
+        """Remove one message, leased or not; raises MessageNotFound."""
+        await self._gate.spend(identity, "manage")
+        message = await self._find(identity, message_id)
+        self._gate.permit(identity, "manage", message.queue)
+        runtime = self._runtime
+        query = MessageQuery(ids=(message_id,))
+        work = runtime.storage.bulk(query, "delete", now=self.clock.now(), limit=1)
+        if not await runtime.tasks.finish(work):
+            raise MessageNotFound(message_id)
+        runtime.waiting.wake(message.queue)
+        runtime.observe(identity, "message.deleted", message.queue, message_id=message_id)
+
+    async def check(self) -> dict[str, str | None]:
+        """Ask every provider whether it can work; return what is wrong with each, by plugin."""
+        return await check(self._providers.in_order())
+
+    @asynccontextmanager
+    async def working(self) -> AsyncIterator[None]:
+        """Do the upkeep while the block runs; at its end, drain and finish what was begun."""
+        async with watched(self._runtime), maintained(self._runtime):
+            try:
+                yield
+            finally:
+                self.drain()
+        await self._runtime.tasks.close()
+
+    def drain(self) -> None:
+        """End all long-polls, now and from now on; everything else goes on working."""
+        self._runtime.waiting.close()
+
+    async def _find(self, identity: Identity, message_id: int) -> Message:
+        query = MessageQuery(ids=(message_id,))
+        page = await self._runtime.storage.browse(query, now=self.clock.now())
+        if not page.messages or not self._gate.sees(identity, page.messages[0].queue):
+            raise MessageNotFound(message_id)
+        return page.messages[0]

@@ -1,0 +1,258 @@
+"""Every error that the broker raises on purpose.
+
+One tree. Each leaf has a stable `code`, the HTTP `status` that all transports answer with,
+and the `exit_code` that the command line ends with.
+
+    BrokerError
+    ├── Malformed 400            ├── QueueNotFound 404      ├── MessageTooLarge 413
+    ├── Unauthenticated 401      ├── MessageNotFound 404    ├── UnsupportedMediaType 415
+    ├── Forbidden 403            ├── QueueExists 409        ├── Invalid 422
+    ├── VersionMismatch 412      ├── LeaseLost 409          │   ├── Unsupported
+    ├── RateLimited 429          ├── WrongState 409         │   └── Rejected
+    ├── QueueFull 429            ├── NothingSettled 409     ├── Unavailable 503
+    └── StartupError             └── StorageFull 507        └── Closed 503
+        ├── ConfigError 78  ├── StorageUnreadable 74  ├── CannotListen 74
+        ├── PluginError 78  └── StorageLocked 75
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import msgspec
+
+
+class FieldError(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One field that was refused: where it stands, why, and what was received."""
+
+    field: str
+    message: str
+    received: object = None
+
+
+class BrokerError(Exception):
+    """Something that the broker refuses or cannot do; `str(error)` is the detail for the client."""
+
+    code: ClassVar[str] = "internal"
+    title: ClassVar[str] = "Internal error"
+    status: ClassVar[int] = 500
+    exit_code: ClassVar[int] = 1
+
+    retry_after: float | None = None
+    """Seconds after which the same request may succeed, if that is known."""
+
+    errors: Sequence[FieldError] = ()
+    """The refused fields, for errors that are about fields."""
+
+
+class Malformed(BrokerError):
+    """The request could not be read at all: broken JSON, for example."""
+
+    code, title, status = "malformed", "Malformed request", 400
+
+
+class Unauthenticated(BrokerError):
+    """No credentials came, or bad ones; raised by an Authenticator for "mine, and bad"."""
+
+    code, title, status, exit_code = "unauthenticated", "Authentication required", 401, 4
+
+    def __init__(
+        self, detail: str = "credentials are missing", *, challenge: str = "Bearer"
+    ) -> None:
+        super().__init__(detail)
+        self.challenge = challenge
+
+
+class Forbidden(BrokerError):
+    """The identity may see the resource but lacks `scope` for what it asked."""
+
+    code, title, status, exit_code = "forbidden", "Missing permission", 403, 4
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(f'this needs the scope "{scope}"')
+        self.scope = scope
+
+
+class QueueNotFound(BrokerError):
+    """No such queue, or none that the identity may see."""
+
+    code, title, status, exit_code = "queue-not-found", "Queue not found", 404, 3
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f'there is no queue "{name}"')
+        self.name = name
+
+
+class MessageNotFound(BrokerError):
+    """No such message, or none that the identity may see."""
+
+    code, title, status, exit_code = "message-not-found", "Message not found", 404, 3
+
+    def __init__(self, message_id: int) -> None:
+        super().__init__(f"there is no message {message_id}")
+        self.message_id = message_id
+
+
+class QueueExists(BrokerError):
+    """A queue of that name is there already."""
+
+    code, title, status = "queue-exists", "Queue exists", 409
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f'there is a queue "{name}" already')
+        self.name = name
+
+
+class VersionMismatch(BrokerError):
+    """The queue changed since the caller read it."""
+
+    code, title, status = "version-mismatch", "Precondition failed", 412
+
+    def __init__(self, name: str, *, expected: int, found: int | None) -> None:
+        now = "there is none" if found is None else f"it is at version {found}"
+        super().__init__(f'queue "{name}" was expected at version {expected}, {now}')
+
+
+class LeaseLost(BrokerError):
+    """The receipt is stale: the lease ended, and perhaps somebody else holds the message now."""
+
+    code, title, status = "lease-lost", "Lease lost", 409
+
+
+class WrongState(BrokerError):
+    """The message is not in a state in which that can be done to it."""
+
+    code, title, status = "wrong-state", "Wrong state", 409
+
+
+class NothingSettled(BrokerError):
+    """A settlement that also publishes had an operation that failed, so nothing was done."""
+
+    code, title, status = "nothing-settled", "Nothing was settled", 409
+
+
+class MessageTooLarge(BrokerError):
+    """A body exceeds what the server or the queue takes."""
+
+    code, title, status = "too-large", "Too large", 413
+
+
+class UnsupportedMediaType(BrokerError):
+    """The route takes JSON only."""
+
+    code, title, status = "unsupported-media-type", "Unsupported media type", 415
+
+
+class Invalid(BrokerError):
+    """One or more fields were refused; `errors` names each."""
+
+    code, title, status, exit_code = "invalid", "Invalid request", 422, 2
+
+    def __init__(self, errors: Sequence[FieldError]) -> None:
+        super().__init__("; ".join(f"{error.field}: {error.message}" for error in errors))
+        self.errors = tuple(errors)
+
+
+class Unsupported(Invalid):
+    """The storage in use does not declare the capability that a policy or a message needs."""
+
+    code, title = "unsupported", "Not supported by the storage"
+
+    def __init__(self, storage: str, capability: str, field: str) -> None:
+        message = f'storage "{storage}" does not declare the capability "{capability}"'
+        super().__init__([FieldError(field, message)])
+
+
+class Rejected(Invalid):
+    """An interceptor refuses a publish; nothing is stored."""
+
+    code, title = "rejected", "Rejected"
+
+    def __init__(self, reason: str, *, field: str = "content") -> None:
+        super().__init__([FieldError(field, reason)])
+
+
+class RateLimited(BrokerError):
+    """The identity spent its allowance."""
+
+    code, title, status, exit_code = "rate-limited", "Too many requests", 429, 5
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__(f"the rate limit is spent; try again in {retry_after:g} s")
+        self.retry_after = retry_after
+
+
+class QueueFull(BrokerError):
+    """The queue holds what its policy allows, and `overflow` is `reject`."""
+
+    code, title, status, exit_code = "queue-full", "Queue full", 429, 5
+    retry_after = 1.0
+
+    def __init__(self, name: str, limit: str) -> None:
+        super().__init__(f'queue "{name}" is full: {limit}')
+
+
+class Unavailable(BrokerError):
+    """A part that the request needs is not working now."""
+
+    code, title, status, exit_code = "unavailable", "Unavailable", 503, 5
+    retry_after = 1.0
+
+
+class Closed(Unavailable):
+    """The provider was closed, or not opened yet."""
+
+    code = "closed"
+
+
+class StorageFull(BrokerError):
+    """The disk or the store has no room; nothing was stored."""
+
+    code, title, status, exit_code = "storage-full", "Insufficient storage", 507, 74
+
+
+class StartupError(BrokerError):
+    """The broker cannot start; `str(error)` is one line per problem, with the remedy."""
+
+    code, title = "startup", "Cannot start"
+
+
+class ConfigError(StartupError):
+    """The configuration is wrong; every problem is in the message, one a line."""
+
+    code, title, exit_code = "config", "Configuration", 78
+
+
+class PluginError(StartupError):
+    """A plugin is missing, broken or in conflict; the message names it and the remedy."""
+
+    code, title, exit_code = "plugin", "Plugin", 78
+
+    def __init__(self, plugin: str, problem: str) -> None:
+        super().__init__(f'plugin "{plugin}": {problem}')
+        self.plugin = plugin
+
+
+class StorageUnreadable(StartupError):
+    """The store exists but cannot be read, or is damaged; it is never taken for an empty one."""
+
+    code, title, exit_code = "storage-unreadable", "Storage unreadable", 74
+
+
+class StorageLocked(StartupError):
+    """Another process owns the store."""
+
+    code, title, exit_code = "storage-locked", "Storage locked", 75
+
+
+class CannotListen(StartupError):
+    """The address is taken, or not one of this machine."""
+
+    code, title, exit_code = "cannot-listen", "Cannot listen", 74
+
+    def __init__(self, host: str, port: int, why: str) -> None:
+        super().__init__(
+            f"cannot listen on {host}:{port}: {why}; "
+            "stop what listens there, or choose another address with --host and --port"
+        )

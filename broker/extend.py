@@ -1,0 +1,99 @@
+"""The other things that a plugin can provide: transports, interceptors, observers."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from broker.auth import Identity
+from broker.http import Route
+from broker.models import NewMessage
+from broker.provider import Provider
+
+if TYPE_CHECKING:
+    from quart import Blueprint
+
+    from broker.storage import Capability
+
+EventKind = Literal[
+    "queue.created",
+    "queue.updated",
+    "queue.deleted",
+    "queue.purged",
+    "queue.redriven",
+    "message.published",
+    "message.leased",
+    "message.acked",
+    "message.retried",
+    "message.released",
+    "message.rejected",
+    "message.extended",
+    "message.deleted",
+    "message.redriven",
+    "maintenance.done",
+]
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that happened and is durable. Metadata only: never a body."""
+
+    kind: EventKind
+    queue: str
+    at: int
+    """Milliseconds UTC."""
+    subject: str
+    """Whose request it was; `broker` for maintenance."""
+    message_id: int | None = None
+    count: int = 1
+    state: str | None = None
+    """The state of the message afterwards."""
+    moved_to: str | None = None
+    """The queue that a dead letter went to."""
+    reason: str | None = None
+
+
+class Interceptor(Provider):
+    """Validates or transforms what is about to be published."""
+
+    @abstractmethod
+    async def before_publish(
+        self, identity: Identity, batch: Sequence[NewMessage]
+    ) -> Sequence[NewMessage]:
+        """Return the batch, or another of the same length; raise Rejected to refuse all of it.
+
+        Called after permission was checked, in the order of the config; each interceptor gets
+        what the one before it returned. It must not send messages to other queues.
+        """
+
+
+class Observer(Provider):
+    """Is told what happened: metrics, audit, mirrors."""
+
+    @abstractmethod
+    def notify(self, events: Sequence[Event]) -> None:
+        """Take the events of one operation. Must not block: own a queue if you need I/O.
+
+        Whatever it raises is logged with the plugin's name and counted, and nobody else notices.
+        """
+
+
+class Transport(Provider):
+    """A way in and out for clients. It calls the Broker it was given, and nothing behind it.
+
+    A transport returns routes (served by whatever serves the broker), a Quart blueprint (for
+    what needs a framework: streams, pages), or opens a listener of its own in `open`.
+    """
+
+    requires: frozenset[Capability] = frozenset()
+    """What the storage must declare; without it the broker does not start."""
+
+    def routes(self) -> Sequence[Route]:
+        """Return framework-free routes; each is mounted at `/` and at `/v1`."""
+        return ()
+
+    def blueprint(self) -> Blueprint | None:
+        """Return a Quart blueprint, mounted at `/`."""
+        return None

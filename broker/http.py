@@ -1,0 +1,61 @@
+"""HTTP without a framework: what a transport's handlers take and return.
+
+A handler is a plain async function from a Request to a Response, so that the same function can
+be served by Quart or by anything thinner, and tested without either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import msgspec
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """One request, its body read."""
+
+    method: str
+    path: str
+    params: Mapping[str, str] = {}
+    """The variable parts of the route's path."""
+    query: Mapping[str, list[str]] = {}
+    headers: Mapping[str, str] = {}
+    """Names in lower case."""
+    body: bytes = b""
+    peer: str = ""
+    request_id: str = ""
+
+
+class Response(msgspec.Struct, frozen=True, kw_only=True):
+    """One response."""
+
+    status: int = 200
+    body: bytes = b""
+    headers: tuple[tuple[str, str], ...] = ()
+    undelivered: Callable[[], Awaitable[Any]] | None = None
+    """Awaited when the client went away before it could get this."""
+
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class Route(msgspec.Struct, frozen=True):
+    """Where a handler is reached: a method and a path such as `/queues/{queue}`."""
+
+    method: str
+    path: str
+    handler: Handler
+    hot: bool = False
+    """Worth the shortest way: publish, lease, settle."""
+
+
+def json_response(
+    value: object, *, status: int = 200, headers: tuple[tuple[str, str], ...] = ()
+) -> Response:
+    """Make a JSON response of anything that msgspec encodes."""
+    return Response(
+        status=status,
+        body=msgspec.json.encode(value),
+        headers=(("content-type", "application/json"), *headers),
+    )

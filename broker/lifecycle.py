@@ -1,0 +1,82 @@
+"""Opening providers in order and closing them in reverse, each with a deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from types import TracebackType
+from typing import Any
+
+from broker.errors import PluginError, StartupError
+from broker.provider import Provider
+
+OPEN_SECONDS = 300.0
+"""A storage may migrate and check itself before it is open."""
+
+CLOSE_SECONDS = 5.0
+
+logger = logging.getLogger("broker.lifecycle")
+
+
+class Lifecycle:
+    """An exit stack that names who failed.
+
+    What fails or hangs while it opens stops the start, and what was open already is closed.
+    What fails or hangs while it closes is logged, and the others are closed all the same.
+    """
+
+    def __init__(
+        self, *, open_seconds: float = OPEN_SECONDS, close_seconds: float = CLOSE_SECONDS
+    ) -> None:
+        self._open_seconds = open_seconds
+        self._close_seconds = close_seconds
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Lifecycle:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        await self._stack.__aexit__(kind, error, at)
+
+    async def open(self, name: str, provider: Provider) -> None:
+        """Open one plugin's provider, and close it when the time comes."""
+        # Pushed first: a provider whose `open` failed half way may have something to give back.
+        self.push(name, provider.close)
+        await self._start(name, f"{type(provider).__name__}.open", provider.open())
+
+    async def enter(self, name: str, manager: AbstractAsyncContextManager[Any]) -> None:
+        """Enter one plugin's background work, and leave it when the time comes."""
+        await self._start(name, "provide_lifespan", manager.__aenter__())
+        self.push(name, lambda: manager.__aexit__(None, None, None))
+
+    def push(self, name: str, close: Callable[[], Awaitable[Any]]) -> None:
+        """Call `close` when the time comes."""
+        self._stack.push_async_callback(self._close, name, close)
+
+    async def _start(self, name: str, step: str, work: Awaitable[Any]) -> None:
+        try:
+            async with asyncio.timeout(self._open_seconds):
+                await work
+        except StartupError:
+            raise
+        except TimeoutError as error:
+            problem = f"{step} did not end within {self._open_seconds:g} s"
+            raise PluginError(name, problem) from error
+        except Exception as error:
+            problem = f"{step} failed: {type(error).__name__}: {error}"
+            raise PluginError(name, problem) from error
+
+    async def _close(self, name: str, close: Callable[[], Awaitable[Any]]) -> None:
+        try:
+            async with asyncio.timeout(self._close_seconds):
+                await close()
+        # An isolation point: one provider that cannot close must not keep the others open.
+        except Exception:
+            logger.exception('plugin "%s" did not close', name)

@@ -1,0 +1,83 @@
+"""What stands before every operation: who asks, how much they asked, what they may do."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from broker.auth import QUEUE_ACTIONS, Action, Authenticator, Authorizer, Credentials, Identity
+from broker.errors import Forbidden, QueueNotFound, RateLimited, Unauthenticated, Unavailable
+from broker.ratelimit import RateLimiter
+
+ANONYMOUS_SCOPES = frozenset({"admin"})
+
+logger = logging.getLogger("broker.gate")
+
+
+class Gate:
+    """Identify, spend, permit. Whatever fails unexpectedly fails closed, as a 503."""
+
+    def __init__(
+        self,
+        *,
+        authenticators: Sequence[tuple[str, Authenticator]],
+        authorizer: tuple[str, Authorizer],
+        limiter: tuple[str, RateLimiter] | None,
+        anonymous: bool,
+    ) -> None:
+        self._authenticators = tuple(authenticators)
+        self._authorizer_name, self._authorizer = authorizer
+        self._limiter = limiter
+        self._anonymous = anonymous
+
+    async def identify(self, credentials: Credentials | None, *, peer: str) -> Identity:
+        """Return who asks. Credentials that nobody accepts never become anonymous."""
+        if credentials is None:
+            if self._anonymous:
+                return Identity(subject="anonymous", scopes=ANONYMOUS_SCOPES, peer=peer)
+            raise Unauthenticated
+        for name, authenticator in self._authenticators:
+            try:
+                identity = await authenticator.authenticate(credentials)
+            except Unauthenticated:
+                raise
+            except Exception as error:
+                raise _failed(name, "authenticate", error) from error
+            if identity is not None:
+                return identity
+        raise Unauthenticated("no enabled plugin accepts credentials of this kind")
+
+    async def spend(self, identity: Identity, action: Action, cost: int = 1) -> None:
+        """Take from the identity's allowance; raises RateLimited."""
+        if self._limiter is None:
+            return
+        name, limiter = self._limiter
+        try:
+            allowance = await limiter.spend(identity, action, cost)
+        except Exception as error:
+            raise _failed(name, "spend", error) from error
+        if not allowance.allowed:
+            raise RateLimited(allowance.retry_after)
+
+    def permit(self, identity: Identity, action: Action, queue: str | None) -> None:
+        """Raise Forbidden, or QueueNotFound for a queue that the identity may not even see."""
+        if self._permits(identity, action, queue):
+            return
+        if queue is not None and not self.sees(identity, queue):
+            raise QueueNotFound(queue)
+        raise Forbidden(action if queue is None else f"{action}:{queue}")
+
+    def sees(self, identity: Identity, queue: str) -> bool:
+        """Tell whether the identity may know that this queue exists."""
+        return any(self._permits(identity, action, queue) for action in QUEUE_ACTIONS)
+
+    def _permits(self, identity: Identity, action: Action, queue: str | None) -> bool:
+        try:
+            return self._authorizer.permits(identity, action, queue)
+        except Exception as error:
+            raise _failed(self._authorizer_name, "permit", error) from error
+
+
+def _failed(plugin: str, step: str, error: Exception) -> Unavailable:
+    logger.error('plugin "%s" failed to %s', plugin, step, exc_info=error)
+    return Unavailable(f"the broker could not {step} this request")

@@ -1,0 +1,127 @@
+"""Leasing: taking messages, waiting for them, giving back what nobody is left to take."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from broker.auth import Identity
+from broker.errors import QueueNotFound
+from broker.models import Deliveries, Delivery, LeaseResult, Settle
+from broker.operations.queues import Queues
+from broker.operations.runtime import Runtime
+from broker.receipts import Receipt, read_receipt, write_receipt
+
+RECHECK_MS = 5_000
+"""A long-poll looks again this often, for work that no wake-up told of."""
+
+SHARED_RECHECK_MS = 1_000
+"""The same, when other processes publish and the storage cannot tell."""
+
+
+class Leasing:
+    """Takes leases for consumers, and owns them until they are delivered."""
+
+    def __init__(self, runtime: Runtime, queues: Queues) -> None:
+        self._runtime = runtime
+        self._queues = queues
+        blind = "shared" in runtime.storage.capabilities and "watch" in runtime.missing
+        self._recheck_ms = SHARED_RECHECK_MS if blind else RECHECK_MS
+
+    async def lease(
+        self,
+        identity: Identity,
+        queue: str,
+        *,
+        limit: int,
+        wait: float,
+        lease_seconds: int | None,
+    ) -> Deliveries:
+        """Lease up to `limit` messages; with none there, wait for one up to `wait` seconds."""
+        runtime = self._runtime
+        await runtime.gate.spend(identity, "consume", limit)
+        runtime.gate.permit(identity, "consume", queue)
+        policy = await self._queues.policy(queue)
+        lease_ms = 1000 * (policy.lease_seconds if lease_seconds is None else lease_seconds)
+        if wait > 0:
+            deadline = runtime.clock.now() + int(wait * 1000)
+            result = await self._wait(identity, queue, limit, lease_ms, deadline)
+        else:
+            result = await self._take(identity, queue, limit, lease_ms)
+        runtime.observe_messages(
+            identity,
+            "message.leased",
+            "processing",
+            ((lease.message.queue, lease.message.id) for lease in result.leases),
+        )
+        return Deliveries(_deliveries(result), paused=result.paused)
+
+    async def give_back(self, deliveries: Sequence[Delivery]) -> None:
+        """Release what was leased for a client that is gone, as if it had not been delivered."""
+        if deliveries:
+            await self._runtime.tasks.finish(self._release(deliveries))
+
+    async def _wait(
+        self, identity: Identity, queue: str, limit: int, lease_ms: int, deadline: int
+    ) -> LeaseResult:
+        waiting, clock = self._runtime.waiting, self._runtime.clock
+        with waiting.seat(queue) as seat:
+            while True:
+                seat.look()
+                result = await self._take(identity, queue, limit, lease_ms)
+                now = clock.now()
+                if result.leases or now >= deadline or waiting.closed:
+                    return result
+                until = min(deadline, now + self._recheck_ms)
+                if result.next_visible_at is not None:
+                    until = min(until, result.next_visible_at)
+                await seat.wait(until)
+
+    async def _take(self, identity: Identity, queue: str, limit: int, lease_ms: int) -> LeaseResult:
+        now = self._runtime.clock.now()
+        task = self._runtime.tasks.start(
+            self._runtime.storage.lease(
+                queue, limit=limit, lease_until=now + lease_ms, owner=identity.subject, now=now
+            )
+        )
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            self._runtime.tasks.start(self._return_late(task))
+            raise
+        except QueueNotFound:
+            self._queues.forget(queue)
+            raise
+
+    async def _return_late(self, task: asyncio.Task[LeaseResult]) -> None:
+        [result] = await asyncio.gather(task, return_exceptions=True)
+        if isinstance(result, LeaseResult) and result.leases:
+            await self._release(_deliveries(result))
+
+    async def _release(self, deliveries: Sequence[Delivery]) -> None:
+        receipts = [read_receipt(delivery.receipt) for delivery in deliveries]
+        ops = [
+            Settle(id=receipt.message_id, queue=receipt.queue, kind="release", token=receipt.token)
+            for receipt in receipts
+        ]
+        results = await self._runtime.storage.settle(ops, now=self._runtime.clock.now())
+        for op, result in zip(ops, results, strict=True):
+            if result.outcome == "ok":
+                self._runtime.waiting.wake(op.queue)
+
+
+def _deliveries(result: LeaseResult) -> list[Delivery]:
+    return [
+        Delivery(
+            lease.message,
+            write_receipt(
+                Receipt(
+                    lease.token,
+                    lease.message.id,
+                    lease.message.delivery_count,
+                    lease.message.queue,
+                )
+            ),
+        )
+        for lease in result.leases
+    ]

@@ -1,0 +1,87 @@
+"""Upkeep: asking the storage again and again to do what time brings."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from broker.auth import Identity
+from broker.models import Maintenance
+from broker.operations.runtime import Runtime
+
+CHUNK = 1000
+"""Messages in one call, so that others get their turn."""
+
+IDLE_MS = 1_000
+"""The longest pause; what became due meanwhile is leased in time without upkeep."""
+
+BUSY_MS = 50
+"""The shortest pause."""
+
+FAILED_MS = 5_000
+
+BROKER = Identity(subject="broker")
+
+logger = logging.getLogger("broker.maintenance")
+
+
+@asynccontextmanager
+async def maintained(runtime: Runtime) -> AsyncIterator[None]:
+    """Keep the storage maintained while the block runs."""
+    task = asyncio.ensure_future(_maintain(runtime))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def _maintain(runtime: Runtime) -> None:
+    while True:
+        now = runtime.clock.now()
+        try:
+            done = await runtime.tasks.finish(runtime.storage.maintain(now=now, limit=CHUNK))
+        # An isolation point: a storage that fails now may work again, and upkeep must go on then.
+        except Exception:
+            logger.exception("the storage could not be maintained")
+            pause = FAILED_MS
+        else:
+            _report(runtime, done)
+            due = done.next_due
+            pause = IDLE_MS if due is None else min(max(due - now, BUSY_MS), IDLE_MS)
+        await runtime.clock.sleep_until(runtime.clock.now() + pause)
+
+
+def _report(runtime: Runtime, done: Maintenance) -> None:
+    moved = done.lapsed + done.failed + done.expired
+    if moved:
+        runtime.waiting.wake_all()
+    if moved + done.retired:
+        runtime.observe(BROKER, "maintenance.done", "", count=moved + done.retired)
+
+
+@asynccontextmanager
+async def watched(runtime: Runtime) -> AsyncIterator[None]:
+    """Wake waiters for work that other processes bring, if the storage can tell of it."""
+    if "watch" not in runtime.storage.capabilities:
+        yield
+        return
+    task = asyncio.ensure_future(_watch(runtime))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def _watch(runtime: Runtime) -> None:
+    while True:
+        try:
+            async for queue in runtime.storage.watch():
+                runtime.waiting.wake(queue)
+        # An isolation point, as above: long-polls look again by themselves meanwhile.
+        except Exception:
+            logger.exception("the storage could not be watched")
+        await runtime.clock.sleep_until(runtime.clock.now() + FAILED_MS)

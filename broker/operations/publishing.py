@@ -1,0 +1,120 @@
+"""Publishing: from what a sender wrote to what is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from broker.auth import Identity
+from broker.errors import FieldError, Invalid, MessageTooLarge, QueueNotFound, Unsupported
+from broker.extend import Interceptor
+from broker.models import (
+    DEFAULT_PRIORITY,
+    MAX_BATCH_BYTES,
+    MAX_BATCH_MESSAGES,
+    Draft,
+    NewMessage,
+    PublishResult,
+    QueuePolicy,
+)
+from broker.operations.queues import Queues
+from broker.operations.runtime import Runtime
+
+
+class Publishing:
+    """Admits drafts, stores them, wakes who waits for them."""
+
+    def __init__(
+        self, runtime: Runtime, queues: Queues, interceptors: Sequence[tuple[str, Interceptor]]
+    ) -> None:
+        self._runtime = runtime
+        self._queues = queues
+        self._interceptors = tuple(interceptors)
+        self._missing = runtime.missing
+
+    async def publish(self, identity: Identity, drafts: Sequence[Draft]) -> list[PublishResult]:
+        """Publish all or nothing."""
+        batch = await self.admit(identity, drafts)
+        return await self._runtime.tasks.finish(self._store(identity, batch))
+
+    async def admit(self, identity: Identity, drafts: Sequence[Draft]) -> Sequence[NewMessage]:
+        """Spend, permit, validate, fill in the policies' defaults, intercept."""
+        runtime = self._runtime
+        await runtime.gate.spend(identity, "publish", max(1, len(drafts)))
+        policies: dict[str, QueuePolicy] = {}
+        for draft in drafts:
+            if draft.queue not in policies:
+                runtime.gate.permit(identity, "publish", draft.queue)
+                policies[draft.queue] = await self._queues.policy(draft.queue)
+        _check_size(drafts)
+        now = runtime.clock.now()
+        batch: Sequence[NewMessage] = [
+            self._address(draft, policies[draft.queue], now) for draft in drafts
+        ]
+        for _, interceptor in self._interceptors:
+            batch = await interceptor.before_publish(identity, batch)
+        return batch
+
+    def wake(self, batch: Sequence[NewMessage]) -> None:
+        """Wake a waiting consumer for each message."""
+        for message in batch:
+            self._runtime.waiting.wake(message.queue)
+
+    async def _store(self, identity: Identity, batch: Sequence[NewMessage]) -> list[PublishResult]:
+        runtime = self._runtime
+        try:
+            results = await runtime.storage.publish(batch, now=runtime.clock.now())
+        except QueueNotFound as error:
+            self._queues.forget(error.name)
+            raise
+        self.wake(batch)
+        runtime.observe_messages(
+            identity,
+            "message.published",
+            "pending",
+            (
+                (message.queue, result.id)
+                for message, result in zip(batch, results, strict=True)
+                if not result.duplicate
+            ),
+        )
+        return results
+
+    def _address(self, draft: Draft, policy: QueuePolicy, now: int) -> NewMessage:
+        if self._missing:
+            self._refuse_unsupported(draft)
+        if len(draft.body) > policy.max_message_bytes:
+            raise MessageTooLarge(
+                f'a body of {len(draft.body)} bytes is too large for queue "{draft.queue}", '
+                f"which takes {policy.max_message_bytes}"
+            )
+        delay = policy.default_delay if draft.delay is None else draft.delay
+        ttl = policy.default_ttl if draft.ttl is None else draft.ttl
+        return NewMessage(
+            queue=draft.queue,
+            body=draft.body,
+            content_type=draft.content_type,
+            headers=draft.headers,
+            priority=draft.priority,
+            group=draft.group,
+            dedup_key=draft.dedup_key,
+            visible_at=now + int(delay * 1000),
+            expires_at=None if ttl is None else now + int(ttl * 1000),
+        )
+
+    def _refuse_unsupported(self, draft: Draft) -> None:
+        name = self._runtime.storage_name
+        if "priority" in self._missing and draft.priority != DEFAULT_PRIORITY:
+            raise Unsupported(name, "priority", "priority")
+        if "groups" in self._missing and draft.group is not None:
+            raise Unsupported(name, "groups", "group")
+        if "dedup" in self._missing and draft.dedup_key is not None:
+            raise Unsupported(name, "dedup", "dedup_key")
+
+
+def _check_size(drafts: Sequence[Draft]) -> None:
+    if not 0 < len(drafts) <= MAX_BATCH_MESSAGES:
+        problem = f"expected 1 to {MAX_BATCH_MESSAGES} messages, got {len(drafts)}"
+        raise Invalid([FieldError("messages", problem)])
+    size = sum(len(draft.body) for draft in drafts)
+    if size > MAX_BATCH_BYTES:
+        raise MessageTooLarge(f"{size} bytes of bodies; a batch takes {MAX_BATCH_BYTES}")

@@ -1,0 +1,202 @@
+"""Queues: making, changing, listing, emptying them; and their policies, at hand for the engine."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from broker.auth import Identity
+from broker.errors import FieldError, Invalid, QueueNotFound, Unsupported, VersionMismatch
+from broker.extend import EventKind
+from broker.models import MessageQuery, Queue, QueuePolicy, QueueSpec, QueueStatus, StateFilter
+from broker.operations.runtime import Runtime
+
+BULK_LIMIT = 1000
+"""Messages that one storage call deletes or redrives, so that others get their turn."""
+
+SHARED_POLICY_MS = 1000
+"""How long a policy is believed when other processes may change it."""
+
+
+class Queues:
+    """The queues of a broker. Every method takes the identity that asks, and checks it."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._storage = runtime.storage
+        self._gate = runtime.gate
+        self._clock = runtime.clock
+        self._known: dict[str, tuple[Queue, int]] = {}
+        self._shared = "shared" in runtime.storage.capabilities
+
+    async def create(self, identity: Identity, spec: QueueSpec) -> Queue:
+        """Make a queue; raises QueueExists."""
+        return await self.put(identity, spec, expect=0)
+
+    async def put(self, identity: Identity, spec: QueueSpec, *, expect: int | None = None) -> Queue:
+        """Make a queue or replace its policy; `expect` as in `Storage.put_queue`."""
+        await self._gate.spend(identity, "manage")
+        self._gate.permit(identity, "manage", spec.name)
+        await self._check(identity, spec)
+        return await self._runtime.tasks.finish(self._put(identity, spec, expect))
+
+    async def patch(
+        self, identity: Identity, name: str, changes: dict[str, Any], *, expect: int | None = None
+    ) -> Queue:
+        """Change some of a policy; raises VersionMismatch if `expect` is not the version."""
+        await self._gate.spend(identity, "manage")
+        self._gate.permit(identity, "manage", name)
+        while True:
+            queue = (await self._status(name)).queue
+            if expect is not None and queue.version != expect:
+                raise VersionMismatch(name, expected=expect, found=queue.version)
+            spec = QueueSpec(name, msgspec.structs.replace(queue.policy, **changes))
+            await self._check(identity, spec)
+            try:
+                return await self._runtime.tasks.finish(self._put(identity, spec, queue.version))
+            except VersionMismatch:
+                if expect is not None:
+                    raise
+
+    async def pause(self, identity: Identity, name: str, *, paused: bool = True) -> bool:
+        """Stop leasing from a queue, or go on with it; tell whether that was a change."""
+        await self._gate.spend(identity, "manage")
+        self._gate.permit(identity, "manage", name)
+        while True:
+            queue = (await self._status(name)).queue
+            if queue.policy.paused == paused:
+                return False
+            spec = QueueSpec(name, msgspec.structs.replace(queue.policy, paused=paused))
+            try:
+                await self._runtime.tasks.finish(self._put(identity, spec, queue.version))
+            except VersionMismatch:
+                continue
+            return True
+
+    async def status(self, identity: Identity, name: str) -> QueueStatus:
+        """Return one queue with its counts to who manages it, as a part of what was paid for."""
+        self._gate.permit(identity, "manage", name)
+        return await self._status(name)
+
+    async def get(self, identity: Identity, name: str) -> QueueStatus:
+        """Return one queue with its counts; raises QueueNotFound."""
+        await self._gate.spend(identity, "read")
+        self._gate.permit(identity, "read", name)
+        return await self._status(name)
+
+    async def list(
+        self, identity: Identity, *, prefix: str = "", after: str | None = None, limit: int = 100
+    ) -> list[QueueStatus]:
+        """List the queues that the identity may see, by name; fewer than `limit` means the end."""
+        await self._gate.spend(identity, "read")
+        found: list[QueueStatus] = []
+        while len(found) < limit:
+            page = await self._storage.get_queues(
+                prefix=prefix, after=after, limit=limit, now=self._clock.now()
+            )
+            found += [status for status in page if self._gate.sees(identity, status.queue.name)]
+            if len(page) < limit:
+                break
+            after = page[-1].queue.name
+        return found[:limit]
+
+    async def drop(self, identity: Identity, name: str) -> None:
+        """Delete a queue with all that it holds; raises QueueNotFound."""
+        await self._gate.spend(identity, "manage")
+        self._gate.permit(identity, "manage", name)
+        await self._runtime.tasks.finish(self._drop(identity, name))
+
+    async def purge(
+        self, identity: Identity, name: str, *, states: tuple[StateFilter, ...] = ("pending",)
+    ) -> int:
+        """Remove all messages that are in these states now; return how many."""
+        query = MessageQuery(queue=name, states=states)
+        return await self._bulk(identity, query, "delete", "queue.purged")
+
+    async def redrive(self, identity: Identity, name: str) -> int:
+        """Bring the failed messages and dead letters in a queue back to where they came from."""
+        query = MessageQuery(queue=name)
+        return await self._bulk(identity, query, "redrive", "queue.redriven")
+
+    async def policy(self, name: str) -> QueuePolicy:
+        """Return a queue's policy, from memory when it is known; raises QueueNotFound."""
+        known = self._known.get(name)
+        if known is not None and (not self._shared or known[1] > self._clock.now()):
+            return known[0].policy
+        return self._remember((await self._status(name)).queue).policy
+
+    def forget(self, name: str) -> None:
+        """Stop believing what is known of a queue: the storage says that it is gone."""
+        self._known.pop(name, None)
+
+    async def _status(self, name: str) -> QueueStatus:
+        found = await self._storage.get_queues(names=[name], now=self._clock.now())
+        if not found:
+            self.forget(name)
+            raise QueueNotFound(name)
+        return found[0]
+
+    def _remember(self, queue: Queue) -> Queue:
+        self._known[queue.name] = (queue, self._clock.now() + SHARED_POLICY_MS)
+        return queue
+
+    async def _check(self, identity: Identity, spec: QueueSpec) -> None:
+        policy = spec.policy
+        if policy.ordering == "group_fifo" and "groups" not in self._storage.capabilities:
+            raise Unsupported(self._runtime.storage_name, "groups", "ordering")
+        target = policy.dead_letter_queue
+        if target is None:
+            return
+        problem = None
+        if target == spec.name:
+            problem = "a queue cannot be its own dead letter queue"
+        elif not self._gate.sees(identity, target) or not await self._exists(target):
+            problem = "there is no such queue; create it first"
+        if problem:
+            raise Invalid([FieldError("dead_letter_queue", problem, target)])
+
+    async def _exists(self, name: str) -> bool:
+        return bool(await self._storage.get_queues(names=[name], now=self._clock.now()))
+
+    async def _put(self, identity: Identity, spec: QueueSpec, expect: int | None) -> Queue:
+        queue = await self._storage.put_queue(spec, expect=expect, now=self._clock.now())
+        self._remember(queue)
+        self._runtime.waiting.wake_all()
+        kind: EventKind = "queue.created" if queue.version == 1 else "queue.updated"
+        self._runtime.observe(identity, kind, spec.name)
+        return queue
+
+    async def _drop(self, identity: Identity, name: str) -> None:
+        existed = await self._storage.drop_queue(name)
+        self.forget(name)
+        if not existed:
+            raise QueueNotFound(name)
+        self._runtime.waiting.wake_all()
+        self._runtime.observe(identity, "queue.deleted", name)
+
+    async def _bulk(
+        self,
+        identity: Identity,
+        query: MessageQuery,
+        action: Literal["delete", "redrive"],
+        kind: EventKind,
+    ) -> int:
+        assert query.queue is not None
+        await self._gate.spend(identity, "manage")
+        self._gate.permit(identity, "manage", query.queue)
+        # What is there now, and not what arrives or fails again meanwhile, so that this ends.
+        left = (await self._status(query.queue)).counts.total
+        done = 0
+        while left > 0:
+            limit = min(left, BULK_LIMIT)
+            count = await self._runtime.tasks.finish(
+                self._storage.bulk(query, action, now=self._clock.now(), limit=limit)
+            )
+            done += count
+            left -= count
+            if count < limit:
+                break
+        self._runtime.waiting.wake_all()
+        self._runtime.observe(identity, kind, query.queue, count=done)
+        return done

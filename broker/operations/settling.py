@@ -1,0 +1,138 @@
+"""Settling: ending or changing leases."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+import msgspec
+
+from broker.auth import Identity
+from broker.errors import BrokerError, LeaseLost, MessageNotFound, QueueNotFound, WrongState
+from broker.extend import Event, EventKind
+from broker.models import Draft, NewMessage, QueuePolicy, Settle, SettleKind, SettleResult
+from broker.operations.publishing import Publishing
+from broker.operations.queues import Queues
+from broker.operations.runtime import Runtime
+from broker.receipts import Receipt
+
+
+class Settlement(msgspec.Struct, frozen=True, kw_only=True):
+    """What a consumer wants done with one lease."""
+
+    receipt: Receipt
+    kind: SettleKind
+    delay: float | None = None
+    """For retry: seconds until it is visible again; None: the queue's backoff."""
+    seconds: float | None = None
+    """For extend: seconds from now; None: the queue's lease_seconds."""
+    reason: str | None = None
+
+
+class Settling:
+    """Carries out settlements and wakes whom they free work for."""
+
+    def __init__(self, runtime: Runtime, queues: Queues, publishing: Publishing) -> None:
+        self._runtime = runtime
+        self._queues = queues
+        self._publishing = publishing
+
+    async def settle(
+        self, identity: Identity, settlements: Sequence[Settlement], publish: Sequence[Draft]
+    ) -> list[SettleResult]:
+        """Settle each, or with `publish` all or nothing; one result a settlement."""
+        gate = self._runtime.gate
+        await gate.spend(identity, "consume", max(1, len(settlements)))
+        for queue in {settlement.receipt.queue for settlement in settlements}:
+            gate.permit(identity, "consume", queue)
+        ops = [await self._op(settlement) for settlement in settlements]
+        batch = await self._publishing.admit(identity, publish) if publish else ()
+        return await self._runtime.tasks.finish(self._store(identity, ops, batch))
+
+    async def _op(self, settlement: Settlement) -> Settle:
+        receipt = settlement.receipt
+        visible_at = None
+        if settlement.kind in ("retry", "extend"):
+            seconds = await self._seconds(settlement)
+            visible_at = self._runtime.clock.now() + int(1000 * seconds)
+        return Settle(
+            id=receipt.message_id,
+            queue=receipt.queue,
+            kind=settlement.kind,
+            token=receipt.token,
+            visible_at=visible_at,
+            reason=settlement.reason,
+        )
+
+    async def _seconds(self, settlement: Settlement) -> float:
+        given = settlement.delay if settlement.kind == "retry" else settlement.seconds
+        if given is not None:
+            return given
+        try:
+            policy = await self._queues.policy(settlement.receipt.queue)
+        except QueueNotFound:
+            return 0  # the storage will say that there is no such message
+        if settlement.kind == "extend":
+            return policy.lease_seconds
+        return backoff(policy, settlement.receipt.delivery_count)
+
+    async def _store(
+        self, identity: Identity, ops: Sequence[Settle], batch: Sequence[NewMessage]
+    ) -> list[SettleResult]:
+        runtime = self._runtime
+        results = await runtime.storage.settle(ops, now=runtime.clock.now(), publish=batch)
+        pairs = list(zip(ops, results, strict=True))
+        done = [(op, result) for op, result in pairs if result.outcome == "ok"]
+        if batch and len(done) < len(ops):
+            return results
+        for op, result in done:
+            # An ended lease can free the next of its group, or a place in max_in_flight.
+            if op.kind != "extend":
+                runtime.waiting.wake(op.queue)
+            if result.queue is not None and result.queue != op.queue:
+                runtime.waiting.wake(result.queue)
+        self._publishing.wake(batch)
+        if runtime.observers:
+            runtime.observers.notify([self._event(identity, op, result) for op, result in done])
+            for message in batch:
+                runtime.observe(identity, "message.published", message.queue, state="pending")
+        return results
+
+    def _event(self, identity: Identity, op: Settle, result: SettleResult) -> Event:
+        return Event(
+            kind=_EVENT_KINDS[op.kind],
+            queue=op.queue,
+            at=self._runtime.clock.now(),
+            subject=identity.subject,
+            message_id=op.id,
+            state=result.state,
+            moved_to=result.queue if result.queue != op.queue else None,
+            reason=op.reason,
+        )
+
+
+_EVENT_KINDS: dict[SettleKind, EventKind] = {
+    "ack": "message.acked",
+    "retry": "message.retried",
+    "release": "message.released",
+    "reject": "message.rejected",
+    "extend": "message.extended",
+}
+
+
+def refusal(result: SettleResult) -> BrokerError:
+    """Return the error that says why a settlement was not ok."""
+    if result.outcome == "not_found":
+        return MessageNotFound(result.id)
+    if result.outcome == "stale":
+        return LeaseLost(f"message {result.id} is not under this lease any more")
+    if result.outcome == "expired":
+        return LeaseLost(f"the lease of message {result.id} is over; only an ack is still taken")
+    return WrongState(f"message {result.id} is not leased")
+
+
+def backoff(policy: QueuePolicy, delivery_count: int) -> float:
+    """Return how many seconds a message waits after its n-th failed delivery."""
+    doublings = min(max(delivery_count - 1, 0), 64)
+    full = min(policy.retry_max, policy.retry_base * 2.0**doublings)
+    return full * (1 - policy.jitter * random.random())

@@ -1,0 +1,23 @@
+"""What every provider has in common: it is opened, asked for its health, and closed."""
+
+from __future__ import annotations
+
+from abc import ABC
+
+
+class Provider(ABC):
+    """Base of everything that a plugin's hook returns.
+
+    Construct cheaply and open nothing in `__init__`: the core calls `open` once before the first
+    use and `close` once after the last, in reverse order of opening, also when a later provider
+    failed to open. A provider owns what it opened.
+    """
+
+    async def open(self) -> None:
+        """Acquire connections, threads, files; raise StartupError to stop with one line."""
+
+    async def close(self) -> None:
+        """Give back what `open` took. Must be harmless when called twice or without `open`."""
+
+    async def ping(self) -> None:
+        """Raise if the provider cannot work now; asked by `/readyz` and `broker doctor`."""

@@ -1,0 +1,51 @@
+"""Receipts: the opaque proof of one lease.
+
+A receipt carries the lease's token, the message's id, how often it was delivered and its queue,
+so that permission and backoff need no look-up. Nothing in it is trusted: the storage compares
+token and queue.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import struct
+
+import msgspec
+
+from broker.models import QUEUE_NAME_PATTERN
+
+NO_RECEIPT = "not a receipt of this broker"
+
+_HEAD = struct.Struct(">16sqI")
+_NAME = re.compile(QUEUE_NAME_PATTERN)
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """Which lease is meant. Without a token it is whatever lease the message has now."""
+
+    token: bytes | None
+    message_id: int
+    delivery_count: int
+    queue: str
+
+
+def write_receipt(receipt: Receipt) -> str:
+    """Return the text that a client gets; URL-safe, without padding."""
+    assert receipt.token is not None, "a receipt that is given out names its lease"
+    head = _HEAD.pack(receipt.token, receipt.message_id, receipt.delivery_count)
+    return base64.urlsafe_b64encode(head + receipt.queue.encode()).rstrip(b"=").decode()
+
+
+def read_receipt(text: str) -> Receipt:
+    """Read what `write_receipt` wrote; raises ValueError for anything else."""
+    try:
+        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        token, message_id, delivery_count = _HEAD.unpack_from(raw)
+        queue = raw[_HEAD.size :].decode()
+    except (binascii.Error, struct.error, ValueError) as error:
+        raise ValueError(NO_RECEIPT) from error
+    if message_id < 1 or not _NAME.match(queue):
+        raise ValueError(NO_RECEIPT)
+    return Receipt(token, message_id, delivery_count, queue)

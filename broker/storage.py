@@ -1,0 +1,134 @@
+"""The storage contract: nine operations, batch first, each atomic."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Sequence
+from typing import ClassVar, Literal, get_args
+
+from broker.models import (
+    LeaseResult,
+    Maintenance,
+    MessageQuery,
+    NewMessage,
+    Page,
+    PublishResult,
+    Queue,
+    QueueSpec,
+    QueueStatus,
+    Settle,
+    SettleResult,
+)
+from broker.provider import Provider
+
+Capability = Literal["durable", "shared", "watch", "search", "priority", "groups", "dedup"]
+
+CAPABILITIES: frozenset[Capability] = frozenset(get_args(Capability))
+
+
+class Storage(Provider):
+    """Keeps queues and messages. Implement this to add a storage, and run
+    `broker.testing.StorageContract` against it.
+
+    The core validates, computes backoff and waits; a storage keeps what must be atomic with a
+    message's state: leases, counts, dedup, limits, dead-lettering, retention, pause.
+
+    Every operation is called on the event loop's thread, many at a time, and must not block it.
+    An operation whose caller is cancelled is either done wholly or not at all, and the storage
+    stays usable. Time is always `now`, int milliseconds; a storage never asks for it elsewhere.
+    """
+
+    capabilities: ClassVar[frozenset[Capability]] = frozenset()
+    """What this storage can do beyond the mandatory:
+
+    durable: what was answered survives a crash of the process (and of the machine, by default).
+    shared: several broker processes may use the store at one time.
+    watch: `watch` reports new work, of other processes too.
+    search: `browse` with `text`.   priority, groups, dedup: these fields of a message have effect.
+    """
+
+    def describe(self) -> str:
+        """Say in one line where messages are kept and what they survive; shown at the start."""
+        if "durable" in self.capabilities:
+            return "what was answered survives a crash"
+        return "messages are gone when the broker stops"
+
+    @abstractmethod
+    async def put_queue(self, spec: QueueSpec, *, expect: int | None, now: int) -> Queue:
+        """Make a queue or change its policy.
+
+        `expect` None: either; 0: it must be new, else QueueExists; n: it must be at version n,
+        else VersionMismatch. The version starts at 1 and grows by one with each call.
+        """
+
+    @abstractmethod
+    async def get_queues(
+        self,
+        *,
+        names: Sequence[str] | None = None,
+        prefix: str = "",
+        after: str | None = None,
+        limit: int = 100,
+        now: int,
+    ) -> list[QueueStatus]:
+        """List queues by name in code point order: those in `names` (unknown ones are left out),
+        or those that start with `prefix` and come after `after`; at most `limit`."""
+
+    @abstractmethod
+    async def drop_queue(self, name: str) -> bool:
+        """Delete a queue with its messages and dedup keys; False if there was none."""
+
+    @abstractmethod
+    async def publish(self, batch: Sequence[NewMessage], *, now: int) -> list[PublishResult]:
+        """Store the whole batch or nothing; it may span queues. One result a message, in order.
+
+        Ids are positive, grow in the order of publishing and are never used again. A message
+        whose `dedup_key` was used in its queue within `dedup_window` is not stored: its result
+        is the first id, `duplicate`. Raises QueueNotFound, and QueueFull when the queue's limits
+        and `overflow = reject` forbid it.
+        """
+
+    @abstractmethod
+    async def lease(
+        self, queue: str, *, limit: int, lease_until: int, owner: str, now: int
+    ) -> LeaseResult:
+        """Lease up to `limit` messages, in lease order, each with a fresh token.
+
+        Never returns what is delayed, expired, exhausted or behind the head of its group, never
+        more than `max_in_flight` allows, nothing from a paused queue. Lease, count and token are
+        durable before it returns. Raises QueueNotFound.
+        """
+
+    @abstractmethod
+    async def settle(
+        self, ops: Sequence[Settle], *, now: int, publish: Sequence[NewMessage] = ()
+    ) -> list[SettleResult]:
+        """Carry out operations, each by itself, comparing its token; one result an operation.
+
+        With `publish`, all or nothing: if an operation is not `ok`, nothing is done and nothing
+        published; the results tell which. Raises what `publish` raises.
+        """
+
+    @abstractmethod
+    async def browse(self, query: MessageQuery, *, now: int) -> Page:
+        """Look at messages, changing nothing."""
+
+    @abstractmethod
+    async def bulk(
+        self, query: MessageQuery, action: Literal["delete", "redrive"], *, now: int, limit: int
+    ) -> int:
+        """Do `action` to at most `limit` of the messages that the query names; return how many.
+
+        `delete` removes them, leased ones too. `redrive` brings failed ones and dead letters
+        back to their `origin_queue` (or to their own queue) as pending, with delivery_count 0,
+        no ttl and no reason; those whose origin is gone, and all others, stay.
+        """
+
+    @abstractmethod
+    async def maintain(self, *, now: int, limit: int) -> Maintenance:
+        """Do what time brings: lapse leases, expire ttls, remove what retention is over, forget
+        dedup keys; at most `limit` messages a call. Idempotent: any process, at any time."""
+
+    def watch(self) -> AsyncIterator[str]:
+        """Yield names of queues with new work; only asked of a storage with `watch`."""
+        raise NotImplementedError(f"{type(self).__name__} does not declare the capability watch")

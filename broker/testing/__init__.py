@@ -1,0 +1,16 @@
+"""The kit for plugin authors: contracts that a provider must keep, and a clock that stands still.
+
+Needs pytest (`pip install replika-broker[testing]`) and no plugin of it. The core never imports
+this package.
+"""
+
+import pytest
+
+# Before the import: assertions of the contract shall explain themselves as those of a test do.
+pytest.register_assert_rewrite("broker.testing.storage")
+
+from broker.testing.clock import ManualClock  # noqa: E402  # see above
+from broker.testing.contract import Contract, lacks, needs  # noqa: E402
+from broker.testing.storage import StorageContract, Workbench  # noqa: E402
+
+__all__ = ["Contract", "ManualClock", "StorageContract", "Workbench", "lacks", "needs"]

@@ -1,0 +1,81 @@
+"""The storage contract: what makes a third party's storage trustworthy."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from pathlib import Path
+
+from broker.storage import Storage
+from broker.testing.clock import ManualClock
+from broker.testing.contract import Contract
+from broker.testing.storage.atomicity import Atomicity
+from broker.testing.storage.bench import Workbench
+from broker.testing.storage.browsing import Browsing
+from broker.testing.storage.cancelling import Cancelling
+from broker.testing.storage.concurrency import Concurrency
+from broker.testing.storage.dead_letters import DeadLetters
+from broker.testing.storage.dedup import Dedup
+from broker.testing.storage.deleting import Deleting
+from broker.testing.storage.expiring import Expiring
+from broker.testing.storage.groups import Groups
+from broker.testing.storage.lapsing import Lapsing
+from broker.testing.storage.leasing import Leasing
+from broker.testing.storage.lifecycle import Lifecycle
+from broker.testing.storage.limits import Limits
+from broker.testing.storage.outcomes import Outcomes
+from broker.testing.storage.publishing import Publishing
+from broker.testing.storage.queues import Queues
+from broker.testing.storage.redriving import Redriving
+from broker.testing.storage.settling import Settling
+from broker.testing.storage.upkeep import Upkeep
+
+__all__ = ["StorageContract", "Workbench"]
+
+
+class StorageContract(
+    Queues,
+    Publishing,
+    Leasing,
+    Settling,
+    Outcomes,
+    Atomicity,
+    Lapsing,
+    Expiring,
+    Upkeep,
+    DeadLetters,
+    Redriving,
+    Groups,
+    Dedup,
+    Limits,
+    Browsing,
+    Deleting,
+    Lifecycle,
+    Concurrency,
+    Cancelling,
+    Contract,
+):
+    """Subclass it in a test module, return your storage, and pytest runs some hundred tests.
+
+        class TestAcmeStorage(StorageContract):
+            def make_storage(self, tmp_path, clock):
+                return AcmeStorage(tmp_path / "acme.db")
+
+    Tests of a capability that the storage does not declare are skipped, and say so.
+    """
+
+    @abstractmethod
+    def make_storage(self, tmp_path: Path, clock: ManualClock) -> Storage:
+        """Return a new storage, not opened. The kit opens and closes it.
+
+        It keeps its data in `tmp_path`: a durable storage that is made there again, after the
+        first was closed, must hold the same data.
+        """
+
+    def make_bench(self, tmp_path: Path) -> Workbench:
+        """Return a workbench with a storage of its own and a clock that stands still."""
+        clock = ManualClock()
+        return Workbench(lambda: self.make_storage(tmp_path, clock), clock)
+
+    def subject(self, bench: Workbench) -> tuple[str, frozenset[str]]:
+        """Return the storage's class name and its capabilities."""
+        return type(bench.storage).__name__, frozenset(bench.storage.capabilities)

@@ -1,0 +1,49 @@
+"""How connections to the file are made: one that writes, and some that do not."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Literal
+from urllib.parse import quote
+
+from databases import Database
+
+from broker_storage_sqlite.config import Durability
+
+_SYNCHRONOUS: dict[Durability, str] = {"full": "FULL", "os": "NORMAL"}
+_BUSY_TIMEOUT_S = 5.0
+_STATEMENTS = 256
+"""Prepared statements that the writer keeps: more than there are."""
+
+
+def connect_writer(path: Path, durability: Durability) -> sqlite3.Connection:
+    """Return the connection that makes every change; use it in the thread that called this."""
+    sql = sqlite3.connect(
+        _uri(path) + "?mode=rw",
+        uri=True,
+        timeout=_BUSY_TIMEOUT_S,
+        isolation_level=None,
+        cached_statements=_STATEMENTS,
+    )
+    for setting in (
+        f"synchronous = {_SYNCHRONOUS[durability]}",
+        "journal_size_limit = 67108864",
+        "cache_size = -16384",
+        "temp_store = MEMORY",
+        "trusted_schema = OFF",
+        "foreign_keys = ON",
+    ):
+        sql.execute(f"PRAGMA {setting}")
+    return sql
+
+
+def database(path: Path, mode: Literal["ro", "rw"]) -> Database:
+    """Return a `databases` handle on an existing file."""
+    # Quoted twice: once for the URL that `databases` reads, once for the one that SQLite reads.
+    url = f"sqlite:///{quote(_uri(path), safe='')}?mode={mode}"
+    return Database(url, uri=True, timeout=_BUSY_TIMEOUT_S)
+
+
+def _uri(path: Path) -> str:
+    return f"file:{quote(str(path))}"

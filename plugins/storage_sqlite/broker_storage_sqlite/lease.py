@@ -1,0 +1,144 @@
+"""Leasing: notice what is due, then take from the shelf of the ready ones."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+from broker import Lease, LeaseResult, Queue
+
+from broker_storage_sqlite import moves
+from broker_storage_sqlite.due import notice_due
+from broker_storage_sqlite.rows import is_exhausted, message_of
+from broker_storage_sqlite.transaction import Transaction
+
+_TOKEN_BYTES = 16
+_ROUNDS = 20
+"""How often one call looks again for messages behind those that cannot be leased any more."""
+
+# As they will be once they are leased, in the order of MESSAGE_COLUMNS.
+_READY = """
+SELECT id, queue_id, 'processing', content, content_type, headers, priority, grp, dedup_key,
+    created_at, :now, :lease_until, expires_at, delivery_count + 1,
+    coalesce(first_delivered_at, :now), finished_at, reason, origin_queue, :owner
+FROM messages WHERE queue_id = :queue_id AND shelf = 1 ORDER BY rank DESC, id LIMIT :limit
+"""
+_EXPIRES_AT, _DELIVERY_COUNT = 12, 13
+
+_LEASE = """
+UPDATE messages SET status = 'processing', shelf = 3, visible_at = ?, leased_by = ?,
+    leased_at = ?, updated_at = ?, delivery_count = ?, first_delivered_at = ?, token = ?
+WHERE id = ?
+"""
+_LAPSED = "SELECT count(*) FROM messages WHERE queue_id = ? AND shelf = 3 AND visible_at <= ?"
+_NEXT_VISIBLE_AT = """
+SELECT min(next) FROM (
+    SELECT min(visible_at) AS next FROM messages
+    WHERE queue_id = :queue_id AND shelf = 2 AND visible_at > :now
+    UNION ALL
+    SELECT min(visible_at) FROM messages
+    WHERE queue_id = :queue_id AND shelf = 3 AND visible_at > :now
+)
+"""
+
+
+def lease(
+    tx: Transaction, name: str, *, limit: int, lease_until: int, owner: str, now: int
+) -> LeaseResult:
+    """Lease up to `limit` messages in lease order; raises QueueNotFound."""
+    queue = tx.queue(name)
+    if queue.policy.paused:
+        return LeaseResult(leases=[], paused=True)
+    rows: Sequence[Any] = ()
+    is_behind = False
+    room = _room(tx, queue, limit, now)
+    if room > 0:
+        wanted = {
+            "queue_id": queue.id,
+            "limit": room,
+            "lease_until": lease_until,
+            "owner": owner,
+            "now": now,
+        }
+        rows, is_behind = _take(tx, queue, wanted, now)
+    leases = _lease(tx, queue, rows, now)
+    # Whoever found nothing only because there was too much to look at shall come back at once.
+    next_visible_at = now if is_behind and not rows else _next_visible_at(tx, queue, now)
+    return LeaseResult(leases=leases, next_visible_at=next_visible_at)
+
+
+def _room(tx: Transaction, queue: Queue, limit: int, now: int) -> int:
+    if queue.policy.max_in_flight is None:
+        return limit
+    [lapsed] = tx.execute(_LAPSED, (queue.id, now)).fetchone()
+    live = tx.counter(queue.id, "processing") - int(lapsed)
+    return min(limit, queue.policy.max_in_flight - live)
+
+
+def _take(
+    tx: Transaction, queue: Queue, wanted: dict[str, Any], now: int
+) -> tuple[Sequence[Any], bool]:
+    """Return the rows to lease, and whether there is more to look at."""
+    fit: Sequence[Any] = ()
+    for _ in range(_ROUNDS):
+        is_behind = notice_due(tx, queue.id, now)
+        rows = tx.execute(_READY, wanted).fetchall()
+        fit = [row for row in rows if not _ends(tx, queue, row, now)]
+        if len(fit) == len(rows) and (fit or not is_behind):
+            return fit, False
+        tx.regroup()
+    return fit, True
+
+
+def _ends(tx: Transaction, queue: Queue, row: Sequence[Any], now: int) -> bool:
+    """End the life of a message that may not be leased any more; False if it may."""
+    expires_at = row[_EXPIRES_AT]
+    is_expired = expires_at is not None and expires_at <= now
+    if not is_expired and not is_exhausted(row[_DELIVERY_COUNT] - 1, queue.policy):
+        return False
+    found = tx.row(row[0])
+    assert found is not None, "it was found a moment ago"
+    if is_expired:
+        moves.expire(tx, found, now)
+    else:
+        moves.fail_exhausted(tx, found, now)
+    return True
+
+
+def _lease(tx: Transaction, queue: Queue, rows: Sequence[Any], now: int) -> list[Lease]:
+    if not rows:
+        return []
+    tokens = secrets.token_bytes(_TOKEN_BYTES * len(rows))
+    leases = [
+        Lease(message_of(row, queue.name, now), tokens[start : start + _TOKEN_BYTES])
+        for row, start in zip(rows, range(0, len(tokens), _TOKEN_BYTES), strict=True)
+    ]
+    tx.executemany(_LEASE, [_parameters(lease) for lease in leases])
+    tx.counters.add(
+        queue.id,
+        pending=-len(leases),
+        pending_bytes=-sum(len(lease.message.body) for lease in leases),
+        processing=len(leases),
+        total_delivered=len(leases),
+    )
+    return leases
+
+
+def _parameters(lease: Lease) -> tuple[Any, ...]:
+    message = lease.message
+    return (
+        message.visible_at,
+        message.leased_by,
+        message.updated_at,
+        message.updated_at,
+        message.delivery_count,
+        message.first_delivered_at,
+        lease.token,
+        message.id,
+    )
+
+
+def _next_visible_at(tx: Transaction, queue: Queue, now: int) -> int | None:
+    [found] = tx.execute(_NEXT_VISIBLE_AT, {"queue_id": queue.id, "now": now}).fetchone()
+    return None if found is None else int(found)

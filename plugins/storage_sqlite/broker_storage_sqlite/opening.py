@@ -1,0 +1,116 @@
+"""Opening the database file: refuse what cannot be trusted, make what is not there, migrate."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from broker import StartupError, StorageLocked, StorageUnreadable
+from databases.core import Connection
+
+from broker_storage_sqlite.connections import database
+from broker_storage_sqlite.schema import APPLICATION_ID, Migration, migrate, read_pragma
+
+_OLDEST_SQLITE = (3, 38)
+_RESTORE = "restore a backup, or move it away to begin with an empty store"
+_ELSEWHERE = "set plugins.storage_sqlite.path to another file"
+
+
+@contextmanager
+def startup_errors(path: Path) -> Iterator[None]:
+    """Turn what the system and SQLite refuse into one line that names the file and the remedy."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageUnreadable(
+            f"{error.filename or path} cannot be used ({error.strerror}); give the broker's user"
+            f" access to {path.parent}, or {_ELSEWHERE}"
+        ) from error
+    except sqlite3.Error as error:
+        raise _refusal(path, error) from error
+
+
+def prepare_directory(path: Path) -> None:
+    """Make the directory of a database, for its owner alone, if it is not there."""
+    if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
+        raise StorageUnreadable(
+            f"SQLite {sqlite3.sqlite_version} is too old for {path}; use a Python that brings"
+            " SQLite 3.38 or newer"
+        )
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+async def prepare_file(path: Path, migrations: Sequence[Migration]) -> None:
+    """Leave a sound database of the newest schema at `path`. The caller holds the lock."""
+    if _is_there(path):
+        async with database(path, "rw") as file, file.connection() as connection:
+            await _check(connection, path, migrations)
+            await migrate(connection, migrations)
+    else:
+        await _create(path, migrations)
+
+
+def _is_there(path: Path) -> bool:
+    """Return whether there is a database; refuse what SQLite would take for an empty one."""
+    log = path.with_name(path.name + "-wal")
+    if not path.exists():
+        if log.exists():
+            raise StorageUnreadable(
+                f"{path} is missing, but {log} is there: bring the file back that belongs to it,"
+                " or move it away to begin with an empty store"
+            )
+        return False
+    # SQLite is content with a file that it can only read; this storage is not.
+    with path.open("r+b") as file:
+        if not file.read(1):
+            raise StorageUnreadable(f"{path} is empty, which no database is; {_RESTORE}")
+    return True
+
+
+async def _create(path: Path, migrations: Sequence[Migration]) -> None:
+    """Make a new database under another name first, so that `path` is never a half-made one."""
+    new = path.with_name(path.name + ".new")
+    for suffix in ("", "-wal", "-shm"):
+        new.with_name(new.name + suffix).unlink(missing_ok=True)
+    # SQLite gives the files beside it the same mode.
+    os.close(os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    async with database(new, "rw") as file, file.connection() as connection:
+        # In this order: vacuuming cannot become incremental once the file has a page.
+        await connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        await connection.fetch_val("PRAGMA journal_mode = WAL")
+        await migrate(connection, migrations)
+    new.rename(path)
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+async def _check(connection: Connection, path: Path, migrations: Sequence[Migration]) -> None:
+    if await read_pragma(connection, "application_id") != APPLICATION_ID:
+        raise StorageUnreadable(f"{path} is a database of another program; {_ELSEWHERE}")
+    version = await read_pragma(connection, "user_version")
+    newest = migrations[-1].version
+    if version > newest:
+        raise StorageUnreadable(
+            f"{path} has schema version {version}, and this broker knows versions up to {newest};"
+            " use the newer broker that wrote it, or restore a backup from before its upgrade"
+        )
+    problem = str(await connection.fetch_val("PRAGMA quick_check(1)"))
+    if problem != "ok":
+        raise StorageUnreadable(f"{path} is damaged ({' '.join(problem.split())}); {_RESTORE}")
+
+
+def _refusal(path: Path, error: sqlite3.Error) -> StartupError:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return StorageLocked(f"{path} is locked by another program; close it, or {_ELSEWHERE}")
+    if code == sqlite3.SQLITE_FULL:
+        return StorageUnreadable(f"there is no room left for {path}; free some of its disk")
+    if code == sqlite3.SQLITE_NOTADB:
+        return StorageUnreadable(f"{path} is not a database; {_RESTORE}, or {_ELSEWHERE}")
+    return StorageUnreadable(f"{path} cannot be opened ({error}); {_RESTORE}")

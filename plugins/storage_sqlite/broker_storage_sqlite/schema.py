@@ -1,0 +1,68 @@
+"""The schema and how it grows: numbered migrations, forward only, each in one transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from importlib.resources import files
+
+import msgspec
+from broker import StorageUnreadable
+from databases.core import Connection
+
+APPLICATION_ID = 0x52424B31
+"""Stands in the header of every file of ours."""
+
+
+class Migration(msgspec.Struct, frozen=True):
+    """One step; `version` is the file's user_version after it."""
+
+    version: int
+    name: str
+    sql: str
+
+
+def read_migrations() -> list[Migration]:
+    """Return the migrations that this program knows, in order."""
+    found = [
+        Migration(int(file.name[:4]), file.name, file.read_text("utf-8"))
+        for file in files(__package__).joinpath("migrations").iterdir()
+        if file.name.endswith(".sql")
+    ]
+    return sorted(found, key=lambda migration: migration.version)
+
+
+async def read_pragma(connection: Connection, pragma: str) -> int:
+    """Return a setting of the file that is a number."""
+    return int(await connection.fetch_val(f"PRAGMA {pragma}"))
+
+
+async def migrate(connection: Connection, migrations: Sequence[Migration]) -> None:
+    """Apply the migrations that the file has not seen, each wholly or not at all.
+
+    Raises StorageUnreadable.
+    """
+    version = await read_pragma(connection, "user_version")
+    for migration in migrations:
+        if migration.version > version:
+            await _apply(connection, migration)
+
+
+async def _apply(connection: Connection, migration: Migration) -> None:
+    # Past `databases`: its transactions begin deferred, and it reads a colon in SQL as a parameter.
+    raw = connection.raw_connection
+    try:
+        await raw.executescript(
+            "BEGIN IMMEDIATE;\n"
+            f"{migration.sql}\n"
+            f"PRAGMA application_id = {APPLICATION_ID};\n"
+            f"PRAGMA user_version = {migration.version};\n"
+            "COMMIT;"
+        )
+    except sqlite3.Error as error:
+        if raw.in_transaction:
+            await raw.rollback()
+        raise StorageUnreadable(
+            f"migration {migration.name} failed and was undone ({error}); nothing is lost: go back"
+            " to the broker that wrote the store, and report this"
+        ) from error

@@ -1,0 +1,173 @@
+"""The one writer: a thread that owns the only connection that changes anything.
+
+It takes all that waits, carries it out in one transaction and answers all after the commit. While
+the disk syncs, more requests gather: they are the next transaction. Nobody waits for a batch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
+
+from broker import Closed, Unavailable
+
+from broker_storage_sqlite.faults import is_fatal, translate
+from broker_storage_sqlite.group_commit import Job, carry_out
+from broker_storage_sqlite.transaction import Transaction
+
+T = TypeVar("T")
+
+MAX_JOBS = 256
+"""How many operations share a commit at most."""
+
+MAX_BYTES = 8 * 1024 * 1024
+"""Nothing joins a transaction whose new bodies have reached this size."""
+
+
+class Writer:
+    """Carries out operations in the order in which they come, many in one commit."""
+
+    def __init__(
+        self, path: Path, connect: Callable[[], sqlite3.Connection], logger: logging.Logger
+    ) -> None:
+        self._path = path
+        self._connect = connect
+        self._logger = logger
+        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._broken: Exception | None = None
+        self._is_open = False
+
+    async def open(self) -> None:
+        """Start the thread and connect; raises what connecting raises."""
+        self._loop = asyncio.get_running_loop()
+        self._opened: asyncio.Future[None] = self._loop.create_future()
+        self._ended: asyncio.Future[None] = self._loop.create_future()
+        # A daemon, so that a process that forgets to close the storage still ends.
+        self._thread = threading.Thread(target=self._run, name="storage_sqlite", daemon=True)
+        self._thread.start()
+        await asyncio.shield(self._opened)
+        self._is_open = True
+
+    async def close(self) -> None:
+        """Finish what waits, move the log into the file, disconnect, end the thread."""
+        self._is_open = False
+        if self._thread is not None:
+            self._jobs.put(None)
+            await asyncio.shield(self._ended)
+            self._thread.join()
+            self._thread = None
+
+    def check(self) -> None:
+        """Raise Closed, or Unavailable when it refuses to write any more."""
+        if not self._is_open:
+            raise Closed("the storage is not open")
+        if self._broken is not None:
+            raise Unavailable(f"{self._broken}; restart the broker")
+
+    async def run(self, operation: Callable[[Transaction], T], *, size: int = 0) -> T:
+        """Return what the operation returns once it is durable, or raise what it raises.
+
+        `size` is that of the bodies that it stores. Cancelling the caller does not stop an
+        operation that has begun.
+        """
+        self.check()
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._jobs.put(Job(operation, future, size))
+        return await future
+
+    def _run(self) -> None:
+        try:
+            sql = self._connect()
+        except Exception as error:  # noqa: BLE001  # it belongs to the caller of open
+            self._tell(_fail, self._opened, error)
+        else:
+            try:
+                self._work(sql)
+            finally:
+                self._disconnect(sql)
+        self._tell(_finish, self._ended)
+
+    def _work(self, sql: sqlite3.Connection) -> None:
+        try:
+            tx = Transaction(sql)
+        except Exception as error:  # noqa: BLE001  # as above
+            self._tell(_fail, self._opened, error)
+            return
+        self._tell(_finish, self._opened)
+        while jobs := self._gather():
+            self._carry_out(tx, jobs)
+
+    def _gather(self) -> list[Job]:
+        """Wait for a job, and take what waits with it; nothing when it is time to end."""
+        job = self._jobs.get()
+        jobs: list[Job] = []
+        size = 0
+        while job is not None:
+            jobs.append(job)
+            size += job.size
+            if len(jobs) == MAX_JOBS or size >= MAX_BYTES:
+                return jobs
+            try:
+                job = self._jobs.get_nowait()
+            except Empty:
+                return jobs
+        if jobs:
+            self._jobs.put(None)
+        return jobs
+
+    def _carry_out(self, tx: Transaction, jobs: Sequence[Job]) -> None:
+        jobs = [job for job in jobs if not job.future.cancelled()]
+        if self._broken is None:
+            carry_out(tx, jobs)
+        for job in jobs:
+            if self._broken is not None:
+                job.error = self._broken
+            elif job.error is not None:
+                job.error = self._judge(job.error)
+        self._tell(_answer, jobs)
+
+    def _judge(self, error: Exception) -> Exception:
+        translated = translate(error, self._path)
+        if is_fatal(error):
+            self._broken = translated
+            self._logger.critical("%s; nothing is written before a restart", translated)
+        return translated
+
+    def _disconnect(self, sql: sqlite3.Connection) -> None:
+        try:
+            [is_busy, *_] = sql.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if is_busy:
+                self._logger.warning("%s-wal is in use elsewhere and stays", self._path)
+        except sqlite3.Error as error:
+            self._logger.warning("%s-wal stays: %s", self._path, error)
+        finally:
+            sql.close()
+
+    def _tell(self, callback: Callable[..., None], *arguments: Any) -> None:
+        try:
+            self._loop.call_soon_threadsafe(callback, *arguments)
+        except RuntimeError:
+            # The loop is closed: whoever waited is gone.
+            self._logger.warning("the event loop ended before the storage was closed")
+
+
+def _answer(jobs: Sequence[Job]) -> None:
+    for job in jobs:
+        job.answer()
+
+
+def _finish(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def _fail(future: asyncio.Future[None], error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)

@@ -1,0 +1,66 @@
+"""Throw-away plugins: real distributions on disk, found and imported as installed ones are."""
+
+import importlib
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+
+class Site:
+    """A directory on `sys.path` into which a test installs distributions."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        directory.mkdir()
+
+    def install(
+        self,
+        name: str,
+        source: str,
+        *,
+        distribution: str | None = None,
+        version: str = "1.0",
+        module: str | None = None,
+    ) -> None:
+        """Install a plugin whose module has this source."""
+        distribution = distribution or f"acme-{name.replace('_', '-')}"
+        module = module or f"acme_{name}"
+        folder = distribution.replace("-", "_")
+        info = self.directory / f"{folder}-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n"
+        )
+        (info / "entry_points.txt").write_text(f"[broker.plugins]\n{name} = {module}\n")
+        (self.directory / f"{module}.py").write_text(textwrap.dedent(source))
+        importlib.invalidate_caches()
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A place for throw-away plugins; what was imported from it is forgotten afterwards."""
+    site = Site(tmp_path / "site")
+    monkeypatch.syspath_prepend(str(site.directory))
+    yield site
+    for name, module in list(sys.modules.items()):
+        if str(site.directory) in (getattr(module, "__file__", None) or ""):
+            del sys.modules[name]
+
+
+@pytest.fixture
+def install(site: Site) -> Callable[..., None]:
+    """Install a plugin: `install(name, source)`."""
+    return site.install
+
+
+@pytest.fixture
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No variable of the machine's own environment has a say."""
+    import os
+
+    for name in list(os.environ):
+        if name.upper().startswith(("BROKER__", "BROKER_")):
+            monkeypatch.delenv(name)

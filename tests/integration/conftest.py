@@ -1,0 +1,250 @@
+"""A whole broker, spoken to over ASGI: the same tests through every adapter of the routes."""
+
+import asyncio
+import json as json_module
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+import pytest
+
+from broker.app import Assembly, assemble
+from broker.config import make_config
+from broker.mounting import mount
+from broker.testing import ManualClock
+
+
+@asynccontextmanager
+async def serve_with_quart(assembly: Assembly):
+    app = mount(assembly, lifespan=assembly.running)
+    async with app.test_app():
+        yield app
+
+
+ADAPTERS = {"quart": serve_with_quart}
+"""How the routes can be served: each gives an ASGI application while its broker runs."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json_module.loads(self.body)
+
+    @property
+    def fields(self) -> list[str]:
+        """The names of the refused fields."""
+        return [error["field"] for error in self.json["errors"]]
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A request whose answer has not come yet."""
+
+    task: "asyncio.Task[Answer]"
+    gone: asyncio.Event
+
+    @property
+    def done(self) -> bool:
+        return self.task.done()
+
+
+class Server:
+    """A running broker; call it to send a request, move its `clock` with `advance`."""
+
+    def __init__(self, runner: asyncio.Runner, app: Any, assembly: Assembly) -> None:
+        self.assembly = assembly
+        self.broker = assembly.broker
+        self._runner = runner
+        self._app = app
+
+    def __call__(self, method: str, path: str, **request: Any) -> Answer:
+        """Send a request and return its answer."""
+        return self.finish(self.begin(method, path, **request))
+
+    def begin(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Any = None,
+        body: bytes = b"",
+        content_type: str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Pending:
+        """Send a request without waiting for its answer."""
+        sent = dict(headers or {})
+        if json is not None:
+            body = json_module.dumps(json).encode()
+            content_type = content_type or "application/json"
+        if content_type is not None:
+            sent["content-type"] = content_type
+
+        async def begin() -> Pending:
+            gone = asyncio.Event()
+            request = _request(self._app, method, path, sent, body, gone)
+            pending = Pending(asyncio.ensure_future(request), gone)
+            await _let_others_run()
+            return pending
+
+        return self._runner.run(begin())
+
+    def finish(self, pending: Pending) -> Answer:
+        """Wait for the answer of a request."""
+
+        async def finish() -> Answer:
+            return await pending.task
+
+        return self._runner.run(finish())
+
+    def hang_up(self, pending: Pending) -> None:
+        """Go away before the answer came."""
+
+        async def hang_up() -> None:
+            pending.gone.set()
+            await asyncio.wait([pending.task])
+            await _let_others_run()
+
+        self._runner.run(hang_up())
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, and let the broker do what is due."""
+
+        async def advance() -> None:
+            assert isinstance(self.broker.clock, ManualClock)
+            self.broker.clock.advance(seconds)
+            await _let_others_run()
+
+        self._runner.run(advance())
+
+    def queues(self) -> Any:
+        """Everything that the broker tells of its queues: policies, versions, counts, totals."""
+        return self("GET", "/queues").json
+
+    def publish(self, content: str = "hello", queue: str = "q", **fields: Any) -> int:
+        """Publish a message; return its id."""
+        path = f"/queues/{queue}/messages"
+        answer = self("POST", path, json={"content": content, **fields})
+        assert answer.status == 201, answer.body
+        return answer.json["message_id"]
+
+    def lease(self, queue: str = "q", **options: Any) -> list[dict[str, Any]]:
+        """Lease messages."""
+        answer = self("POST", f"/queues/{queue}/messages/lease", json=options)
+        assert answer.status == 200, answer.body
+        return answer.json["messages"]
+
+
+async def _let_others_run() -> None:
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+
+async def _request(
+    app: Any, method: str, target: str, headers: dict[str, str], body: bytes, gone: asyncio.Event
+) -> Answer:
+    path, _, query = target.partition("?")
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": unquote_to_bytes(path).decode("utf-8", "replace"),
+        "raw_path": path.encode(),
+        "query_string": query.encode(),
+        "root_path": "",
+        "headers": [
+            (b"host", b"broker.test"),
+            (b"content-length", str(len(body)).encode()),
+            *((name.lower().encode(), value.encode()) for name, value in headers.items()),
+        ],
+        "client": ("203.0.113.7", 50_000),
+        "server": ("broker.test", 80),
+        "extensions": {},
+    }
+    incoming = [{"type": "http.request", "body": body, "more_body": False}]
+    outgoing: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        if incoming:
+            return incoming.pop()
+        await gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(event: dict[str, Any]) -> None:
+        outgoing.append(event)
+
+    await app(scope, receive, send)
+    if gone.is_set():
+        return Answer(0, {}, b"")
+    start, *rest = outgoing
+    return Answer(
+        status=start["status"],
+        headers={name.decode().lower(): value.decode() for name, value in start["headers"]},
+        body=b"".join(event.get("body", b"") for event in rest),
+    )
+
+
+@pytest.fixture(params=list(ADAPTERS))
+def serve(request, tmp_path):
+    """Start a broker with these settings of the table `[broker]`."""
+    with asyncio.Runner() as runner:
+        stack = AsyncExitStack()
+
+        def start(**settings: Any) -> Server:
+            data = {"broker": {"plugins": ["memory"], "data_dir": str(tmp_path), **settings}}
+            assembly = assemble(make_config(data), clock=ManualClock())
+            adapter = ADAPTERS[request.param](assembly)
+            return Server(runner, runner.run(stack.enter_async_context(adapter)), assembly)
+
+        yield start
+        runner.run(stack.aclose())
+
+
+@pytest.fixture
+def call(serve) -> Server:
+    """A broker that lets everybody do everything."""
+    return serve(anonymous=True)
+
+
+@pytest.fixture
+def with_queue(call: Server) -> Server:
+    """The same, with an empty queue `q`."""
+    assert call("POST", "/queues", json={"name": "q"}).status == 201
+    return call
+
+
+@pytest.fixture
+def in_use(with_queue: Server) -> Server:
+    """The same, with message 1 leased, message 2 failed, message 3 pending."""
+    for content in ("first", "second", "third"):
+        with_queue.publish(content)
+    _, second = with_queue.lease(limit=2)
+    assert with_queue("POST", f"/messages/{second['id']}/nack").status == 200
+    return with_queue
+
+
+@pytest.fixture
+def refuse(in_use: Server):
+    """Check that an answer refuses these fields, and that the request changed nothing."""
+    before = in_use.queues()
+
+    def refuse(answer: Answer, fields: list[str], about: Any = None) -> None:
+        assert answer.status == 422, (about, answer.body)
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert set(answer.json) == PROBLEM | {"errors"}
+        assert answer.fields == fields, (about, answer.json)
+        assert answer.json["detail"].isprintable()
+        assert all(len(str(error.get("received"))) <= 600 for error in answer.json["errors"])
+        assert in_use.queues() == before, about
+
+    return refuse
+
+
+PROBLEM = {"type", "title", "status", "detail", "instance", "request_id", "code"}

@@ -1,0 +1,260 @@
+"""`broker serve` as its operator meets it: the screen, the refusals, the signals."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+
+import httpx
+import pytest
+from served import BROKER, Served
+
+CONFIG = """
+[server]
+port = 0
+[broker]
+anonymous = true
+plugins = ["storage_sqlite"]
+[plugins.storage_sqlite]
+path = "broker.db"
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "broker.toml").write_text(CONFIG)
+    return tmp_path
+
+
+def serve(folder, *options):
+    """Start a broker that is expected not to start; return its exit code and what it said."""
+    done = subprocess.run(
+        [*BROKER, "serve", *options], cwd=folder, capture_output=True, text=True, timeout=60
+    )
+    return done.returncode, done.stderr, done.stdout
+
+
+def test_the_screen_tells_a_newcomer_all_that_is_needed(folder):
+    process = subprocess.Popen(
+        [*BROKER, "serve"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    lines = []
+    for line in process.stdout:
+        lines.append(line.rstrip("\n"))
+        if line.startswith("Ctrl-C"):
+            break
+    process.send_signal(signal.SIGINT)
+    rest, complaints = process.communicate()
+
+    assert (process.returncode, rest, complaints) == (0, "", "")
+    text = "\n".join(lines)
+    assert re.match(r"Replika Broker 0\.1\.0 listens on http://127\.0\.0\.1:\d+\n", text)
+    assert re.search(r"storage   storage_sqlite: .*broker\.db.*fsync", text)
+    assert re.search(r"plugins   storage_sqlite 0\.1\.0, rest 0\.1\.0, log 0\.1\.0", text)
+    assert "broker publish hello 'first message' --create" in text
+    assert len(lines) <= 24
+
+
+def test_what_the_screen_suggests_works(folder):
+    served = Served(folder)
+    published = served.run("publish", "hello", "first message", "--create")
+    consumed = served.run("consume", "hello")
+    code = served.end()
+
+    assert published.exit_code == 0, published.stderr
+    assert (consumed.exit_code, consumed.stdout) == (0, "first message\n")
+    assert code == 0
+
+
+def test_a_port_in_use_is_one_line_and_74(folder):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, said, _ = serve(folder, "--port", str(port))
+
+    assert code == 74
+    assert said == (
+        f"broker: cannot listen on 127.0.0.1:{port}: Address already in use; stop what listens "
+        "there, or choose another address with --host and --port\n"
+    )
+
+
+def test_a_database_of_a_running_broker_is_one_line_and_75(folder):
+    served = Served(folder)
+    code, said, _ = serve(folder)
+    served.end()
+
+    assert code == 75
+    assert re.fullmatch(r"broker: .*broker\.db.*\n", said)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [(b"not a database at all, but text " * 99, "is not a database"), (b"", "is empty")],
+)
+def test_an_unreadable_database_is_one_line_and_74(folder, content, problem):
+    (folder / "broker.db").write_bytes(content)
+
+    code, said, _ = serve(folder)
+
+    assert code == 74
+    assert re.fullmatch(rf"broker: .*broker\.db {problem}.*\n", said)
+    assert (folder / "broker.db").read_bytes() == content
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_anonymous_access_is_refused_where_others_can_reach_it(folder, host):
+    code, said, _ = serve(folder, "--host", host)
+
+    assert code == 78
+    assert said == (
+        f'broker: broker.anonymous: true would let everybody who reaches "{host}" do everything; '
+        "bind a loopback address (server.host), enable a plugin that authenticates, or start with "
+        "--insecure\n"
+    )
+
+
+def test_insecure_lets_them_in_all_the_same(folder):
+    process = subprocess.Popen(
+        [*BROKER, "serve", "--host", "0.0.0.0", "--insecure", "--json"],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+    )
+    screen = json.loads(process.stdout.readline())
+    process.stdout.close()
+    process.send_signal(signal.SIGTERM)
+
+    assert process.wait() == 0
+    assert screen["url"].startswith("http://0.0.0.0:")
+
+
+def test_without_a_config_the_remedy_is_named(tmp_path):
+    code, said, _ = serve(tmp_path)
+
+    assert (code, said) == (
+        78,
+        'broker: broker.toml: no such file; "broker config init" writes one\n',
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_long_polls_and_idle_connections_and_exits_0(folder, number):
+    served = Served(folder)
+    served.run("queue", "create", "q")
+    with httpx.Client(base_url=served.url) as idle, httpx.Client(base_url=served.url) as poller:
+        idle.get("/")
+        request = poller.build_request("POST", "/queues/q/messages/lease", json={"wait": 20})
+        # The poll is under way once it is counted among the requests that the server reads.
+        with socket.create_connection(("127.0.0.1", served.port)) as connection:
+            connection.sendall(raw(request))
+            assert idle.get("/readyz").status_code == 200
+            code = served.end(number)
+            answer = read_all(connection)
+
+    assert code == 0
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert answer.endswith(b'{"messages":[],"paused":false}')
+
+
+def raw(request):
+    head = f"{request.method} {request.url.raw_path.decode()} HTTP/1.1\r\n"
+    lines = "".join(f"{name}: {value}\r\n" for name, value in request.headers.items())
+    return (head + lines + "\r\n").encode() + request.content
+
+
+def read_all(connection):
+    parts = []
+    while part := connection.recv(65_536):
+        parts.append(part)
+    return b"".join(parts)
+
+
+def test_a_publish_in_flight_is_answered_before_the_broker_ends(folder):
+    served = Served(folder)
+    served.run("queue", "create", "q")
+    body = b'{"content": "the last one"}'
+    with socket.create_connection(("127.0.0.1", served.port)) as connection:
+        connection.sendall(
+            b"POST /queues/q/messages HTTP/1.1\r\nhost: b\r\ncontent-type: application/json\r\n"
+            b"content-length: %d\r\n\r\n" % len(body)
+        )
+        connection.sendall(body[:5])
+        assert httpx.get(f"{served.url}/readyz").status_code == 200
+        served.process.send_signal(signal.SIGTERM)
+        connection.sendall(body[5:])
+        answer = read_all(connection)
+    code = served.end()
+    served.start()
+    consumed = served.run("consume", "q")
+    served.end()
+
+    assert answer.startswith(b"HTTP/1.1 201")
+    assert (code, consumed.stdout) == (0, "the last one\n")
+
+
+def test_a_request_that_never_ends_does_not_keep_the_broker(folder):
+    (folder / "broker.toml").write_text(
+        CONFIG.replace("port = 0", "port = 0\nshutdown_seconds = 0")
+    )
+    process = subprocess.Popen(
+        [*BROKER, "serve", "--json"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    port = int(json.loads(process.stdout.readline())["url"].rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(b"POST /queues HTTP/1.1\r\nhost: b\r\ncontent-length: 10\r\n\r\n{")
+        assert httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 200
+        process.send_signal(signal.SIGTERM)
+        _, complaints = process.communicate(timeout=60)
+
+    assert process.returncode == 0, complaints
+
+
+def test_doctor_examines_what_is_there(folder):
+    done = subprocess.run(
+        [*BROKER, "doctor", "--json"], cwd=folder, capture_output=True, text=True, timeout=60
+    )
+    findings = {finding["subject"]: finding["level"] for finding in json.loads(done.stdout)}
+
+    assert done.returncode == 0, done.stderr
+    assert findings == {
+        "broker": "ok",
+        "sqlite": "ok",
+        "config": "ok",
+        "plugin storage_sqlite": "ok",
+        "plugin rest": "ok",
+        "plugin log": "ok",
+        "SQLiteStorage": "ok",
+        "ScopeAuthorizer": "ok",
+        "LogObserver": "ok",
+    }
+
+
+@pytest.mark.parametrize("command", ["doctor", "plugins", "--help"])
+def test_a_broken_plugin_stops_the_server_but_not_the_commands_that_tell_of_it(site, command):
+    site.install("broken", "raise RuntimeError('half a plugin')")
+    folder = site.directory.parent
+    (folder / "broker.toml").write_text('[broker]\nplugins = ["broken"]\nanonymous = true\n')
+    environment = {**os.environ, "PYTHONPATH": str(site.directory)}
+    served, told = (
+        subprocess.run(
+            [sys.executable, "-m", "broker", one],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        for one in ("serve", command)
+    )
+
+    assert served.returncode == 78
+    assert served.stderr.startswith(
+        'broker: plugin "broken": import of acme_broken failed: RuntimeError: half a plugin'
+    )
+    assert served.stderr.count("\n") == 1
+    assert told.returncode == (78 if command == "doctor" else 0)
+    assert "Traceback" not in told.stdout + told.stderr
+    if command != "--help":
+        assert "half a plugin" in told.stdout

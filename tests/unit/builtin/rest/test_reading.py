@@ -1,0 +1,90 @@
+import pytest
+
+from broker import Credentials, FieldError, Invalid, Request, Unauthenticated
+from broker.builtin.rest.reading import (
+    gather,
+    is_json,
+    read_credentials,
+    read_id,
+    read_query,
+)
+from broker.builtin.rest.wire import BrowseOptions, ConsumeOptions, NackOptions
+
+
+def query(**values):
+    return Request(method="GET", path="/", query=values)
+
+
+@pytest.mark.parametrize(
+    ("header", "scheme", "token"),
+    [
+        ("Bearer abc", "bearer", "abc"),
+        ("  BASIC   YTpi ", "basic", "YTpi"),
+        ('Digest username="a", nonce="b"', "digest", 'username="a", nonce="b"'),
+    ],
+)
+def test_an_authorization_header_is_a_scheme_and_the_rest(header, scheme, token):
+    credentials = read_credentials(header, "203.0.113.7")
+
+    assert credentials == Credentials(scheme=scheme, token=token, peer="203.0.113.7")
+
+
+@pytest.mark.parametrize("header", ["", "Bearer", "Bearer  ", "a/b token", "é token", ":x"])
+def test_any_other_authorization_header_is_refused(header):
+    with pytest.raises(Unauthenticated, match="is not a scheme and a token"):
+        read_credentials(header, "")
+
+
+@pytest.mark.parametrize(
+    ("content_type", "answer"),
+    [
+        ("application/json", True),
+        ("application/json;charset=utf-8", True),
+        ('Application/Json ; CharSet="UTF-8"', True),
+        ("application/json; version=1", True),
+        ("application/json; charset=utf-16", False),
+        ("application/json; charset", False),
+        ("application/problem+json", False),
+        ("text/json", False),
+        ("", False),
+        (None, False),
+    ],
+)
+def test_json_is_called_by_its_name(content_type, answer):
+    assert is_json(content_type) is answer
+
+
+@pytest.mark.parametrize(("text", "number"), [("1", 1), ("007", 7), (str(2**63 - 1), 2**63 - 1)])
+def test_an_id_is_a_number(text, number):
+    assert read_id(Request(method="GET", path="/", params={"id": text})) == number
+
+
+def test_a_list_in_a_query_string_repeats_or_has_commas():
+    options = read_query(query(state=["pending,failed", "processed"]), BrowseOptions)
+
+    assert options.state == ["pending", "failed", "processed"]
+
+
+def test_numbers_and_truth_in_a_query_string_are_read():
+    assert read_query(query(wait=["2.5"], lease_seconds=["5"]), ConsumeOptions) == ConsumeOptions(
+        wait=2.5, lease_seconds=5
+    )
+    assert read_query(query(requeue=["True"]), NackOptions).requeue is True
+
+
+def test_an_empty_query_string_is_all_defaults():
+    assert read_query(query(), BrowseOptions) == BrowseOptions()
+
+
+def test_one_refusal_names_what_all_readers_refuse():
+    def refuse(field):
+        raise Invalid([FieldError(field, "no")])
+
+    with pytest.raises(Invalid) as raised:
+        gather(lambda: 1, lambda: refuse("a"), lambda: refuse("b"))
+
+    assert [error.field for error in raised.value.errors] == ["a", "b"]
+
+
+def test_what_readers_return_comes_in_their_order():
+    assert gather(lambda: 1, lambda: None, lambda: 2) == [1, None, 2]

@@ -1,0 +1,132 @@
+import pytest
+
+from broker import (
+    Allowance,
+    Authenticator,
+    Credentials,
+    Forbidden,
+    Identity,
+    QueueNotFound,
+    RateLimited,
+    RateLimiter,
+    Unauthenticated,
+    Unavailable,
+)
+from broker.builtin.scopes import ScopeAuthorizer
+from broker.operations.gate import Gate
+
+ANA = Identity(subject="ana", scopes=frozenset({"publish:orders-*"}))
+BEARER = Credentials(scheme="bearer", token="t0p-secret", peer="192.0.2.1")
+
+
+class Says(Authenticator):
+    def __init__(self, answer):
+        self.answer = answer
+        self.asked = 0
+
+    async def authenticate(self, credentials):
+        self.asked += 1
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+class Limiter(RateLimiter):
+    def __init__(self, answer):
+        self.answer = answer
+
+    async def spend(self, identity, action, cost):
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+def gate(*authenticators, anonymous=False, limiter=None, authorizer=None):
+    return Gate(
+        authenticators=[(f"plugin{n}", one) for n, one in enumerate(authenticators)],
+        authorizer=("scopes", authorizer or ScopeAuthorizer()),
+        limiter=None if limiter is None else ("limits", limiter),
+        anonymous=anonymous,
+    )
+
+
+async def test_the_first_authenticator_that_answers_decides():
+    first, second, third = Says(None), Says(ANA), Says(Identity(subject="eve"))
+
+    assert await gate(first, second, third).identify(BEARER, peer="p") == ANA
+    assert [first.asked, second.asked, third.asked] == [1, 1, 0]
+
+
+async def test_a_bad_credential_stops_the_chain_and_never_becomes_anonymous():
+    later = Says(ANA)
+    with pytest.raises(Unauthenticated, match="^expired$"):
+        await gate(Says(Unauthenticated("expired")), later, anonymous=True).identify(
+            BEARER, peer="p"
+        )
+    assert later.asked == 0
+
+
+async def test_credentials_that_nobody_knows_never_become_anonymous():
+    with pytest.raises(Unauthenticated):
+        await gate(Says(None), anonymous=True).identify(BEARER, peer="p")
+
+
+async def test_an_authenticator_that_breaks_is_a_503(caplog):
+    with pytest.raises(Unavailable) as caught:
+        await gate(Says(RuntimeError("db down")), Says(ANA), anonymous=True).identify(
+            BEARER, peer="p"
+        )
+
+    assert str(caught.value) == "the broker could not authenticate this request"
+    assert caplog.records[0].getMessage() == 'plugin "plugin0" failed to authenticate'
+    assert "t0p-secret" not in caplog.text
+
+
+async def test_without_credentials_one_is_anonymous_only_if_the_config_says_so():
+    identity = await gate(anonymous=True).identify(None, peer="192.0.2.7")
+    assert (identity.subject, identity.peer) == ("anonymous", "192.0.2.7")
+    with pytest.raises(Unauthenticated, match="^credentials are missing$"):
+        await gate(Says(ANA)).identify(None, peer="p")
+
+
+async def test_an_allowance_that_is_spent_is_a_429():
+    spent = Limiter(Allowance(allowed=False, limit=5, remaining=0, retry_after=1.5))
+    with pytest.raises(RateLimited) as caught:
+        await gate(limiter=spent).spend(ANA, "publish")
+    assert caught.value.retry_after == 1.5
+
+
+async def test_a_rate_limiter_that_breaks_is_a_503():
+    with pytest.raises(Unavailable):
+        await gate(limiter=Limiter(RuntimeError())).spend(ANA, "publish")
+
+
+def test_what_one_may_not_do_names_the_missing_scope():
+    with pytest.raises(Forbidden) as caught:
+        gate().permit(ANA, "consume", "orders-eu")
+    assert caught.value.scope == "consume:orders-eu"
+    gate().permit(ANA, "publish", "orders-eu")
+
+
+def test_what_one_may_not_see_is_not_there():
+    with pytest.raises(QueueNotFound):
+        gate().permit(ANA, "publish", "payments")
+
+
+def test_what_concerns_no_queue_needs_admin():
+    with pytest.raises(Forbidden):
+        gate().permit(ANA, "admin", None)
+    gate().permit(Identity(subject="root", scopes=frozenset({"admin"})), "admin", None)
+
+
+def test_an_authorizer_that_breaks_is_a_503():
+    class Broken(ScopeAuthorizer):
+        def permits(self, identity, action, queue):
+            raise RuntimeError
+
+    with pytest.raises(Unavailable):
+        gate(authorizer=Broken()).permit(ANA, "publish", "orders-eu")
+
+
+def test_a_token_does_not_show_in_a_repr():
+    assert "t0p-secret" not in repr(BEARER)

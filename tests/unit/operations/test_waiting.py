@@ -1,0 +1,123 @@
+import asyncio
+
+import pytest
+
+from broker.testing import ManualClock
+from broker.operations.waiting import Waiting
+
+
+async def settle_loop():
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def sit(waiting, queue, until, log, name):
+    with waiting.seat(queue) as seat:
+        seat.look()
+        await seat.wait(until)
+        log.append((name, seat.called))
+        seat.look()  # it took what it was woken for
+
+
+async def test_seats_are_woken_in_the_order_of_their_coming():
+    clock = ManualClock()
+    waiting, log = Waiting(clock), []
+    tasks = [
+        asyncio.ensure_future(sit(waiting, "q", clock.now() + 1000, log, name)) for name in "abc"
+    ]
+    await settle_loop()
+
+    waiting.wake("q", 2)
+    await settle_loop()
+
+    assert log == [("a", True), ("b", True)]
+    waiting.wake_all()
+    await asyncio.gather(*tasks)
+
+
+async def test_a_wake_up_between_look_and_wait_is_kept():
+    clock = ManualClock()
+    waiting = Waiting(clock)
+    with waiting.seat("q") as seat:
+        seat.look()
+        waiting.wake("q")
+
+        await seat.wait(clock.now() + 1000)
+
+        assert seat.called
+
+
+async def test_a_seat_that_leaves_without_using_its_wake_up_passes_it_on():
+    clock = ManualClock()
+    waiting, log = Waiting(clock), []
+    with waiting.seat("q"):
+        other = asyncio.ensure_future(sit(waiting, "q", clock.now() + 1000, log, "other"))
+        await settle_loop()
+        waiting.wake("q")
+    await other
+
+    assert log == [("other", True)]
+
+
+async def test_time_ends_a_wait():
+    clock = ManualClock()
+    waiting, log = Waiting(clock), []
+    task = asyncio.ensure_future(sit(waiting, "q", clock.now() + 1000, log, "a"))
+    await settle_loop()
+
+    clock.advance(0.999)
+    await settle_loop()
+    assert log == []
+    clock.advance(0.001)
+    await task
+
+    assert log == [("a", False)]
+
+
+async def test_another_queue_wakes_nobody():
+    clock = ManualClock()
+    waiting, log = Waiting(clock), []
+    task = asyncio.ensure_future(sit(waiting, "q", clock.now() + 1000, log, "a"))
+    await settle_loop()
+
+    waiting.wake("other")
+    await settle_loop()
+
+    assert log == []
+    waiting.wake("q")
+    await task
+
+
+async def test_closing_wakes_everybody_now_and_later():
+    clock = ManualClock()
+    waiting, log = Waiting(clock), []
+    task = asyncio.ensure_future(sit(waiting, "q", clock.now() + 1000, log, "a"))
+    await settle_loop()
+
+    waiting.close()
+    await task
+    await sit(waiting, "q", clock.now() + 1000, log, "late")
+
+    assert [name for name, _ in log] == ["a", "late"]
+
+
+async def test_nothing_is_left_of_seats_that_are_gone():
+    clock = ManualClock()
+    waiting = Waiting(clock)
+    tasks = [
+        asyncio.ensure_future(sit(waiting, f"q{n % 3}", clock.now() + 1000, [], n))
+        for n in range(30)
+    ]
+    await settle_loop()
+    for task in tasks[::2]:
+        task.cancel()
+    waiting.wake("q1", 100)
+    clock.advance(1)
+    await asyncio.wait(tasks)
+
+    assert waiting._seats == {}
+
+
+@pytest.mark.parametrize("count", [0, 1, 5])
+async def test_waking_an_empty_queue_is_harmless(count):
+    Waiting(ManualClock()).wake("q", count)

@@ -1,0 +1,101 @@
+"""The tables of docs/ say what the code says, and every link and test that they name is there."""
+
+import json
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
+import broker
+from broker import QueuePolicy
+from broker.config import BrokerConfig, ServerConfig
+from broker.hookimpls import hook_names
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def table(page, heading):
+    """The rows of the first table after a heading, as lists of cells."""
+    text = (ROOT / "docs" / page).read_text().partition(f"\n{heading}\n")[2]
+    rows = re.search(r"(?:^\|.*\|\n)+", text, re.MULTILINE).group().splitlines()[2:]
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+
+
+@pytest.mark.parametrize("name", ["server", "broker"])
+def test_the_tables_of_the_configuration_are_those_of_the_code(name):
+    model = {"server": ServerConfig, "broker": BrokerConfig}[name]
+    documented = table("configuration.md", f"## `[{name}]`")
+
+    assert [row[0].strip("`") for row in documented] == list(model.model_fields)
+    for (_, default, description), field in zip(
+        documented, model.model_fields.values(), strict=True
+    ):
+        expected = "none" if field.default is None else f"`{shown(field.default)}`"
+        assert (default, description) == (expected, field.description)
+
+
+def shown(value):
+    return json.dumps(list(value) if isinstance(value, tuple) else value, default=str)
+
+
+def test_the_policy_of_a_queue_is_documented_field_by_field():
+    documented = {row[0].strip("`"): row[1].strip("`") for row in table("rest.md", "### Policy")}
+
+    defaults = msgspec.to_builtins(QueuePolicy())
+    assert documented == {name: json.dumps(value) for name, value in defaults.items()}
+
+
+def errors(kind=broker.BrokerError):
+    yield kind
+    for child in kind.__subclasses__():
+        yield from errors(child)
+
+
+def test_every_error_that_a_client_can_get_is_documented():
+    documented = {
+        (int(row[0]), code)
+        for row in table("rest.md", "## Errors")
+        for code in re.findall(r"`([a-z-]+)`", row[1])
+    }
+
+    expected = {
+        (kind.status, kind.code)
+        for kind in errors()
+        if kind.__module__ == "broker.errors"
+        and not issubclass(kind, broker.StartupError)
+        and kind is not broker.BrokerError
+    }
+    assert documented == expected
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_to_a_file_leads_somewhere(page):
+    links = re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text())
+
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_every_promise_stands_beside_a_test_or_beside_not_yet():
+    rows = table("concepts.md", "## Promises")
+
+    assert [row[0] for row in rows] == [f"P{number}" for number in range(1, 12)]
+    for _, _, held_by in rows:
+        named = re.findall(r"\[(test_\w+)\]\(\.\./([^)]+)\)", held_by)
+        assert named or held_by.startswith("not yet"), held_by
+        for test, file in named:
+            assert f"def {test}(" in (ROOT / file).read_text(), (test, file)
+
+
+def test_every_module_of_the_house_is_in_the_picture_of_it():
+    picture = (ROOT / "docs" / "architecture.md").read_text()
+    modules = [path.name for path in (ROOT / "broker").glob("*.py") if path.name != "__main__.py"]
+
+    assert [name for name in sorted(modules) if name not in picture] == []
+
+
+def test_there_are_ten_hooks_and_each_is_documented():
+    assert len(hook_names()) == 10
+    picture = (ROOT / "docs" / "architecture.md").read_text()
+    assert [name for name in hook_names() if f"`{name}`" not in picture] == []
