@@ -14,11 +14,11 @@ from urllib.parse import parse_qs
 
 import quart
 from quart import Quart
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 from werkzeug.routing import BaseConverter
 
 from broker.delivery import UNDELIVERED, Delivery
-from broker.errors import BrokerError
+from broker.errors import BrokerError, MessageTooLarge
 from broker.http import Request, Response, Route
 from broker.models import MAX_BATCH_BYTES
 from broker.problems import problem, problem_response
@@ -95,7 +95,12 @@ class _Adapter:
 
     async def refuse(self, error: HTTPException) -> quart.Response:
         """Answer what the framework refused: no such route, wrong method, too large, too slow."""
-        request = await self._request({}, b"")
+        if not quart.has_request_context():  # a websocket: no route of ours is one
+            return quart.Response(error.name, error.code)
+        request = self._request({}, b"")
+        if isinstance(error, RequestEntityTooLarge):
+            too_large = MessageTooLarge(f"the body exceeds {MAX_BATCH_BYTES} bytes")
+            return self._answer("unmatched", request, problem_response(too_large, request))
         code = (error.name or "error").lower().replace(" ", "-")
         headers: tuple[tuple[str, str], ...] = ()
         if isinstance(error, MethodNotAllowed) and error.valid_methods:
@@ -112,14 +117,16 @@ class _Adapter:
 
     async def fail(self, error: Exception) -> quart.Response:
         """Answer what went wrong outside our handlers: in a plugin's blueprint, say."""
-        request = await self._request({}, b"")
+        if not quart.has_request_context():
+            raise error
+        request = self._request({}, b"")
         return self._answer("blueprint", request, self._problem(error, request))
 
     def _view(self, route: Route) -> Callable[..., Awaitable[quart.Response]]:
         name = f"{route.method} {route.path}"
 
         async def view(**params: str) -> quart.Response:
-            request = await self._request(params, await quart.request.get_data())
+            request = self._request(params, await quart.request.get_data())
             try:
                 response = await route.handler(request)
             except Exception as error:  # noqa: BLE001  # every failure is that request's answer
@@ -128,7 +135,7 @@ class _Adapter:
 
         return view
 
-    async def _request(self, params: dict[str, str], body: Any) -> Request:
+    def _request(self, params: dict[str, str], body: Any) -> Request:
         source = quart.request
         request_id = source.headers.get("X-Request-Id", "")
         if not _REQUEST_ID.fullmatch(request_id):
