@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from broker import MessageQuery, Page
+from broker import Message, MessageQuery, Page
 from msgspec.structs import replace
 
 from broker_storage_sqlite.reader import Reader
@@ -19,41 +19,40 @@ SELECT {", ".join("m." + column.strip() for column in MESSAGE_COLUMNS.split(",")
 FROM messages AS m JOIN queues AS q ON q.id = m.queue_id
 WHERE m.id IN ({{selection}}) ORDER BY m.id
 """
-# Rows without the text come too, so that the search knows where it stands, but without a body.
-_SEARCH = _PAGE.replace("m.content,", "CASE WHEN instr(m.content, :text) > 0 THEN m.content END,")
-_ID, _CONTENT = 0, 3
+_HITS = """
+SELECT id, instr(content, :text) > 0 FROM messages WHERE id IN ({selection}) ORDER BY id
+"""
 
 
 async def browse(reader: Reader, query: MessageQuery, now: int) -> Page:
     """Return a page; its `after` is None exactly if nothing follows."""
-    wanted = query.limit + 1
-    rows = await (
-        _read(reader, query, wanted, now)
-        if query.text is None
-        else _search(reader, query, wanted, now)
-    )
-    messages = [message_of(row, row[-1], now) for row in rows[: query.limit]]
-    return Page(messages, messages[-1].id if messages and len(rows) == wanted else None)
+    if query.text is not None:
+        return await _search(reader, query, query.text, now)
+    messages = await _read(reader, query, query.limit + 1, now)
+    page = messages[: query.limit]
+    return Page(page, page[-1].id if len(messages) > len(page) and page else None)
 
 
-async def _read(
-    reader: Reader, query: MessageQuery, wanted: int, now: int
-) -> list[tuple[Any, ...]]:
-    selection = select(query, now=now, limit=wanted)
-    return await reader.fetch(_PAGE.format(selection=selection.sql), selection.parameters)
-
-
-async def _search(
-    reader: Reader, query: MessageQuery, wanted: int, now: int
-) -> list[tuple[Any, ...]]:
-    assert query.text is not None
-    found: list[tuple[Any, ...]] = []
-    while len(found) < wanted:
-        selection = select(query, now=now, limit=_SEARCHED)
-        parameters = {**selection.parameters, "text": query.text.encode()}
-        rows = await reader.fetch(_SEARCH.format(selection=selection.sql), parameters)
-        found += [row for row in rows if row[_CONTENT] is not None]
+async def _search(reader: Reader, query: MessageQuery, text: str, now: int) -> Page:
+    """Find the ids first: bodies that are on no page are never held."""
+    hits: list[int] = []
+    after = query.after
+    while len(hits) <= query.limit:
+        selection = select(replace(query, after=after), now=now, limit=_SEARCHED)
+        parameters = {**selection.parameters, "text": text.encode()}
+        rows = await reader.fetch(_HITS.format(selection=selection.sql), parameters)
+        hits += [message_id for message_id, is_hit in rows if is_hit]
         if len(rows) < _SEARCHED:
             break
-        query = replace(query, after=rows[-1][_ID])
-    return found[:wanted]
+        after = rows[-1][0]
+    ids = tuple(hits[: query.limit])
+    messages = await _read(reader, replace(query, ids=ids), len(ids), now)
+    return Page(messages, ids[-1] if len(hits) > len(ids) and ids else None)
+
+
+async def _read(reader: Reader, query: MessageQuery, limit: int, now: int) -> list[Message]:
+    selection = select(query, now=now, limit=limit)
+    rows: list[tuple[Any, ...]] = await reader.fetch(
+        _PAGE.format(selection=selection.sql), selection.parameters
+    )
+    return [message_of(row, row[-1], now) for row in rows]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from broker import Closed
+from databases.core import Connection
 
 from broker_storage_sqlite.connections import database
 from broker_storage_sqlite.faults import translate
@@ -25,14 +26,13 @@ class Reader:
         self._path = path
         self._stack = AsyncExitStack()
         self._reads: set[asyncio.Task[list[tuple[Any, ...]]]] = set()
-        self._connection: Any = None
+        self._connection: Connection | None = None
 
     async def open(self) -> None:
         """Connect."""
         file = await self._stack.enter_async_context(database(self._path, "ro"))
         # Held, because a call without a held connection opens one, and loses its settings.
         connection = await self._stack.enter_async_context(file.connection())
-        await connection.execute("PRAGMA query_only = ON")
         await connection.execute("PRAGMA temp_store = MEMORY")
         await connection.execute("PRAGMA trusted_schema = OFF")
         self._connection = connection
@@ -48,16 +48,19 @@ class Reader:
         """Return all rows; a colon in `query` begins a parameter. Raises Unavailable."""
         if self._connection is None:
             raise Closed("the storage is not open")
+        reading = self._fetch(self._connection, query, parameters)
         # In a task of its own: a read that is cut short would leave its statement, and with it
         # a snapshot of the database, open.
-        read = asyncio.ensure_future(self._fetch(query, parameters))
+        read = asyncio.ensure_future(reading)
         self._reads.add(read)
         read.add_done_callback(self._done)
         return await asyncio.shield(read)
 
-    async def _fetch(self, query: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    async def _fetch(
+        self, connection: Connection, query: str, parameters: Mapping[str, Any]
+    ) -> list[tuple[Any, ...]]:
         try:
-            records = await self._connection.fetch_all(query, dict(parameters))
+            records = await connection.fetch_all(query, dict(parameters))
         except sqlite3.Error as error:
             raise translate(error, self._path) from error
         return [tuple(record._mapping.values()) for record in records]  # noqa: SLF001  # its API

@@ -69,6 +69,7 @@ class SQLiteStorage(Storage):
         )
         self._reader = Reader(self._path)
         self._opened = AsyncExitStack()
+        self._closing: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Lock, check and migrate the file; raises StorageLocked and StorageUnreadable."""
@@ -88,7 +89,9 @@ class SQLiteStorage(Storage):
     async def close(self) -> None:
         """Finish what was begun, write the log into the file, give the lock back."""
         # In a task of its own: whoever loses patience must not leave it half closed.
-        await asyncio.shield(asyncio.ensure_future(self._opened.aclose()))
+        if self._closing is None or self._closing.done():
+            self._closing = asyncio.ensure_future(self._opened.aclose())
+        await asyncio.shield(self._closing)
 
     async def ping(self) -> None:
         """Raise Unavailable when nothing can be written any more."""

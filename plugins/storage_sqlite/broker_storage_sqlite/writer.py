@@ -46,6 +46,7 @@ class Writer:
 
     async def open(self) -> None:
         """Start the thread and connect; raises what connecting raises."""
+        self._broken = None
         self._loop = asyncio.get_running_loop()
         self._opened: asyncio.Future[None] = self._loop.create_future()
         self._ended: asyncio.Future[None] = self._loop.create_future()
@@ -69,7 +70,7 @@ class Writer:
         if not self._is_open:
             raise Closed("the storage is not open")
         if self._broken is not None:
-            raise Unavailable(f"{self._broken}; restart the broker")
+            raise self._refusal()
 
     async def run(self, operation: Callable[[Transaction], T], *, size: int = 0) -> T:
         """Return what the operation returns once it is durable, or raise what it raises.
@@ -125,24 +126,36 @@ class Writer:
     def _carry_out(self, tx: Transaction, jobs: Sequence[Job]) -> None:
         jobs = [job for job in jobs if not job.future.cancelled()]
         if self._broken is None:
-            carry_out(tx, jobs)
+            try:
+                carry_out(tx, jobs)
+            except Exception as error:  # noqa: BLE001  # a bug; nobody shall wait for ever for it
+                self._break(error)
         for job in jobs:
-            if self._broken is not None:
-                job.error = self._broken
-            elif job.error is not None:
-                job.error = self._judge(job.error)
+            job.error = self._verdict(job.error)
         self._tell(_answer, jobs)
 
-    def _judge(self, error: Exception) -> Exception:
-        translated = translate(error, self._path)
-        if is_fatal(error):
-            self._broken = translated
-            self._logger.critical("%s; nothing is written before a restart", translated)
-        return translated
+    def _verdict(self, error: Exception | None) -> Exception | None:
+        """Return what the caller of an operation is told that ended with `error`."""
+        if error is not None and not is_fatal(error):
+            return translate(error, self._path)
+        if error is not None and self._broken is None:
+            self._break(error)
+        return None if self._broken is None else self._refusal()
+
+    def _break(self, error: Exception) -> None:
+        self._broken = error
+        self._logger.critical("%s", self._refusal(), exc_info=None if is_fatal(error) else error)
+
+    def _refusal(self) -> Unavailable:
+        refusal = Unavailable(
+            f"{self._path} is not written any more ({self._broken}); restart the broker"
+        )
+        refusal.__cause__ = self._broken
+        return refusal
 
     def _disconnect(self, sql: sqlite3.Connection) -> None:
         try:
-            [is_busy, *_] = (0,)
+            [is_busy, *_] = sql.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             if is_busy:
                 self._logger.warning("%s-wal is in use elsewhere and stays", self._path)
         except sqlite3.Error as error:

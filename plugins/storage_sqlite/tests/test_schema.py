@@ -51,6 +51,13 @@ def test_there_is_a_fixture_of_each_schema() -> None:
     assert fixtures == [migration.version for migration in read_migrations()]
 
 
+async def test_the_newest_fixture_has_the_schema_that_the_migrations_make(tmp_path: Path) -> None:
+    schema = "SELECT name, sql FROM sqlite_master ORDER BY name"
+    restore(tmp_path / "fixture.db", VERSIONS[-1])
+    await prepare_file(tmp_path / "new.db", read_migrations())
+    assert ask(tmp_path / "fixture.db", schema) == ask(tmp_path / "new.db", schema)
+
+
 VERSIONS = [migration.version for migration in read_migrations()]
 LEASED_TOKEN = bytes.fromhex("cd31529b9006a1b979941758b739f5ff")
 LEFT = [  # id, queue, state, body, group, delivery_count, reason, origin_queue, leased_by

@@ -206,13 +206,27 @@ async def test_after_an_error_of_the_disk_nothing_is_written_any_more(
     async with desk:
         error = sqlite_error(sqlite3.SQLITE_IOERR_FSYNC)
         results = await desk.together(partial(add, "a"), partial(add_and_raise, "b", error))
-        said = f"{desk.path} cannot be used now (as the disk would)"
+        said = f"{desk.path} is not written any more (as the disk would); restart the broker"
         assert [(type(result), str(result)) for result in results] == [(Unavailable, said)] * 2
         with pytest.raises(Unavailable) as refused:
             await desk.writer.run(partial(add, "c"))
-        assert str(refused.value) == said + "; restart the broker"
+        assert str(refused.value) == said
         assert desk.names() == []
-        assert [record.levelname for record in caplog.records] == ["CRITICAL"]
+        told = [(record.levelname, record.getMessage()) for record in caplog.records]
+        assert told == [("CRITICAL", said)]
+
+
+async def test_a_bug_in_the_writer_leaves_nobody_waiting(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stumble(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    async with desk:
+        monkeypatch.setattr("broker_storage_sqlite.writer.carry_out", stumble)
+        for _ in range(2):
+            with pytest.raises(Unavailable, match=r"not written any more \(a bug\); restart"):
+                await desk.writer.run(partial(add, "a"))
 
 
 async def test_a_busy_file_is_unavailable_now_and_works_later(desk: Desk) -> None:
@@ -255,6 +269,32 @@ async def test_closing_empties_the_log_and_ends_the_thread(desk: Desk) -> None:
         assert "storage_sqlite" in [thread.name for thread in threading.enumerate()]
     assert "storage_sqlite" not in [thread.name for thread in threading.enumerate()]
     assert not desk.path.with_name("broker.db-wal").exists()
+
+
+async def test_closing_empties_the_log_also_while_somebody_else_has_the_file_open(
+    desk: Desk,
+) -> None:
+    async with desk:
+        await desk.writer.run(partial(add, "a"))
+        other = sqlite3.connect(desk.path)
+        other.execute("SELECT * FROM queues").fetchall()
+    assert desk.path.with_name("broker.db-wal").stat().st_size == 0
+    other.close()
+
+
+async def test_a_log_that_cannot_be_emptied_is_told(
+    desk: Desk, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("broker_storage_sqlite.connections._BUSY_TIMEOUT_S", 0.0)
+    async with desk:
+        await desk.writer.run(partial(add, "a"))
+        other = sqlite3.connect(desk.path, isolation_level=None)
+        other.execute("BEGIN")
+        other.execute("SELECT * FROM queues").fetchall()
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{desk.path}-wal is in use elsewhere and stays"
+    ]
+    other.close()
 
 
 async def test_a_writer_that_cannot_connect_ends_its_thread(path: Path) -> None:
