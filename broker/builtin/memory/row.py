@@ -104,7 +104,6 @@ class Row(msgspec.Struct, kw_only=True):
         self.leased_by = owner
         self.leased_at = now
         self.token = token
-        self.lapse_is_new = False
         self.updated_at = now
 
     def wait(self, *, until: int, now: int) -> None:

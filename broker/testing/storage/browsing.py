@@ -102,6 +102,15 @@ class Browsing:
         page = await bench.page(ids=(failed, pending), states=("failed",))
         assert [message.id for message in page.messages] == [failed]
 
+    async def test_ids_are_paged_too(self, bench: Workbench) -> None:
+        await bench.make_queue()
+        ids = await bench.put_many(5)
+        page = await bench.page(ids=tuple(ids), after=ids[0], limit=2)
+        assert [message.id for message in page.messages] == ids[1:3]
+        assert page.after == ids[2]
+        page = await bench.page(ids=tuple(ids), after=ids[2])
+        assert ([message.id for message in page.messages], page.after) == (ids[3:], None)
+
     async def test_a_thousand_ids_can_be_asked_for(self, bench: Workbench) -> None:
         await bench.make_queue()
         ids = await bench.put_many(1000)

@@ -57,6 +57,8 @@ class Lapsing:
         await lapse(bench, maintained=False)
         assert await bench.maintain() == Maintenance(lapsed=1)
         assert await bench.maintain() == Maintenance()
+        await bench.make_queue()
+        assert await bench.maintain() == Maintenance()
         assert await bench.totals() == Totals(published=1, delivered=1, lapsed=1)
         await bench.take_one()
         await bench.maintain()

@@ -108,15 +108,33 @@ class Upkeep:
         done: Counter[str] = Counter()
         for _ in range(20):
             result = await bench.maintain(limit=1)
-            for counter in ("failed", "expired", "retired"):
-                assert getattr(result, counter) <= 1
-                done[counter] += getattr(result, counter)
+            ended = {name: getattr(result, name) for name in ("failed", "expired", "retired")}
+            assert sum(ended.values()) <= 1
+            done.update(ended)
             if result.next_due is None:
                 break
             assert result.next_due <= bench.now
         assert done == {"failed": 2, "expired": 2, "retired": 2}
         assert await bench.counts() == Counts(pending=1, failed=2)
         assert (await bench.totals()).lapsed == 3
+
+    @pytest.mark.parametrize(
+        "noticed", [pytest.param(False, id="unnoticed"), pytest.param(True, id="noticed")]
+    )
+    async def test_next_due_is_not_in_the_future_while_lapses_are_left(
+        self, bench: Workbench, noticed: bool
+    ) -> None:
+        await bench.make_queue(max_deliveries=1, retain_failed=None)
+        await bench.put_many(2)
+        await bench.take(seconds=30)
+        bench.advance(30)
+        if noticed:
+            await bench.status()
+        due = (await bench.maintain(limit=1)).next_due
+        assert due is not None
+        assert due <= bench.now
+        await bench.maintain()
+        assert await bench.counts() == Counts(failed=2)
 
     async def test_next_due_is_the_end_of_the_next_lease(self, bench: Workbench) -> None:
         await bench.make_queue()
