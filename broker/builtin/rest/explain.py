@@ -25,7 +25,7 @@ from broker.builtin.rest.expecting import expectation, is_struct, members, unwra
 MAX_ERRORS = 1000
 """So that the answer to nonsense is not longer than the nonsense."""
 
-MAX_VALUES = 100_000
+MAX_VALUES = 150_000
 """A body with more JSON values is only read until its first error, which takes no memory."""
 
 WHOLE = "body"
@@ -184,11 +184,13 @@ def _accept(_: Any) -> None:
 
 def _first(cause: Exception) -> BrokerError:
     """Translate the one error that msgspec tells."""
-    message, _, place = str(cause).partition(" - at ")
     if not isinstance(cause, msgspec.ValidationError):
         return Malformed(f"the body cannot be read: {_plain(str(cause))}")
-    found = re.search(r"\$\.?([^`]*)", place)
-    return Invalid([FieldError((found[1] if found else "") or WHOLE, _plain(message))])
+    message, _, place = str(cause).partition(" - at ")
+    path = re.search(r"\$\.?([^`]*)", place)
+    name = re.search(r"field `(.*)`", message, re.DOTALL)  # an unknown or a missing one
+    field = ".".join(found[1] for found in (path, name) if found and found[1])
+    return Invalid([FieldError(_printable(field[:MAX_SHOWN]) or WHOLE, _plain(message))])
 
 
 def _holds(kind: Any, value: Any) -> bool:
@@ -210,7 +212,7 @@ def _join(path: str, name: str) -> str:
 
 
 def _plain(message: str) -> str:
-    text = message.replace("`", "")
+    text = _printable(message.replace("`", "")[: 2 * MAX_SHOWN])
     return text[:1].lower() + text[1:]
 
 
