@@ -2,7 +2,7 @@
 
 import asyncio
 import json as json_module
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -111,6 +111,19 @@ class Server:
             await _let_others_run()
 
         self._runner.run(hang_up())
+
+    def send_and_go(self, method: str, path: str, body: bytes = b"") -> None:
+        """Send a whole request and go away with its last byte."""
+        headers = {"content-type": "application/json"} if body else {}
+
+        async def send_and_go() -> None:
+            gone = asyncio.Event()
+            gone.set()
+            with suppress(asyncio.CancelledError, ValueError):  # there may be no answer to read
+                await _request(self._app, method, path, headers, body, gone)
+            await _let_others_run()
+
+        self._runner.run(send_and_go())
 
     def advance(self, seconds: float) -> None:
         """Let time pass, and let the broker do what is due."""
