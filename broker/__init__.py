@@ -4,6 +4,7 @@ These are the public names. A plugin imports them and `broker.testing`, and noth
 core. Importing this package is light: no web framework, no config library, no database.
 """
 
+from broker import limits
 from broker.app import create_app, open_broker
 from broker.auth import Action, Authenticator, Authorizer, Credentials, Identity
 from broker.context import Clock, PluginContext, Timer
@@ -159,6 +160,7 @@ __all__ = [
     "create_app",
     "hookimpl",
     "json_response",
+    "limits",
     "open_broker",
     "read_receipt",
 ]

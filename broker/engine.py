@@ -167,6 +167,7 @@ class Broker:
         """Return a receipt for whatever lease a message has; raises MessageNotFound, Invalid."""
         if self.require_receipt:
             raise Invalid([FieldError("receipt", "is required by this broker")])
+        await self._gate.spend(identity, "read")
         message = await self._find(identity, message_id)
         return Receipt(None, message.id, message.delivery_count, message.queue)
 
@@ -193,7 +194,8 @@ class Broker:
         message = await self._find(identity, message_id)
         self._gate.permit(identity, "manage", message.queue)
         runtime = self._runtime
-        query = MessageQuery(ids=(message_id,))
+        # Where it was a moment ago: it may have moved to a queue that others manage.
+        query = MessageQuery(ids=(message_id,), queue=message.queue)
         work = runtime.storage.bulk(query, "delete", now=self.clock.now(), limit=1)
         if not await runtime.tasks.finish(work):
             raise MessageNotFound(message_id)

@@ -193,6 +193,16 @@ class QueueFull(BrokerError):
         super().__init__(f'queue "{name}" is full: {limit}')
 
 
+class PluginFailure(BrokerError):
+    """A plugin broke while it served a request; the log names it, the client does not hear it."""
+
+    code, title = "internal", "Internal error"
+
+    def __init__(self, plugin: str, step: str) -> None:
+        super().__init__("a plugin failed; the log tells more")
+        self.problem = f'plugin "{plugin}" failed to {step}'
+
+
 class Unavailable(BrokerError):
     """A part that the request needs is not working now."""
 

@@ -32,7 +32,6 @@ EventKind = Literal[
     "message.rejected",
     "message.extended",
     "message.deleted",
-    "message.redriven",
     "maintenance.done",
 ]
 

@@ -10,6 +10,15 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from broker.limits import (
+    DEFAULT_PRIORITY,
+    MAX_INT64,
+    MAX_LEASE_SECONDS,
+    MAX_MESSAGE_BYTES,
+    QUEUE_NAME_PATTERN,
+    YEAR,
+)
+
 State = Literal["pending", "processing", "processed", "failed"]
 """What is stored. A processing message whose lease is over reads as pending."""
 
@@ -18,18 +27,6 @@ StateFilter = Literal["pending", "scheduled", "processing", "processed", "failed
 
 SettleKind = Literal["ack", "retry", "release", "reject", "extend"]
 SettleOutcome = Literal["ok", "not_found", "stale", "expired", "wrong_state"]
-
-DEFAULT_PRIORITY = 4
-YEAR = 366 * 24 * 3600
-MAX_LEASE_SECONDS = 43_200
-MAX_MESSAGE_BYTES = 16 * 1024 * 1024
-MAX_BATCH_BYTES = 16 * 1024 * 1024
-MAX_BATCH_MESSAGES = 1000
-MAX_LEASE_MESSAGES = 100
-MAX_WAIT_SECONDS = 20
-MAX_INT64 = 2**63 - 1
-QUEUE_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,254}\Z"
-PRINTABLE_PATTERN = r"^[^\x00-\x1f\x7f]*\Z"
 
 QueueName = Annotated[str, Meta(pattern=QUEUE_NAME_PATTERN)]
 Seconds = Annotated[int, Meta(ge=0, le=YEAR)] | Annotated[float, Meta(ge=0, le=YEAR)]

@@ -19,9 +19,9 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTo
 from werkzeug.routing import BaseConverter
 
 from broker.delivery import UNDELIVERED, Delivery
-from broker.errors import BrokerError, MessageTooLarge
+from broker.errors import BrokerError, MessageTooLarge, PluginFailure, Unavailable
 from broker.http import Request, Response, Route
-from broker.models import MAX_BATCH_BYTES
+from broker.limits import MAX_BATCH_BYTES
 from broker.problems import problem, problem_response
 
 if TYPE_CHECKING:
@@ -29,6 +29,11 @@ if TYPE_CHECKING:
     from broker.engine import Broker
 
 PREFIXES = ("", "/v1")
+
+SERVED_WHILE_DRAINING = ("/", "/healthz", "/readyz")
+"""A request that comes while the broker drains is not begun, so that none is left half done."""
+
+DRAINING = "the broker is shutting down; try again when it is back"
 
 logger = logging.getLogger("broker.http")
 
@@ -107,7 +112,7 @@ class _Adapter:
     async def refuse(self, error: HTTPException) -> quart.Response:
         """Answer what the framework refused: no such route, wrong method, too large, too slow."""
         if not quart.has_request_context():  # a websocket: no route of ours is one
-            return quart.Response(error.name, error.code)
+            return quart.Response(error.name, error.code, content_type="text/plain")
         request = self._request({}, b"")
         if isinstance(error, RequestEntityTooLarge):
             too_large = MessageTooLarge(f"the body exceeds {MAX_BATCH_BYTES} bytes")
@@ -137,6 +142,11 @@ class _Adapter:
         name = f"{route.method} {route.path}"
 
         async def view(**params: str) -> quart.Response:
+            if self._broker.draining and route.path not in SERVED_WHILE_DRAINING:
+                request = self._request(params, b"")
+                return self._answer(name, request, problem_response(Unavailable(DRAINING), request))
+            if quart.request.method == "HEAD" and route.hot:
+                raise MethodNotAllowed([route.method])  # to look at its headers is not to lease
             request = self._request(params, await _read_body())
             try:
                 response = await route.handler(request)
@@ -163,6 +173,9 @@ class _Adapter:
         )
 
     def _problem(self, error: Exception, request: Request) -> Response:
+        if isinstance(error, PluginFailure):
+            logger.error("%s in request %s", error.problem, request.request_id, exc_info=error)
+            return problem_response(error, request)
         if isinstance(error, BrokerError):
             return problem_response(error, request)
         logger.error("request %s failed", request.request_id, exc_info=error)
@@ -182,6 +195,8 @@ class _Adapter:
         if response.status != HTTPStatus.NO_CONTENT:
             answer.headers["content-length"] = str(len(response.body))
         answer.headers["x-request-id"] = request.request_id
+        if self._broker.draining:
+            answer.headers["connection"] = "close"
         return answer
 
 

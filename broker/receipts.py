@@ -14,7 +14,7 @@ import struct
 
 import msgspec
 
-from broker.models import QUEUE_NAME_PATTERN
+from broker.limits import QUEUE_NAME_PATTERN
 
 NO_RECEIPT = "not a receipt of this broker"
 

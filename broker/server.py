@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config as HypercornConfig
@@ -60,27 +60,55 @@ async def _serve(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with assembly.running() as broker:
-        server = asyncio.ensure_future(
-            hypercorn_serve(
-                mount(assembly),
-                _hypercorn_config(listener, config.server.shutdown_seconds),
-                shutdown_trigger=stop.wait,
-            )
+    running = assembly.running()
+    opening = asyncio.ensure_future(running.__aenter__())
+    if not await _done_before(opening, stop):
+        opening.cancel()  # what is open already is closed by that
+        await asyncio.wait([opening])
+        return
+    await opening
+    try:
+        await _serve_until(stop, assembly, config, listener, started)
+    finally:
+        await running.__aexit__(None, None, None)
+
+
+async def _done_before(work: asyncio.Future[Any], stop: asyncio.Event) -> bool:
+    """Wait for the work or for `stop`; tell whether the work is done."""
+    stopped = asyncio.ensure_future(stop.wait())
+    await asyncio.wait([work, stopped], return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    return work.done()
+
+
+async def _serve_until(
+    stop: asyncio.Event,
+    assembly: Assembly,
+    config: Config,
+    listener: socket.socket,
+    started: Callable[[Assembly, int], None],
+) -> None:
+    drained = asyncio.Event()
+    server = asyncio.ensure_future(
+        hypercorn_serve(
+            mount(assembly),
+            _hypercorn_config(listener, config.server.shutdown_seconds),
+            shutdown_trigger=drained.wait,
         )
-        started(assembly, listener.getsockname()[1])
-        stopped = asyncio.ensure_future(stop.wait())
-        await asyncio.wait([server, stopped], return_when=asyncio.FIRST_COMPLETED)
-        stopped.cancel()
-        broker.drain()
-        # Hypercorn's own grace does not bound the wait for connections on Python 3.12 and later.
-        done, _ = await asyncio.wait([server], timeout=config.server.shutdown_seconds + 1)
-        if not done:
-            logger.warning("requests in flight did not end in time")
-            server.cancel()
-            await asyncio.wait([server])
-        elif server.exception() is not None:
-            raise server.exception()  # type: ignore[misc]  # it is not None
+    )
+    started(assembly, listener.getsockname()[1])
+    await _done_before(server, stop)
+    # In this order: from here on no request is begun, and Hypercorn ends those that were.
+    assembly.broker.drain()
+    drained.set()
+    # Hypercorn's own grace does not bound the wait for connections on Python 3.12 and later.
+    await asyncio.wait([server], timeout=config.server.shutdown_seconds + 1)
+    if not server.done():
+        logger.warning("requests in flight did not end in time")
+        server.cancel()
+    await asyncio.wait([server])
+    if not server.cancelled():
+        server.result()
 
 
 def _hypercorn_config(listener: socket.socket, grace_seconds: float) -> HypercornConfig:

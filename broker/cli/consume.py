@@ -10,7 +10,8 @@ import click
 from broker.cli.options import queue_argument, remote
 from broker.cli.output import counted, remark
 from broker.cli.values import FieldValue
-from broker.models import MAX_LEASE_SECONDS, Seconds
+from broker.limits import MAX_LEASE_SECONDS
+from broker.models import Seconds
 
 if TYPE_CHECKING:
     from broker.cli.client import Client

@@ -10,7 +10,7 @@ import msgspec
 from broker.cli.client import Client
 from broker.cli.options import queue_path
 from broker.cli.output import remark
-from broker.models import MAX_LEASE_MESSAGES, MAX_WAIT_SECONDS
+from broker.limits import MAX_LEASE_MESSAGES, MAX_WAIT_SECONDS
 
 ANSWER_BYTES = 8 * 1024 * 1024
 """How much one answer should bring, as far as the last one tells."""

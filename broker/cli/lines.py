@@ -9,7 +9,7 @@ from typing import Protocol
 import msgspec
 
 from broker.errors import MessageTooLarge
-from broker.models import MAX_BATCH_MESSAGES, MAX_MESSAGE_BYTES
+from broker.limits import MAX_BATCH_MESSAGES, MAX_MESSAGE_BYTES
 
 BATCH_BYTES = 4 * 1024 * 1024
 CHUNK_BYTES = 64 * 1024

@@ -16,7 +16,8 @@ import click
 from broker.cli.options import queue_argument, remote
 from broker.cli.values import FieldValue, Header
 from broker.errors import MessageTooLarge
-from broker.models import MAX_MESSAGE_BYTES, Seconds
+from broker.limits import MAX_MESSAGE_BYTES
+from broker.models import Seconds
 
 if TYPE_CHECKING:
     from broker.cli.client import Client

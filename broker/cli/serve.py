@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,7 +44,9 @@ def serve(
 
     def started(assembly: Assembly, bound_port: int) -> None:
         screen = _started(config, assembly, bound_port)
-        click.echo(_as_json(screen) if as_json else _as_text(screen))
+        # Nobody may be reading it; the broker serves all the same.
+        with contextlib.suppress(BrokenPipeError):
+            click.echo(_as_json(screen) if as_json else _as_text(screen))
 
     run_server(config, insecure=insecure, started=started)
 

@@ -9,7 +9,7 @@ import click
 import msgspec
 from msgspec import inspect
 
-from broker.models import MAX_INT64, QUEUE_NAME_PATTERN
+from broker.limits import MAX_INT64, QUEUE_NAME_PATTERN
 
 
 class Value(click.ParamType):  # type: ignore[type-arg]  # a generic in newer versions only

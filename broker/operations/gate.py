@@ -61,7 +61,7 @@ class Gate:
 
     def permit(self, identity: Identity, action: Action, queue: str | None) -> None:
         """Raise Forbidden, or QueueNotFound for a queue that the identity may not even see."""
-        if self._permits(identity, action, queue):
+        if self.permits(identity, action, queue):
             return
         if queue is not None and not self.sees(identity, queue):
             raise QueueNotFound(queue)
@@ -69,9 +69,10 @@ class Gate:
 
     def sees(self, identity: Identity, queue: str) -> bool:
         """Tell whether the identity may know that this queue exists."""
-        return any(self._permits(identity, action, queue) for action in QUEUE_ACTIONS)
+        return any(self.permits(identity, action, queue) for action in QUEUE_ACTIONS)
 
-    def _permits(self, identity: Identity, action: Action, queue: str | None) -> bool:
+    def permits(self, identity: Identity, action: Action, queue: str | None) -> bool:
+        """Tell whether the identity may do that; `queue` is None for what concerns no queue."""
         try:
             return self._authorizer.permits(identity, action, queue)
         except Exception as error:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from broker.auth import Identity
 from broker.errors import QueueNotFound
 from broker.models import Deliveries, Delivery, LeaseResult, Settle
+from broker.operations.checking import check_lease
 from broker.operations.queues import Queues
 from broker.operations.runtime import Runtime
 from broker.receipts import Receipt, read_receipt, write_receipt
@@ -38,6 +39,7 @@ class Leasing:
         lease_seconds: int | None,
     ) -> Deliveries:
         """Lease up to `limit` messages; with none there, wait for one up to `wait` seconds."""
+        check_lease(limit, wait, lease_seconds)
         runtime = self._runtime
         await runtime.gate.spend(identity, "consume", limit)
         runtime.gate.permit(identity, "consume", queue)
@@ -71,6 +73,7 @@ class Leasing:
                 result = await self._take(identity, queue, limit, lease_ms)
                 now = clock.now()
                 if result.leases or now >= deadline or waiting.closed:
+                    seat.served = bool(result.leases)
                     return result
                 until = min(deadline, now + self._recheck_ms)
                 if result.next_visible_at is not None:

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from broker.auth import Identity
-from broker.errors import FieldError, Invalid, MessageTooLarge, QueueNotFound, Unsupported
-from broker.extend import Interceptor
-from broker.models import (
-    DEFAULT_PRIORITY,
-    MAX_BATCH_BYTES,
-    MAX_BATCH_MESSAGES,
-    Draft,
-    NewMessage,
-    PublishResult,
-    QueuePolicy,
+from broker.errors import (
+    BrokerError,
+    FieldError,
+    Invalid,
+    MessageTooLarge,
+    PluginFailure,
+    QueueNotFound,
+    Unsupported,
 )
+from broker.extend import Interceptor
+from broker.limits import DEFAULT_PRIORITY, MAX_BATCH_BYTES, MAX_BATCH_MESSAGES
+from broker.models import Draft, NewMessage, PublishResult, QueuePolicy
+from broker.operations.checking import check_draft
 from broker.operations.queues import Queues
 from broker.operations.runtime import Runtime
 
@@ -42,6 +44,7 @@ class Publishing:
         await runtime.gate.spend(identity, "publish", max(1, len(drafts)))
         policies: dict[str, QueuePolicy] = {}
         for draft in drafts:
+            check_draft(draft)
             if draft.queue not in policies:
                 runtime.gate.permit(identity, "publish", draft.queue)
                 policies[draft.queue] = await self._queues.policy(draft.queue)
@@ -50,8 +53,8 @@ class Publishing:
         batch: Sequence[NewMessage] = [
             self._address(draft, policies[draft.queue], now) for draft in drafts
         ]
-        for _, interceptor in self._interceptors:
-            batch = await interceptor.before_publish(identity, batch)
+        for name, interceptor in self._interceptors:
+            batch = await _intercept(name, interceptor, identity, batch)
         return batch
 
     def wake(self, batch: Sequence[NewMessage]) -> None:
@@ -109,6 +112,21 @@ class Publishing:
             raise Unsupported(name, "groups", "group")
         if "dedup" in self._missing and draft.dedup_key is not None:
             raise Unsupported(name, "dedup", "dedup_key")
+
+
+async def _intercept(
+    name: str, interceptor: Interceptor, identity: Identity, batch: Sequence[NewMessage]
+) -> Sequence[NewMessage]:
+    try:
+        result = list(await interceptor.before_publish(identity, batch))
+        kept = [message.queue for message in result] == [message.queue for message in batch]
+    except BrokerError:
+        raise
+    except Exception as error:
+        raise PluginFailure(name, "intercept a publish") from error
+    if not kept:
+        raise PluginFailure(name, "intercept a publish: it changed how many messages go where")
+    return result
 
 
 def _check_size(drafts: Sequence[Draft]) -> None:

@@ -10,7 +10,11 @@ from broker.auth import Identity
 from broker.errors import FieldError, Invalid, QueueNotFound, Unsupported, VersionMismatch
 from broker.extend import EventKind
 from broker.models import MessageQuery, Queue, QueuePolicy, QueueSpec, QueueStatus, StateFilter
+from broker.operations.checking import check_queue_name
 from broker.operations.runtime import Runtime
+
+LIST_LIMIT = 1000
+"""Queues that one storage call lists, however few of them the identity may read."""
 
 BULK_LIMIT = 1000
 """Messages that one storage call deletes or redrives, so that others get their turn."""
@@ -38,7 +42,11 @@ class Queues:
         """Make a queue or replace its policy; `expect` as in `Storage.put_queue`."""
         await self._gate.spend(identity, "manage")
         self._gate.permit(identity, "manage", spec.name)
-        await self._check(identity, spec)
+        check_queue_name(spec.name)
+        self._check_capabilities(spec)
+        found = await self._storage.get_queues(names=[spec.name], now=self._clock.now())
+        old_target = found[0].queue.policy.dead_letter_queue if found else None
+        await self._check_dead_letters(identity, spec, old_target)
         return await self._runtime.tasks.finish(self._put(identity, spec, expect))
 
     async def patch(
@@ -52,7 +60,8 @@ class Queues:
             if expect is not None and queue.version != expect:
                 raise VersionMismatch(name, expected=expect, found=queue.version)
             spec = QueueSpec(name, msgspec.structs.replace(queue.policy, **changes))
-            await self._check(identity, spec)
+            self._check_capabilities(spec)
+            await self._check_dead_letters(identity, spec, queue.policy.dead_letter_queue)
             try:
                 return await self._runtime.tasks.finish(self._put(identity, spec, queue.version))
             except VersionMismatch:
@@ -88,15 +97,17 @@ class Queues:
     async def list(
         self, identity: Identity, *, prefix: str = "", after: str | None = None, limit: int = 100
     ) -> list[QueueStatus]:
-        """List the queues that the identity may see, by name; fewer than `limit` means the end."""
+        """List the queues that the identity may read, by name; fewer than `limit` means the end."""
         await self._gate.spend(identity, "read")
         found: list[QueueStatus] = []
         while len(found) < limit:
             page = await self._storage.get_queues(
-                prefix=prefix, after=after, limit=limit, now=self._clock.now()
+                prefix=prefix, after=after, limit=LIST_LIMIT, now=self._clock.now()
             )
-            found += [status for status in page if self._gate.sees(identity, status.queue.name)]
-            if len(page) < limit:
+            found += [
+                status for status in page if self._gate.permits(identity, "read", status.queue.name)
+            ]
+            if len(page) < LIST_LIMIT:
                 break
             after = page[-1].queue.name
         return found[:limit]
@@ -138,15 +149,22 @@ class Queues:
         return found[0]
 
     def _remember(self, queue: Queue) -> Queue:
+        known = self._known.get(queue.name)
+        # What was read may have been changed since, by a put that is remembered already.
+        if known is not None and known[0].id == queue.id and known[0].version > queue.version:
+            return known[0]
         self._known[queue.name] = (queue, self._clock.now() + SHARED_POLICY_MS)
         return queue
 
-    async def _check(self, identity: Identity, spec: QueueSpec) -> None:
-        policy = spec.policy
-        if policy.ordering == "group_fifo" and "groups" not in self._storage.capabilities:
+    def _check_capabilities(self, spec: QueueSpec) -> None:
+        if spec.policy.ordering == "group_fifo" and "groups" not in self._storage.capabilities:
             raise Unsupported(self._runtime.storage_name, "groups", "ordering")
-        target = policy.dead_letter_queue
-        if target is None:
+
+    async def _check_dead_letters(
+        self, identity: Identity, spec: QueueSpec, old_target: str | None
+    ) -> None:
+        target = spec.policy.dead_letter_queue
+        if target is None or target == old_target:
             return
         problem = None
         if target == spec.name:
@@ -155,6 +173,8 @@ class Queues:
             problem = "there is no such queue; create it first"
         if problem:
             raise Invalid([FieldError("dead_letter_queue", problem, target)])
+        # What fails here is published there.
+        self._gate.permit(identity, "publish", target)
 
     async def _exists(self, name: str) -> bool:
         return bool(await self._storage.get_queues(names=[name], now=self._clock.now()))
@@ -168,6 +188,8 @@ class Queues:
         return queue
 
     async def _drop(self, identity: Identity, name: str) -> None:
+        # In pieces first, so that others get their turn; the rest goes with the queue.
+        await self._in_pieces(MessageQuery(queue=name), "delete")
         existed = await self._storage.drop_queue(name)
         self.forget(name)
         if not existed:
@@ -185,6 +207,13 @@ class Queues:
         assert query.queue is not None
         await self._gate.spend(identity, "manage")
         self._gate.permit(identity, "manage", query.queue)
+        done = await self._in_pieces(query, action)
+        self._runtime.waiting.wake_all()
+        self._runtime.observe(identity, kind, query.queue, count=done)
+        return done
+
+    async def _in_pieces(self, query: MessageQuery, action: Literal["delete", "redrive"]) -> int:
+        assert query.queue is not None
         # What is there now, and not what arrives or fails again meanwhile, so that this ends.
         left = (await self._status(query.queue)).counts.total
         done = 0
@@ -197,6 +226,4 @@ class Queues:
             left -= count
             if count < limit:
                 break
-        self._runtime.waiting.wake_all()
-        self._runtime.observe(identity, kind, query.queue, count=done)
         return done

@@ -138,7 +138,7 @@ def test_the_list_shows_what_the_identity_may_see(guarded):
     for name in ("a.1", "b.1", "b.2"):
         guarded("POST", "/queues", json={"name": name}, headers=bearer("admin"))
 
-    answer = guarded("GET", "/queues?limit=2", headers=bearer("publish:b.*"))
+    answer = guarded("GET", "/queues?limit=2", headers=bearer("read:b.*"))
 
     assert [queue["name"] for queue in answer.json] == ["b.1", "b.2"]
 

@@ -27,3 +27,24 @@ def test_one_who_waits_for_messages_and_goes_at_once_does_not_wait_on(with_queue
     with_queue.publish()
 
     assert with_queue("GET", "/queues/q").json["counts"]["pending"] == 1
+
+
+def test_looking_at_the_headers_of_consume_leases_nothing(with_queue):
+    with_queue.publish()
+
+    answer = with_queue("HEAD", "/queues/q/messages/consume")
+
+    assert (answer.status, answer.headers["allow"]) == (405, "GET")
+    assert with_queue("GET", "/queues/q").json["counts"]["processing"] == 0
+
+
+def test_a_request_that_comes_while_the_broker_drains_is_not_begun(with_queue):
+    with_queue.broker.drain()
+
+    answer = with_queue("POST", "/queues/q/messages", json={"content": "too late"})
+
+    assert (answer.status, answer.json["code"]) == (503, "unavailable")
+    assert answer.headers["connection"] == "close"
+    assert answer.headers["retry-after"] == "1"
+    assert with_queue("GET", "/healthz").status == 200
+    assert with_queue("GET", "/readyz").status == 503

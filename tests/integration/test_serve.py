@@ -258,3 +258,46 @@ def test_a_broken_plugin_stops_the_server_but_not_the_commands_that_tell_of_it(s
     assert "Traceback" not in told.stdout + told.stderr
     if command != "--help":
         assert "half a plugin" in told.stdout
+
+
+SLOW = """
+import asyncio
+from broker import Storage, hookimpl
+from broker.builtin.memory import MemoryStorage
+
+
+class SlowStorage(MemoryStorage):
+    async def open(self):
+        print("opening", flush=True)
+        await asyncio.Event().wait()
+
+    async def close(self):
+        print("closed", flush=True)
+
+
+@hookimpl
+def provide_storage(plugin):
+    return SlowStorage()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_the_broker_opens_closes_it_again(site, number):
+    site.install("slow", SLOW)
+    folder = site.directory.parent
+    (folder / "broker.toml").write_text(
+        '[server]\nport = 0\n[broker]\nplugins = ["slow"]\nanonymous = true\n'
+    )
+    process = subprocess.Popen(
+        [*BROKER, "serve"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(site.directory)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "opening\n"
+    process.send_signal(number)
+    rest, complaints = process.communicate(timeout=60)
+
+    assert (process.returncode, rest, complaints) == (0, "closed\n", "")

@@ -25,6 +25,7 @@ from broker import (
     RateLimiter,
     Receipt,
     Rejected,
+    Settle,
     Settlement,
     Unsupported,
     VersionMismatch,
@@ -33,6 +34,7 @@ from broker import (
 from broker.builtin.memory import MemoryStorage
 from broker.builtin.scopes import ScopeAuthorizer
 from broker.engine import Providers
+from broker.errors import PluginFailure
 from broker.testing import ManualClock
 
 ADMIN = Identity(subject="root", scopes=frozenset({"admin"}))
@@ -511,3 +513,181 @@ async def test_upkeep_reports_what_time_did():
         assert (await house.status()).counts.total == 0
         [event] = [event for event in house.seen.events if event.kind == "maintenance.done"]
         assert (event.subject, event.count) == ("broker", 1)
+
+
+class SlowLook(MemoryStorage):
+    """Looks at once, and answers when it is let."""
+
+    def __init__(self):
+        super().__init__()
+        self.slow, self.looked, self.answer = False, asyncio.Event(), asyncio.Event()
+
+    async def get_queues(self, **options):
+        found = await super().get_queues(**options)
+        if self.slow:
+            self.slow = False
+            self.looked.set()
+            await self.answer.wait()
+        return found
+
+
+async def test_a_policy_that_was_read_before_it_was_changed_is_not_believed():
+    async with House(storage=SlowLook()) as house:
+        house.broker.queues.forget("q")
+        house.storage.slow = True
+        reading = asyncio.ensure_future(house.publish(b"first"))
+        await house.storage.looked.wait()
+        await house.broker.queues.put(ADMIN, QueueSpec("q", QueuePolicy(max_message_bytes=3)))
+        house.storage.answer.set()
+        await asyncio.wait([reading])
+        reading.exception()
+
+        with pytest.raises(MessageTooLarge):
+            await house.publish(b"four")
+
+
+async def test_who_may_not_publish_to_a_queue_may_not_send_dead_letters_there():
+    eve = Identity(subject="eve", scopes=frozenset({"manage:mine", "read:secret"}))
+    dead_letters = QueueSpec("mine", QueuePolicy(dead_letter_queue="secret"))
+    async with House() as house:
+        await house.broker.queues.create(ADMIN, QueueSpec("secret"))
+        with pytest.raises(Forbidden) as caught:
+            await house.broker.queues.create(eve, dead_letters)
+        assert caught.value.scope == "publish:secret"
+        await house.broker.queues.create(ADMIN, dead_letters)
+        changed = await house.broker.queues.patch(eve, "mine", {"lease_seconds": 7})
+        assert changed.policy.dead_letter_queue == "secret"  # it was there before eve came
+
+
+async def test_a_queue_whose_dead_letter_queue_is_gone_can_still_be_changed():
+    async with House() as house:
+        queues = house.broker.queues
+        await queues.create(ADMIN, QueueSpec("dead"))
+        await queues.patch(ADMIN, "q", {"dead_letter_queue": "dead"})
+        await queues.drop(ADMIN, "dead")
+
+        assert (await queues.patch(ADMIN, "q", {"lease_seconds": 7})).policy.lease_seconds == 7
+
+
+class MovesBeforeItDeletes(MemoryStorage):
+    async def bulk(self, query, action, *, now, limit):
+        leased = await self.lease("q", limit=1, lease_until=now + 1000, owner="x", now=now)
+        [lease] = leased.leases
+        reject = Settle(id=lease.message.id, queue="q", kind="reject", token=lease.token)
+        await self.settle([reject], now=now)
+        return await super().bulk(query, action, now=now, limit=limit)
+
+
+async def test_a_message_that_moved_meanwhile_is_not_deleted_where_it_is_now():
+    async with House(storage=MovesBeforeItDeletes()) as house:
+        await house.broker.queues.create(ADMIN, QueueSpec("dead"))
+        await house.broker.queues.patch(ADMIN, "q", {"dead_letter_queue": "dead"})
+        [message_id] = await house.publish(b"1")
+
+        with pytest.raises(MessageNotFound):
+            await house.broker.delete_message(ADMIN, message_id)
+        assert (await house.status("dead")).counts.pending == 1
+
+
+async def test_asking_for_a_message_without_its_receipt_is_paid_for():
+    limiter = Costs()
+    async with House(limiter=limiter) as house:
+        limiter.spent.clear()
+        with pytest.raises(MessageNotFound):
+            await house.broker.unfenced(ADMIN, 999)
+
+    assert limiter.spent == [("read", 1)]
+
+
+class Breaks(Interceptor):
+    async def before_publish(self, identity, batch):
+        raise KeyError("x")
+
+
+class Loses(Interceptor):
+    async def before_publish(self, identity, batch):
+        return batch[:-1]
+
+
+class Diverts(Interceptor):
+    async def before_publish(self, identity, batch):
+        return [msg.__class__(**{**as_dict(msg), "queue": "elsewhere"}) for msg in batch]
+
+
+BROKEN = 'plugin "acme" failed to intercept a publish'
+MISCOUNTED = f"{BROKEN}: it changed how many messages go where"
+
+
+@pytest.mark.parametrize(
+    ("interceptor", "problem"),
+    [(Breaks(), BROKEN), (Loses(), MISCOUNTED), (Diverts(), MISCOUNTED)],
+)
+async def test_an_interceptor_that_breaks_is_named_and_nothing_is_stored(interceptor, problem):
+    async with House(interceptors=[interceptor]) as house:
+        with pytest.raises(PluginFailure) as caught:
+            await house.publish(b"1", b"2")
+        assert (caught.value.problem, caught.value.status) == (problem, 500)
+        assert (await house.status()).counts.total == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        ({"priority": 10}, "priority"),
+        ({"priority": -1}, "priority"),
+        ({"delay": -1}, "delay"),
+        ({"delay": 10.0**12}, "delay"),
+        ({"ttl": 0}, "ttl"),
+        ({"group": ""}, "group"),
+        ({"group": "a\nb"}, "group"),
+        ({"dedup_key": "x" * 256}, "dedup_key"),
+        ({"content_type": "text/\x00"}, "content_type"),
+        ({"headers": {"a": "\r\n"}}, "headers"),
+        ({"headers": {str(n): "" for n in range(65)}}, "headers"),
+        ({"headers": {"a": "x" * 20_000}}, "headers"),
+    ],
+)
+async def test_the_core_refuses_a_bad_message_whatever_transport_it_came_by(options, field):
+    async with House() as house:
+        with pytest.raises(Invalid) as caught:
+            await house.publish(b"1", **options)
+        assert [error.field for error in caught.value.errors] == [field]
+        assert (await house.status()).counts.total == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        ({"limit": 0}, "limit"),
+        ({"limit": 101}, "limit"),
+        ({"wait": 21}, "wait"),
+        ({"lease_seconds": 0}, "lease_seconds"),
+        ({"lease_seconds": 43_201}, "lease_seconds"),
+    ],
+)
+async def test_the_core_refuses_a_bad_lease_whatever_transport_it_came_by(options, field):
+    async with House() as house:
+        with pytest.raises(Invalid) as caught:
+            await house.lease(**options)
+        assert [error.field for error in caught.value.errors] == [field]
+
+
+@pytest.mark.parametrize("name", ["", "a\nb", "-a", "x" * 256, "ü"])
+async def test_the_core_refuses_a_bad_queue_name_whatever_transport_it_came_by(name):
+    async with House() as house:
+        with pytest.raises(Invalid):
+            await house.broker.queues.create(ADMIN, QueueSpec(name))
+
+
+async def test_one_who_leaves_makes_the_next_one_learn_of_delayed_work():
+    async with House() as house:
+        first = house.begin_lease(wait=20)
+        second = house.begin_lease(wait=20)
+        await turns()
+        await house.publish(b"later", delay=1)  # wakes the first, who learns when it comes
+        await turns()
+        first.cancel()
+        await turns()
+        house.clock.advance(1)
+
+        assert len(await second) == 1

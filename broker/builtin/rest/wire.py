@@ -12,13 +12,13 @@ from typing import Annotated, ClassVar
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from broker import QueueName, QueuePolicy, Seconds, StateFilter, read_receipt
+from broker import QueueName, QueuePolicy, Seconds, StateFilter, limits, read_receipt
 
-YEAR = 366 * 24 * 3600
-MAX_ID = 2**63 - 1
-MAX_MESSAGES = 1000
-MAX_HEADERS_BYTES = 16 * 1024
-PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f\ud800-\udfff]*\Z"
+MAX_ID = limits.MAX_INT64
+MAX_MESSAGES = limits.MAX_BATCH_MESSAGES
+MAX_HEADERS_BYTES = limits.MAX_HEADERS_BYTES
+YEAR = limits.YEAR
+PRINTABLE = limits.PRINTABLE_PATTERN
 
 
 def oversize(headers: dict[str, str]) -> str | None:
@@ -41,7 +41,10 @@ def unreadable(receipt: str) -> str | None:
 Label = Annotated[
     str,
     Meta(
-        min_length=1, max_length=255, pattern=PRINTABLE, description="1 to 255 printable characters"
+        min_length=1,
+        max_length=limits.MAX_LABEL,
+        pattern=PRINTABLE,
+        description="1 to 255 printable characters",
     ),
 ]
 Text = Annotated[
@@ -61,15 +64,23 @@ HeaderValue = Annotated[
         description=f"at most {MAX_HEADERS_BYTES} printable characters",
     ),
 ]
-Headers = Annotated[dict[Label, HeaderValue], Meta(max_length=64, extra={"refuse": oversize})]
+Headers = Annotated[
+    dict[Label, HeaderValue], Meta(max_length=limits.MAX_HEADERS, extra={"refuse": oversize})
+]
 ReceiptText = Annotated[
     str, Meta(max_length=512, description="a receipt", extra={"refuse": unreadable})
 ]
-Priority = Annotated[int, Meta(ge=0, le=9)]
+Priority = Annotated[int, Meta(ge=0, le=limits.MAX_PRIORITY)]
 Ttl = Annotated[int, Meta(gt=0, le=YEAR)] | Annotated[float, Meta(gt=0, le=YEAR)]
-LeaseSeconds = Annotated[int, Meta(ge=1, le=43_200)]
-Extension = Annotated[int, Meta(ge=1, le=43_200)] | Annotated[float, Meta(ge=1, le=43_200)]
-Wait = Annotated[int, Meta(ge=0, le=20)] | Annotated[float, Meta(ge=0, le=20)]
+LeaseSeconds = Annotated[int, Meta(ge=1, le=limits.MAX_LEASE_SECONDS)]
+Extension = (
+    Annotated[int, Meta(ge=1, le=limits.MAX_LEASE_SECONDS)]
+    | Annotated[float, Meta(ge=1, le=limits.MAX_LEASE_SECONDS)]
+)
+Wait = (
+    Annotated[int, Meta(ge=0, le=limits.MAX_WAIT_SECONDS)]
+    | Annotated[float, Meta(ge=0, le=limits.MAX_WAIT_SECONDS)]
+)
 PageSize = Annotated[int, Meta(ge=1, le=1000)]
 
 
@@ -144,7 +155,7 @@ class RawHeaders(PublishHeaders, frozen=True, kw_only=True):
 class LeaseOptions(Fields, frozen=True, kw_only=True):
     """How many messages to lease, how long to wait for the first, and for how long."""
 
-    limit: Annotated[int, Meta(ge=1, le=100)] = 1
+    limit: Annotated[int, Meta(ge=1, le=limits.MAX_LEASE_MESSAGES)] = 1
     wait: Wait = 0
     lease_seconds: LeaseSeconds | None = None
 

@@ -16,7 +16,7 @@ async def sit(waiting, queue, until, log, name):
         seat.look()
         await seat.wait(until)
         log.append((name, seat.called))
-        seat.look()  # it took what it was woken for
+        seat.served = seat.called
 
 
 async def test_seats_are_woken_in_the_order_of_their_coming():
@@ -74,6 +74,39 @@ async def test_time_ends_a_wait():
     assert log == [("a", False)]
 
 
+async def test_a_wait_that_time_ended_keeps_its_place_in_the_line():
+    clock = ManualClock()
+    waiting, log = Waiting(clock), []
+    with waiting.seat("q") as first:
+        first.look()
+        other = asyncio.ensure_future(sit(waiting, "q", clock.now() + 9000, log, "other"))
+        waited = asyncio.ensure_future(first.wait(clock.now() + 1000))
+        await settle_loop()
+        clock.advance(1)
+        await waited
+        first.look()
+
+        waiting.wake("q")
+
+        assert (first.called, log) == (True, [])
+        first.served = True
+    waiting.wake("q")
+    await other
+
+
+async def test_a_seat_that_leaves_with_nothing_makes_the_next_one_look():
+    clock = ManualClock()
+    waiting, log = Waiting(clock), []
+    first = asyncio.ensure_future(sit(waiting, "q", clock.now() + 9000, log, "first"))
+    other = asyncio.ensure_future(sit(waiting, "q", clock.now() + 9000, log, "other"))
+    await settle_loop()
+
+    first.cancel()
+    await other
+
+    assert log == [("other", True)]
+
+
 async def test_another_queue_wakes_nobody():
     clock = ManualClock()
     waiting, log = Waiting(clock), []
@@ -115,7 +148,7 @@ async def test_nothing_is_left_of_seats_that_are_gone():
     clock.advance(1)
     await asyncio.wait(tasks)
 
-    assert waiting._seats == {}
+    assert waiting._lines == {}
 
 
 @pytest.mark.parametrize("count", [0, 1, 5])

@@ -1,0 +1,17 @@
+"""How much of everything the broker takes, the same for every transport and storage."""
+
+DEFAULT_PRIORITY = 4
+YEAR = 366 * 24 * 3600
+MAX_LEASE_SECONDS = 43_200
+MAX_PRIORITY = 9
+MAX_LABEL = 255
+MAX_HEADERS = 64
+MAX_HEADERS_BYTES = 16 * 1024
+MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+MAX_BATCH_BYTES = 16 * 1024 * 1024
+MAX_BATCH_MESSAGES = 1000
+MAX_LEASE_MESSAGES = 100
+MAX_WAIT_SECONDS = 20
+MAX_INT64 = 2**63 - 1
+QUEUE_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,254}\Z"
+PRINTABLE_PATTERN = r"^[^\x00-\x1f\x7f-\x9f\ud800-\udfff]*\Z"
