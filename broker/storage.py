@@ -95,7 +95,8 @@ class Storage(Provider):
         """Lease up to `limit` messages, in lease order, each with a fresh token.
 
         Never returns what is delayed, expired, exhausted or behind the head of its group, never
-        more than `max_in_flight` allows, nothing from a paused queue. Lease, count and token are
+        more than `max_in_flight` allows, nothing from a paused queue. Stops after the message
+        with which the bodies reach `broker.limits.MAX_BATCH_BYTES`. Lease, count and token are
         durable before it returns. Raises QueueNotFound.
         """
 
@@ -111,7 +112,11 @@ class Storage(Provider):
 
     @abstractmethod
     async def browse(self, query: MessageQuery, *, now: int) -> Page:
-        """Look at messages, changing nothing."""
+        """Look at messages, changing nothing.
+
+        A page ends after `limit` messages, or earlier: after the one with which the bodies reach
+        `broker.limits.MAX_BATCH_BYTES`. Its `after` is the last id if more may follow, else None.
+        """
 
     @abstractmethod
     async def bulk(

@@ -34,7 +34,7 @@ class MemoryQueue:
         self.keys = DedupKeys()
         self.ready = Ready(by_priority=queue.policy.ordering == "priority")
         self._rows: dict[int, Row] = {}
-        self._ids: list[int] = []  # sorted
+        self._ids: list[int] = []  # sorted; those of removed rows stay until they are many
         self._bytes = 0
         self._scheduled: Ranking[int] = Ranking()  # of the pending, by when they become visible
         self._now = 0
@@ -71,10 +71,9 @@ class MemoryQueue:
 
     def insert(self, row: Row) -> None:
         """Take in a row that is in no queue."""
-        if self._ids and row.id < self._ids[-1]:
-            self._ids.insert(bisect_left(self._ids, row.id), row.id)
-        else:
-            self._ids.append(row.id)
+        position = bisect_left(self._ids, row.id)
+        if self._ids[position : position + 1] != [row.id]:
+            self._ids.insert(position, row.id)
         self._rows[row.id] = row
         self._bytes += len(row.body)
         self.place(row)
@@ -82,9 +81,10 @@ class MemoryQueue:
     def remove(self, row: Row) -> None:
         """Let go of a row."""
         self.lift(row)
-        del self._ids[bisect_left(self._ids, row.id)]
         del self._rows[row.id]
         self._bytes -= len(row.body)
+        if len(self._ids) > 2 * len(self._rows) + 64:
+            self._ids = sorted(self._rows)
 
     def place(self, row: Row) -> None:
         """Enter a row where its state belongs."""
@@ -131,7 +131,9 @@ class MemoryQueue:
     def rows(self, after: int = 0) -> Iterator[Row]:
         """Yield rows in order of id; stop before the queue changes."""
         for position in range(bisect_right(self._ids, after), len(self._ids)):
-            yield self._rows[self._ids[position]]
+            row = self._rows.get(self._ids[position])
+            if row is not None:
+                yield row
 
     def is_scheduled(self, row: Row) -> bool:
         """Tell whether a row is pending and not visible yet."""

@@ -25,6 +25,7 @@ from broker import (
     SettleResult,
     Storage,
     VersionMismatch,
+    limits,
 )
 from broker.builtin.memory.maintenance import maintain
 from broker.builtin.memory.publishing import publish
@@ -134,10 +135,10 @@ class MemoryStorage(Storage):
     async def browse(self, query: MessageQuery, *, now: int) -> Page:
         """Look at messages."""
         store = self._store
-        found = list(islice(self._select(query, now), query.limit + 1))
-        rows = found[: query.limit]
+        found = self._select(query, now)
+        rows = list(_within_budget(islice(found, query.limit)))
         messages = [row.message(store.queues[row.queue].queue.id) for row in rows]
-        return Page(messages, rows[-1].id if rows and len(found) > len(rows) else None)
+        return Page(messages, rows[-1].id if rows and next(found, None) is not None else None)
 
     async def bulk(
         self, query: MessageQuery, action: Literal["delete", "redrive"], *, now: int, limit: int
@@ -162,7 +163,8 @@ class MemoryStorage(Storage):
     def _pick(self, queue: MemoryQueue, limit: int, now: int) -> list[Row]:
         """Return the rows to lease, in order, after ending those that are over instead."""
         while True:
-            picked = list(islice(iter(queue.ready.take, None), max(limit, 0)))
+            ready = islice(iter(queue.ready.take, None), max(limit, 0))
+            picked = list(_within_budget(ready))
             over = [row for row in picked if row.is_expired(now) or row.is_exhausted(queue.policy)]
             if not over:
                 return picked
@@ -205,6 +207,16 @@ class MemoryStorage(Storage):
             row = store.find(message_id, now)
             if row is not None:
                 yield row
+
+
+def _within_budget(rows: Iterator[Row]) -> Iterator[Row]:
+    """Yield rows until their bodies reach what one answer may hold; take no row beyond."""
+    size = 0
+    for row in rows:
+        yield row
+        size += len(row.body)
+        if size >= limits.MAX_BATCH_BYTES:
+            return
 
 
 def _make_queue(store: Store, spec: QueueSpec, now: int) -> Queue:

@@ -30,6 +30,7 @@ from broker.testing.clock import ManualClock
 SettleKind: TypeAlias = Literal["ack", "retry", "release", "reject", "extend"]
 KINDS: tuple[SettleKind, ...] = ("ack", "retry", "release", "reject", "extend")
 KINDS_BUT_ACK: tuple[SettleKind, ...] = KINDS[1:]
+MEBIBYTE = 1024 * 1024
 
 
 class Workbench:

@@ -7,7 +7,7 @@ import pytest
 from broker.errors import Unsupported
 from broker.models import Counts, LeaseResult, Page
 from broker.testing.contract import lacks, needs
-from broker.testing.storage.bench import Workbench
+from broker.testing.storage.bench import MEBIBYTE, Workbench
 
 
 class Browsing:
@@ -41,6 +41,34 @@ class Browsing:
             assert page.after == page.messages[-1].id
             after = page.after
         assert [page for page in pages if page] == [ids[:3], ids[3:6], ids[6:]]
+
+    async def test_a_page_ends_with_the_message_that_fills_the_budget_of_bytes(
+        self, bench: Workbench
+    ) -> None:
+        await bench.make_queue()
+        ids = [await bench.put(bytes(9 * MEBIBYTE)) for _ in range(3)]
+        for query in ({"queue": "q"}, {"ids": tuple(ids)}, {"queue": "q", "limit": 3}):
+            page = await bench.page(**query)
+            assert ([message.id for message in page.messages], page.after) == (ids[:2], ids[1])
+            page = await bench.page(**query, after=page.after)
+            assert ([message.id for message in page.messages], page.after) == (ids[2:], None)
+
+    @needs("search")
+    async def test_a_page_of_a_search_ends_with_the_message_that_fills_the_budget_of_bytes(
+        self, bench: Workbench
+    ) -> None:
+        await bench.make_queue()
+        ids = [await bench.put(b"apple" + bytes(9 * MEBIBYTE)) for _ in range(3)]
+        page = await bench.page(queue="q", text="apple")
+        assert ([message.id for message in page.messages], page.after) == (ids[:2], ids[1])
+        page = await bench.page(queue="q", text="apple", after=page.after)
+        assert ([message.id for message in page.messages], page.after) == (ids[2:], None)
+
+    async def test_a_page_that_the_last_message_fills_is_the_last(self, bench: Workbench) -> None:
+        await bench.make_queue()
+        ids = [await bench.put(body) for body in (b"small", bytes(16 * MEBIBYTE))]
+        page = await bench.page(queue="q")
+        assert ([message.id for message in page.messages], page.after) == (ids, None)
 
     async def test_a_page_that_is_not_full_is_the_last(self, bench: Workbench) -> None:
         await bench.make_queue()

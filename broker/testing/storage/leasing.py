@@ -7,7 +7,7 @@ import pytest
 from broker.errors import QueueNotFound
 from broker.models import Counts, LeaseResult, Totals
 from broker.testing.contract import lacks, needs
-from broker.testing.storage.bench import Workbench
+from broker.testing.storage.bench import MEBIBYTE, Workbench
 
 
 class Leasing:
@@ -55,6 +55,23 @@ class Leasing:
         await bench.make_queue()
         ids = await bench.put_many(20)
         assert await bench.take_ids(limit=7) + await bench.take_ids(limit=13) == ids
+
+    async def test_a_lease_ends_with_the_message_that_fills_the_budget_of_bytes(
+        self, bench: Workbench
+    ) -> None:
+        await bench.make_queue()
+        ids = [await bench.put(bytes(9 * MEBIBYTE)) for _ in range(3)]
+        assert await bench.take_ids(limit=3) == ids[:2]
+        assert await bench.counts() == Counts(pending=1, processing=2)
+        assert await bench.take_ids(limit=3) == ids[2:]
+
+    async def test_a_message_as_large_as_the_budget_of_bytes_is_leased_alone(
+        self, bench: Workbench
+    ) -> None:
+        await bench.make_queue()
+        ids = [await bench.put(body) for body in (bytes(16 * MEBIBYTE), b"small")]
+        assert await bench.take_ids() == ids[:1]
+        assert await bench.take_ids() == ids[1:]
 
     async def test_a_retried_message_returns_to_its_old_place(self, bench: Workbench) -> None:
         await bench.make_queue()

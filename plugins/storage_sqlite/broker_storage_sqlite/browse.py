@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from broker import Message, MessageQuery, Page
+from broker import MessageQuery, Page, limits
 from msgspec.structs import replace
 
 from broker_storage_sqlite.reader import Reader
@@ -14,10 +14,17 @@ from broker_storage_sqlite.selection import select
 _SEARCHED = 500
 """Bodies that one statement searches, so that a long search lets other reads in between."""
 
+# Lengths first: they tell which bodies fit a page, and SQLite knows them without reading a body.
 _PAGE = f"""
-SELECT {", ".join("m." + column.strip() for column in MESSAGE_COLUMNS.split(","))}, q.name
+WITH chosen AS MATERIALIZED (
+    SELECT id, length(content) AS size FROM messages WHERE id IN ({{selection}})
+), summed AS (
+    SELECT id, sum(size) OVER (ORDER BY id) - size AS before FROM chosen
+)
+SELECT {", ".join("m." + column.strip() for column in MESSAGE_COLUMNS.split(","))}, q.name,
+    (SELECT max(id) FROM chosen) AS last
 FROM messages AS m JOIN queues AS q ON q.id = m.queue_id
-WHERE m.id IN ({{selection}}) ORDER BY m.id
+WHERE m.id IN (SELECT id FROM summed WHERE before < {limits.MAX_BATCH_BYTES}) ORDER BY m.id
 """
 _HITS = """
 SELECT id, instr(content, :text) > 0 FROM messages WHERE id IN ({selection}) ORDER BY id
@@ -28,9 +35,7 @@ async def browse(reader: Reader, query: MessageQuery, now: int) -> Page:
     """Return a page; its `after` is None exactly if nothing follows."""
     if query.text is not None:
         return await _search(reader, query, query.text, now)
-    messages = await _read(reader, query, query.limit + 1, now)
-    page = messages[: query.limit]
-    return Page(page, page[-1].id if len(messages) > len(page) and page else None)
+    return await _read(reader, query, now)
 
 
 async def _search(reader: Reader, query: MessageQuery, text: str, now: int) -> Page:
@@ -46,13 +51,18 @@ async def _search(reader: Reader, query: MessageQuery, text: str, now: int) -> P
             break
         after = rows[-1][0]
     ids = tuple(hits[: query.limit])
-    messages = await _read(reader, replace(query, ids=ids), len(ids), now)
-    return Page(messages, ids[-1] if len(hits) > len(ids) and ids else None)
+    page = await _read(reader, MessageQuery(ids=ids, limit=query.limit), now)
+    if page.after is None and ids and len(hits) > len(ids):
+        return replace(page, after=ids[-1])
+    return page
 
 
-async def _read(reader: Reader, query: MessageQuery, limit: int, now: int) -> list[Message]:
-    selection = select(query, now=now, limit=limit)
+async def _read(reader: Reader, query: MessageQuery, now: int) -> Page:
+    # One more than the page holds, to find out whether anything follows.
+    selection = select(query, now=now, limit=query.limit + 1)
     rows: list[tuple[Any, ...]] = await reader.fetch(
         _PAGE.format(selection=selection.sql), selection.parameters
     )
-    return [message_of(row, row[-1], now) for row in rows]
+    messages = [message_of(row, row[-2], now) for row in rows[: query.limit]]
+    is_last = not messages or messages[-1].id == rows[0][-1]
+    return Page(messages, None if is_last else messages[-1].id)

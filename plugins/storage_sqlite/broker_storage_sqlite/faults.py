@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import sqlite3
 from pathlib import Path
 
@@ -10,24 +12,21 @@ from broker import BrokerError, StorageFull, Unavailable
 _FATAL = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
-def translate(error: Exception, path: Path) -> Exception:
+def translate(error: Exception, path: Path, logger: logging.Logger) -> Exception:
     """Return the broker's error for one that an operation on `path` raised.
 
-    What does not come from the file's circumstances is a bug, and returned as it is.
+    A client reads it, so the file and what happened to it are told to the log alone. What does
+    not come from the file's circumstances is a bug, and returned as it is.
     """
     code = _code(error)
     if code is None:
         return error
-    translated: BrokerError = Unavailable(f"{path} cannot be used now ({error})")
+    logger.warning("an operation on %s failed: %s", path, error)
+    translated: BrokerError = Unavailable("the storage cannot be used now; try again later")
     if code == sqlite3.SQLITE_FULL:
-        translated = full(path)
+        translated = StorageFull("the disk that holds the messages has no room; nothing was stored")
     translated.__cause__ = error
     return translated
-
-
-def full(path: Path) -> BrokerError:
-    """Return the error for a publish that the disk has no room for."""
-    return StorageFull(f"there is no room left for {path}; nothing was stored")
 
 
 def is_fatal(error: Exception) -> bool:
@@ -37,6 +36,8 @@ def is_fatal(error: Exception) -> bool:
 
 def _code(error: Exception) -> int | None:
     """Return the primary result code; None for what is no failure of SQLite or the disk."""
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return sqlite3.SQLITE_FULL
     code = getattr(error, "sqlite_errorcode", None)
     if code is None or isinstance(error, sqlite3.ProgrammingError | sqlite3.IntegrityError):
         return None

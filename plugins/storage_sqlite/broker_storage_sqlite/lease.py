@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import secrets
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from typing import Any
 
-from broker import Lease, LeaseResult, Queue
+from broker import Lease, LeaseResult, Queue, limits
 
 from broker_storage_sqlite import moves
 from broker_storage_sqlite.due import notice_due
@@ -24,7 +26,7 @@ SELECT id, queue_id, 'processing', content, content_type, headers, priority, grp
     coalesce(first_delivered_at, :now), finished_at, reason, origin_queue, :owner
 FROM messages WHERE queue_id = :queue_id AND shelf = 1 ORDER BY rank DESC, id LIMIT :limit
 """
-_EXPIRES_AT, _DELIVERY_COUNT = 12, 13
+_BODY, _EXPIRES_AT, _DELIVERY_COUNT = 3, 12, 13
 
 _LEASE = """
 UPDATE messages SET status = 'processing', shelf = 3, visible_at = ?, leased_by = ?,
@@ -83,12 +85,25 @@ def _take(
     fit: Sequence[Any] = ()
     for _ in range(_ROUNDS):
         is_behind = notice_due(tx, queue.id, now)
-        rows = tx.execute(_READY, wanted).fetchall()
+        rows = _within_budget(tx.execute(_READY, wanted))
         fit = [row for row in rows if not _ends(tx, queue, row, now)]
         if len(fit) == len(rows) and (fit or not is_behind):
             return fit, False
         tx.regroup()
     return fit, True
+
+
+def _within_budget(cursor: sqlite3.Cursor) -> list[Any]:
+    """Read rows until their bodies reach what one answer may hold, and none beyond."""
+    rows: list[Any] = []
+    size = 0
+    with closing(cursor):
+        for row in cursor:
+            rows.append(row)
+            size += len(row[_BODY])
+            if size >= limits.MAX_BATCH_BYTES:
+                break
+    return rows
 
 
 def _ends(tx: Transaction, queue: Queue, row: Sequence[Any], now: int) -> bool:

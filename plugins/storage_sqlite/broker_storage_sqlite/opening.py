@@ -12,7 +12,13 @@ from broker import StartupError, StorageLocked, StorageUnreadable
 from databases.core import Connection
 
 from broker_storage_sqlite.connections import database
-from broker_storage_sqlite.schema import APPLICATION_ID, Migration, migrate, read_pragma
+from broker_storage_sqlite.schema import (
+    APPLICATION_ID,
+    Migration,
+    find_missing,
+    migrate,
+    read_pragma,
+)
 
 _OLDEST_SQLITE = (3, 38)
 _RESTORE = "restore a backup, or move it away to begin with an empty store"
@@ -49,6 +55,8 @@ async def prepare_file(path: Path, migrations: Sequence[Migration]) -> None:
         async with database(path, "rw") as file, file.connection() as connection:
             await _check(connection, path, migrations)
             await migrate(connection, migrations)
+            if missing := await find_missing(connection, migrations):
+                raise StorageUnreadable(f"{path} lacks {', '.join(missing)}; {_RESTORE}")
     else:
         await _create(path, migrations)
 
@@ -100,6 +108,9 @@ async def _check(connection: Connection, path: Path, migrations: Sequence[Migrat
             f"{path} has schema version {version}, and this broker knows versions up to {newest};"
             " use the newer broker that wrote it, or restore a backup from before its upgrade"
         )
+    # Whoever else writes to it now would make every publish fail later.
+    await connection.execute("BEGIN IMMEDIATE")
+    await connection.execute("ROLLBACK")
     problem = str(await connection.fetch_val("PRAGMA quick_check(1)"))
     if problem != "ok":
         raise StorageUnreadable(f"{path} is damaged ({' '.join(problem.split())}); {_RESTORE}")
@@ -113,4 +124,8 @@ def _refusal(path: Path, error: sqlite3.Error) -> StartupError:
         return StorageUnreadable(f"there is no room left for {path}; free some of its disk")
     if code == sqlite3.SQLITE_NOTADB:
         return StorageUnreadable(f"{path} is not a database; {_RESTORE}, or {_ELSEWHERE}")
+    if code == sqlite3.SQLITE_IOERR:
+        return StorageUnreadable(
+            f"{path} cannot be opened ({error}); see that its disk works and has room"
+        )
     return StorageUnreadable(f"{path} cannot be opened ({error}); {_RESTORE}")

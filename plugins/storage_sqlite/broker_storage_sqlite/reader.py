@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sqlite3
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
@@ -22,8 +23,9 @@ class Reader:
     Each read sees everything that was committed before it began, and leaves no transaction open.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, logger: logging.Logger) -> None:
         self._path = path
+        self._logger = logger
         self._stack = AsyncExitStack()
         self._reads: set[asyncio.Task[list[tuple[Any, ...]]]] = set()
         self._connection: Connection | None = None
@@ -62,7 +64,7 @@ class Reader:
         try:
             records = await connection.fetch_all(query, dict(parameters))
         except sqlite3.Error as error:
-            raise translate(error, self._path) from error
+            raise translate(error, self._path, self._logger) from error
         return [tuple(record._mapping.values()) for record in records]  # noqa: SLF001  # its API
 
     def _done(self, read: asyncio.Task[list[tuple[Any, ...]]]) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from pathlib import Path
-
-from broker_storage_sqlite.faults import full
 
 RESERVE_BYTES = 32 * 1024 * 1024
 """Kept free on the disk, so that messages can be leased and settled when it is full."""
@@ -16,12 +15,12 @@ RESERVE_INSIDE_BYTES = 1024 * 1024
 
 
 def demand_room(sql: sqlite3.Connection, path: Path, size: int) -> None:
-    """Raise StorageFull unless bodies of that size fit, on the disk or between what is stored."""
+    """Raise OSError unless bodies of that size fit, on the disk or between what is stored."""
     wanted = 2 * size  # once in the log and once in the file, or more for small ones
     if _free_on_disk(path) >= RESERVE_BYTES + wanted:
         return
     if _free_inside(sql) < RESERVE_INSIDE_BYTES + wanted:
-        raise full(path)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 
 def _free_on_disk(path: Path) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from importlib.resources import files
 
 import msgspec
@@ -12,6 +13,12 @@ from databases.core import Connection
 
 APPLICATION_ID = 0x52424B31
 """Stands in the header of every file of ours."""
+
+
+_OBJECTS = "SELECT name FROM sqlite_master WHERE type IN ('table', 'index')"
+
+
+_NOT_OF_THE_MIGRATION = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY)
 
 
 class Migration(msgspec.Struct, frozen=True):
@@ -48,6 +55,16 @@ async def migrate(connection: Connection, migrations: Sequence[Migration]) -> No
             await _apply(connection, migration)
 
 
+async def find_missing(connection: Connection, migrations: Sequence[Migration]) -> list[str]:
+    """Return the tables and indexes that a file of the newest schema should have and has not."""
+    with closing(sqlite3.connect(":memory:")) as model:
+        for migration in migrations:
+            model.executescript(migration.sql)
+        expected = {row[0] for row in model.execute(_OBJECTS)}
+    found = {row[0] for row in await connection.fetch_all(_OBJECTS)}
+    return sorted(expected - found)
+
+
 async def _apply(connection: Connection, migration: Migration) -> None:
     # Past `databases`: its transactions begin deferred, and it reads a colon in SQL as a parameter.
     raw = connection.raw_connection
@@ -62,6 +79,8 @@ async def _apply(connection: Connection, migration: Migration) -> None:
     except sqlite3.Error as error:
         if raw.in_transaction:
             await raw.rollback()
+        if error.sqlite_errorcode in _NOT_OF_THE_MIGRATION:
+            raise
         raise StorageUnreadable(
             f"migration {migration.name} failed and was undone ({error}); nothing is lost: go back"
             " to the broker that wrote the store, and report this"

@@ -62,12 +62,9 @@ class SQLiteStorage(Storage):
         # A lock is on the file, whatever names lead to it.
         self._path = path.resolve()
         self._durability = durability
-        self._writer = Writer(
-            self._path,
-            partial(connect_writer, self._path, durability),
-            logger or logging.getLogger(__name__),
-        )
-        self._reader = Reader(self._path)
+        logger = logger or logging.getLogger(__name__)
+        self._writer = Writer(self._path, partial(connect_writer, self._path, durability), logger)
+        self._reader = Reader(self._path, logger)
         self._opened = AsyncExitStack()
         self._closing: asyncio.Task[None] | None = None
 
@@ -77,11 +74,11 @@ class SQLiteStorage(Storage):
             with startup_errors(self._path):
                 prepare_directory(self._path)
                 lock = FileLock(self._path)
-                opened.callback(lock.release)
+                opened.callback(self._release, lock)
                 lock.acquire()
                 await prepare_file(self._path, read_migrations())
                 opened.push_async_callback(self._writer.close)
-                await self._writer.open()
+                await self._writer.open(at_end=lock.release)
                 opened.push_async_callback(self._reader.close)
                 await self._reader.open()
             self._opened = opened.pop_all()
@@ -102,6 +99,12 @@ class SQLiteStorage(Storage):
         if self._durability == "full":
             return f"{self._path}, fsynced before it is answered"
         return f"{self._path}, fsynced now and then: a power cut can take the last seconds"
+
+    def _release(self, lock: FileLock) -> None:
+        """Give back a lock that no thread is going to give back."""
+        # Whoever closes may be cancelled, but what the thread has begun it also commits.
+        if not self._writer.is_running:
+            lock.release()
 
     async def put_queue(self, spec: QueueSpec, *, expect: int | None, now: int) -> Queue:
         """Make a queue or change its policy."""

@@ -44,15 +44,21 @@ class Writer:
         self._broken: Exception | None = None
         self._is_open = False
 
-    async def open(self) -> None:
-        """Start the thread and connect; raises what connecting raises."""
+    async def open(self, at_end: Callable[[], None] = lambda: None) -> None:
+        """Start the thread and connect; raises what connecting raises.
+
+        The thread calls `at_end` when it has disconnected, however long that takes.
+        """
         self._broken = None
         self._loop = asyncio.get_running_loop()
         self._opened: asyncio.Future[None] = self._loop.create_future()
         self._ended: asyncio.Future[None] = self._loop.create_future()
         # A daemon, so that a process that forgets to close the storage still ends.
-        self._thread = threading.Thread(target=self._run, name="storage_sqlite", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(
+            target=self._run, args=(at_end,), name="storage_sqlite", daemon=True
+        )
+        thread.start()
+        self._thread = thread
         await asyncio.shield(self._opened)
         self._is_open = True
 
@@ -64,6 +70,11 @@ class Writer:
             await asyncio.shield(self._ended)
             self._thread.join()
             self._thread = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the thread has still to call `at_end`."""
+        return self._thread is not None and self._thread.is_alive()
 
     def check(self) -> None:
         """Raise Closed, or Unavailable when it refuses to write any more."""
@@ -83,7 +94,14 @@ class Writer:
         self._jobs.put(Job(operation, future, size))
         return await future
 
-    def _run(self) -> None:
+    def _run(self, at_end: Callable[[], None]) -> None:
+        try:
+            self._serve()
+        finally:
+            at_end()
+            self._tell(_finish, self._ended)
+
+    def _serve(self) -> None:
         try:
             sql = self._connect()
         except Exception as error:  # noqa: BLE001  # it belongs to the caller of open
@@ -93,7 +111,6 @@ class Writer:
                 self._work(sql)
             finally:
                 self._disconnect(sql)
-        self._tell(_finish, self._ended)
 
     def _work(self, sql: sqlite3.Connection) -> None:
         try:
@@ -137,19 +154,22 @@ class Writer:
     def _verdict(self, error: Exception | None) -> Exception | None:
         """Return what the caller of an operation is told that ended with `error`."""
         if error is not None and not is_fatal(error):
-            return translate(error, self._path)
+            return translate(error, self._path, self._logger)
         if error is not None and self._broken is None:
             self._break(error)
         return None if self._broken is None else self._refusal()
 
     def _break(self, error: Exception) -> None:
         self._broken = error
-        self._logger.critical("%s", self._refusal(), exc_info=None if is_fatal(error) else error)
+        self._logger.critical(
+            "%s is not written any more (%s); restart the broker",
+            self._path,
+            error,
+            exc_info=None if is_fatal(error) else error,
+        )
 
     def _refusal(self) -> Unavailable:
-        refusal = Unavailable(
-            f"{self._path} is not written any more ({self._broken}); restart the broker"
-        )
+        refusal = Unavailable("the storage failed and writes nothing any more; restart the broker")
         refusal.__cause__ = self._broken
         return refusal
 

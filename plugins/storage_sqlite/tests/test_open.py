@@ -224,6 +224,36 @@ async def test_a_file_that_another_program_locked_is_refused_as_locked(
     assert str(refused.value) == f"{path} is locked by another program; close it, or {ELSEWHERE}"
 
 
+async def test_a_file_that_another_program_is_writing_to_is_refused_as_locked(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await make(path)
+    monkeypatch.setattr("broker_storage_sqlite.connections._BUSY_TIMEOUT_S", 0.0)
+    with sqlite3.connect(path) as sql:
+        sql.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StorageLocked) as refused:
+            await SQLiteStorage(path).open()
+    sql.close()
+    assert str(refused.value) == f"{path} is locked by another program; close it, or {ELSEWHERE}"
+
+
+@pytest.mark.parametrize(
+    ("drop", "missing"),
+    [
+        ("TABLE dedup", "dedup, dedup_expires_at"),
+        ("INDEX messages_ready", "messages_ready"),
+    ],
+)
+async def test_a_store_without_a_table_or_an_index_is_refused(
+    path: Path, drop: str, missing: str
+) -> None:
+    await make(path)
+    with sqlite3.connect(path) as sql:
+        sql.execute(f"DROP {drop}")
+    sql.close()
+    assert await refusal(path) == f"{path} lacks {missing}; {RESTORE}"
+
+
 async def test_everything_that_is_made_is_for_its_owner_alone(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "er" / "broker.db"
     storage = SQLiteStorage(path)

@@ -141,3 +141,23 @@ async def test_browsing_a_queue_walks_no_more_than_the_page(
     for query, parameters in asked:
         steps = plan(path, query, parameters)
         assert [step for step in steps if step.startswith(("SCAN messages", "SCAN m "))] == []
+
+
+async def test_what_a_search_found_is_read_by_its_ids_alone(
+    path: Path, bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, object]] = []
+    async with bench:
+        reader = storage_of(bench)._reader
+        fetch = reader.fetch
+
+        async def spy(query: str, parameters: dict[str, object]) -> object:
+            asked.append((query, parameters))
+            return await fetch(query, parameters)
+
+        monkeypatch.setattr(reader, "fetch", spy)
+        await bench.make_queue()
+        await bench.put(b"apple")
+        await bench.page(queue="q", states=("pending", "failed"), text="apple")
+    steps = plan(path, *asked[-1])
+    assert [step for step in steps if "INDEX messages_" in step or "SCAN messages" in step] == []

@@ -1,13 +1,20 @@
 """What this storage promises beyond the contract: on disk, and in time."""
 
+import asyncio
 import sqlite3
+import threading
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
-from broker import QueueFull
-from broker.testing import Workbench
+from broker import QueueFull, QueuePolicy, QueueSpec, StorageLocked
+from broker.testing import ManualClock, Workbench
+from broker_storage_sqlite.queues import put_queue
 from broker_storage_sqlite.storage import SQLiteStorage
+from broker_storage_sqlite.transaction import Transaction
+
+MEBIBYTE = 1024 * 1024
 
 
 def storage_of(bench: Workbench) -> SQLiteStorage:
@@ -206,6 +213,60 @@ async def test_many_that_fall_due_at_once_do_not_all_move_in_one_lease(bench: Wo
         assert (await bench.counts()).scheduled == 0
         await bench.maintain(limit=10_000)
         assert await run_sql(bench, "SELECT scheduled FROM queues") == [(0,)]
+
+
+@pytest.mark.parametrize("look", ["lease", "browse", "search"])
+async def test_bodies_beyond_the_budget_of_an_answer_are_never_held(
+    bench: Workbench, look: str
+) -> None:
+    async with bench:
+        await bench.make_queue()
+        for _ in range(6):
+            await bench.put(b"apple" + bytes(9 * MEBIBYTE))
+        tracemalloc.start()
+        try:
+            if look == "lease":
+                found = len(await bench.take())
+            else:
+                found = len(await bench.browse(text="apple" if look == "search" else None))
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert found == 2
+        assert peak < 20 * MEBIBYTE
+
+
+def test_the_lock_is_kept_while_the_writer_outlives_the_loop(path: Path) -> None:
+    entered, gate = threading.Event(), threading.Event()
+    storage = SQLiteStorage(path)
+
+    def write_slowly(tx: Transaction) -> None:
+        entered.set()
+        assert gate.wait(30)
+        put_queue(tx, QueueSpec("q", QueuePolicy()), expect=None, now=0)
+
+    async def end_while_closing() -> threading.Thread:
+        await storage.open()
+        asyncio.ensure_future(storage._writer.run(write_slowly))
+        await asyncio.to_thread(entered.wait, 30)
+        asyncio.ensure_future(storage.close())
+        while storage._writer._is_open:
+            await asyncio.sleep(0)
+        [writer] = [thread for thread in threading.enumerate() if thread.name == "storage_sqlite"]
+        return writer  # and the loop cancels what is left
+
+    async def names() -> list[str]:
+        async with Workbench(lambda: SQLiteStorage(path), ManualClock()) as bench:
+            return [status.queue.name for status in await bench.storage.get_queues(now=0)]
+
+    writer = asyncio.run(end_while_closing())
+    try:
+        with pytest.raises(StorageLocked):
+            asyncio.run(names())
+    finally:
+        gate.set()
+        writer.join()
+    assert asyncio.run(names()) == ["q"]
 
 
 async def test_a_full_queue_counts_lapses_that_nobody_noticed(bench: Workbench) -> None:

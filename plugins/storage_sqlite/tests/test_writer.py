@@ -195,7 +195,8 @@ async def test_an_operation_that_fills_the_disk_does_not_take_the_others_with_it
         )
         assert results[0] == "a"
         assert isinstance(results[1], StorageFull)
-        assert str(results[1]) == f"there is no room left for {desk.path}; nothing was stored"
+        said = "the disk that holds the messages has no room; nothing was stored"
+        assert str(results[1]) == said
         assert results[2] == "c"
         assert desk.names() == ["a", "c"]
 
@@ -206,18 +207,19 @@ async def test_after_an_error_of_the_disk_nothing_is_written_any_more(
     async with desk:
         error = sqlite_error(sqlite3.SQLITE_IOERR_FSYNC)
         results = await desk.together(partial(add, "a"), partial(add_and_raise, "b", error))
-        said = f"{desk.path} is not written any more (as the disk would); restart the broker"
+        said = "the storage failed and writes nothing any more; restart the broker"
         assert [(type(result), str(result)) for result in results] == [(Unavailable, said)] * 2
         with pytest.raises(Unavailable) as refused:
             await desk.writer.run(partial(add, "c"))
-        assert str(refused.value) == said
+        assert (str(refused.value), refused.value.__cause__) == (said, error)
         assert desk.names() == []
         told = [(record.levelname, record.getMessage()) for record in caplog.records]
-        assert told == [("CRITICAL", said)]
+        reason = f"{desk.path} is not written any more (as the disk would); restart the broker"
+        assert told == [("CRITICAL", reason)]
 
 
 async def test_a_bug_in_the_writer_leaves_nobody_waiting(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def stumble(*_: object) -> None:
         raise RuntimeError("a bug")
@@ -225,15 +227,22 @@ async def test_a_bug_in_the_writer_leaves_nobody_waiting(
     async with desk:
         monkeypatch.setattr("broker_storage_sqlite.writer.carry_out", stumble)
         for _ in range(2):
-            with pytest.raises(Unavailable, match=r"not written any more \(a bug\); restart"):
+            with pytest.raises(Unavailable, match="^the storage failed and writes nothing any"):
                 await desk.writer.run(partial(add, "a"))
+    assert "(a bug)" in caplog.text
 
 
-async def test_a_busy_file_is_unavailable_now_and_works_later(desk: Desk) -> None:
+async def test_a_busy_file_is_unavailable_now_and_works_later(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
     async with desk:
         error = sqlite_error(sqlite3.SQLITE_BUSY)
-        with pytest.raises(Unavailable, match="cannot be used now"):
+        with pytest.raises(Unavailable) as refused:
             await desk.writer.run(partial(add_and_raise, "a", error))
+        said = "the storage cannot be used now; try again later"
+        assert (str(refused.value), refused.value.__cause__) == (said, error)
+        told = [(record.levelname, record.getMessage()) for record in caplog.records]
+        assert told == [("WARNING", f"an operation on {desk.path} failed: as the disk would")]
         assert await desk.writer.run(partial(add, "b")) == "b"
 
 
