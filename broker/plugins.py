@@ -113,7 +113,8 @@ def load(config: Config) -> list[Plugin]:
     """
     installed = discover()
     attempts = [_attempt(name, config, installed) for name in config.enabled]
-    _refuse(config, [finding for attempt in attempts for finding in attempt.findings])
+    found = [finding for attempt in attempts for finding in attempt.findings]
+    _refuse(config, [*found, *_orphans(config, installed)])
     return [attempt.plugin for attempt in attempts if attempt.plugin is not None]
 
 
@@ -140,7 +141,8 @@ def read_whole_config(
         config, installed = error.config, discover()
         attempts = [_attempt(name, config, installed) for name in config.enabled]
         found = [finding for attempt in attempts for finding in attempt.findings]
-        raise refusal(config, [*error.findings, *found]) from error
+        orphans = _orphans(config, installed)
+        raise refusal(config, [*error.findings, *found, *orphans]) from error
 
 
 def inspect_plugins(config: Config) -> list[tuple[PluginRecord, str | None]]:
@@ -217,12 +219,26 @@ def _not_installed(name: str, config: Config, installed: Sequence[str]) -> Probl
     return Problem(path, text)
 
 
+def _orphans(config: Config, installed: Mapping[str, object]) -> list[Problem]:
+    """Return the tables of plugins that are not even installed: a misspelt name, most likely."""
+    found = []
+    for name in config.plugins:
+        if name not in installed and name not in config.broker.plugins:
+            path = ("plugins", name)
+            hint = did_you_mean(name, list(installed)) or f"; installed are {quoted(installed)}"
+            source = config.layers.source(path)
+            found.append(Problem(path, f"no such plugin is installed{hint}{source}"))
+    return found
+
+
 def _import(record: PluginRecord, findings: list[Problem | StartupError]) -> Plugin | None:
     entry = EntryPoint(name=record.name, value=record.module, group=GROUP)
     try:
         module = entry.load()
+    except KeyboardInterrupt:
+        raise
     # An isolation point: a module may raise anything, and even try to exit, when it is imported.
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         text = f"import of {record.module} failed: {described(error)}; {DEBUG}"
         raise PluginError(record.name, text) from error
     manager = pluggy.PluginManager(hookspecs.PROJECT)

@@ -112,10 +112,14 @@ class Queues:
             after = page[-1].queue.name
         return found[:limit]
 
-    async def drop(self, identity: Identity, name: str) -> None:
-        """Delete a queue with all that it holds; raises QueueNotFound."""
+    async def drop(self, identity: Identity, name: str, *, expect: int | None = None) -> None:
+        """Delete a queue with all that it holds; raises QueueNotFound, and VersionMismatch if
+        it is not at version `expect` when this begins."""
         await self._gate.spend(identity, "manage")
         self._gate.permit(identity, "manage", name)
+        found = (await self._status(name)).queue.version
+        if expect is not None and expect != found:
+            raise VersionMismatch(name, expected=expect, found=found)
         await self._runtime.tasks.finish(self._drop(identity, name))
 
     async def purge(

@@ -175,7 +175,7 @@ async def _request(
         "headers": [
             (b"host", b"broker.test"),
             (b"content-length", str(len(body)).encode()),
-            *((name.lower().encode(), value.encode()) for name, value in headers.items()),
+            *((name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()),
         ],
         "client": ("203.0.113.7", 50_000),
         "server": ("broker.test", 80),

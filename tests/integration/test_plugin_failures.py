@@ -76,6 +76,11 @@ def assert_refused(result, line):
             "import of acme_acme failed: SystemExit: 0; --debug shows the traceback",
         ),
         (
+            "raise BaseException('a panic of native code')\n",
+            "import of acme_acme failed: BaseException: a panic of native code; "
+            "--debug shows the traceback",
+        ),
+        (
             "def broken(:\n",
             "import of acme_acme failed: SyntaxError: invalid syntax (acme_acme.py, line 1); "
             "--debug shows the traceback",

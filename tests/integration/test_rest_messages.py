@@ -308,3 +308,20 @@ def test_a_body_larger_than_the_queue_takes_is_413(with_queue):
         with_queue("POST", "/queues/q/messages", body=b"abcd", content_type="text/plain"),
     ):
         assert (answer.status, answer.json["code"]) == (413, "too-large")
+
+
+def test_an_idempotency_key_is_read_as_utf_8(with_queue):
+    as_sent = "clé".encode().decode("latin-1")
+    message = publish(with_queue, {"content": "a"}, headers={"Idempotency-Key": as_sent})
+
+    assert message["dedup_key"] == "clé"
+    again = with_queue("POST", "/queues/q/messages", json={"content": "b", "dedup_key": "clé"})
+    assert again.json["duplicate"]
+
+
+def test_an_idempotency_key_that_is_no_utf_8_is_refused(with_queue):
+    answer = with_queue(
+        "POST", "/queues/q/messages", json={"content": "a"}, headers={"Idempotency-Key": "\xff"}
+    )
+
+    assert (answer.status, answer.fields) == (422, ["Idempotency-Key"])

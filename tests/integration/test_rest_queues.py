@@ -306,3 +306,12 @@ def test_a_dead_letter_queue_must_be_another_that_is_there(with_queue, target, p
 
     assert (answer.status, answer.fields) == (422, ["dead_letter_queue"])
     assert problem in answer.json["detail"]
+
+
+def test_a_queue_is_deleted_only_as_the_one_that_was_seen(with_queue):
+    refused = with_queue("DELETE", "/queues/q", headers={"If-Match": '"v9"'})
+    nonsense = with_queue("DELETE", "/queues/q", headers={"If-Match": "v1"})
+    there = with_queue("GET", "/queues/q")
+    deleted = with_queue("DELETE", "/queues/q", headers={"If-Match": there.headers["etag"]})
+
+    assert [a.status for a in (refused, nonsense, there, deleted)] == [412, 412, 200, 204]

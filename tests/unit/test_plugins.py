@@ -588,3 +588,14 @@ def test_a_role_that_is_not_filled_clearly_is_refused(names, role, choice, line)
         exclusive([(name, name) for name in names], role=role, choice=choice)
 
     assert str(caught.value) == line
+
+
+def test_a_table_of_a_plugin_that_is_not_even_installed_is_refused():
+    config = make_config({"broker": {"plugins": ["memory"]}, "plugins": {"memry": {"x": 1}}})
+
+    with pytest.raises(ConfigError) as caught:
+        load(config)
+
+    assert str(caught.value) == (
+        'config: plugins.memry: no such plugin is installed; did you mean "memory"?'
+    )

@@ -129,7 +129,8 @@ class QueueRoutes:
         """Delete a queue with all that it holds."""
         identity = await identify(self._broker, request)
         name, _ = gather(lambda: read_queue(request), lambda: read_query(request, Fields))
-        await self._queues.drop(identity, name)
+        version = read_if_match(request)
+        await self._queues.drop(identity, name, expect=None if version == ANY else version)
         return Response(status=204)
 
     async def purge(self, request: Request) -> Response:

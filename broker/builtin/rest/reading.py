@@ -89,8 +89,16 @@ def read_query(request: Request, kind: type[T]) -> T:
 
 def read_headers(request: Request, kind: type[T]) -> T:
     """Read the headers that a route pays attention to; they are the fields of `kind`."""
-    values = {name: request.headers.get(name.lower()) for name in fields_of(kind)}
+    values = {name: _as_utf8(request.headers.get(name.lower())) for name in fields_of(kind)}
     return _convert(values, kind, [])
+
+
+def _as_utf8(value: str | None) -> str | None:
+    """Read a header, which came as Latin-1 as all do, as the UTF-8 that clients send.
+
+    Bytes that are no UTF-8 become surrogates, which every field refuses.
+    """
+    return None if value is None else value.encode("latin-1").decode("utf-8", "surrogateescape")
 
 
 def read_body(request: Request, kind: type[T]) -> T:

@@ -116,7 +116,7 @@ def test_check_says_what_runs(acme):
 
 
 def test_check_prints_json(acme):
-    Path("broker.toml").write_text(FILE + "[plugins.other]\n")
+    Path("broker.toml").write_text(FILE + "[plugins.storage_sqlite]\n")
 
     found = json.loads(run("check", "--json").stdout)
 
@@ -124,7 +124,7 @@ def test_check_prints_json(acme):
     assert found["storage"] == "memory"
     assert {"name": "acme", "version": "1.2"} in found["plugins"]
     assert found["warnings"][0] == (
-        "plugins.other: the plugin is not enabled; add it to broker.plugins"
+        "plugins.storage_sqlite: the plugin is not enabled; add it to broker.plugins"
     )
 
 
