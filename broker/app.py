@@ -1,55 +1,18 @@
-"""Assembling a broker: load plugins, choose providers, build the engine, mount transports."""
+"""A broker as an ASGI application, or inside a program without HTTP."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from importlib.metadata import version
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
-import msgspec
-
-from broker.context import Clock, PluginContext
-from broker.engine import Broker, Providers
-from broker.errors import ConfigError, PluginError
-from broker.extend import Transport
-from broker.lifecycle import Lifecycle
-from broker.status import BrokerInfo, PluginInfo
+from broker.assembly import assemble
+from broker.engine import Broker
 
 if TYPE_CHECKING:
     from quart import Quart
 
     from broker.config import Config
-    from broker.plugins import Plugin
-
-logger = logging.getLogger("broker.app")
-
-
-class Assembly(msgspec.Struct, frozen=True, kw_only=True):
-    """A broker and everything that was built around it; nothing is open yet."""
-
-    broker: Broker
-    providers: Providers
-    data_dir: Path
-    lifespans: tuple[tuple[str, AbstractAsyncContextManager[None]], ...]
-    transports: tuple[tuple[str, Transport], ...]
-    warnings: tuple[str, ...] = ()
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[Broker]:
-        """Open everything in order; close it in reverse, the transports first."""
-        make_private_directory(self.data_dir)
-        async with Lifecycle() as lifecycle:
-            for name, provider in self.providers.in_order():
-                await lifecycle.open(name, provider)
-            await lifecycle.enter("broker", self.broker.working())
-            for name, lifespan in self.lifespans:
-                await lifecycle.enter(name, lifespan)
-            for name, transport in self.transports:
-                await lifecycle.open(name, transport)
-            yield self.broker
 
 
 def create_app(config: Config) -> Quart:
@@ -70,124 +33,3 @@ async def open_broker(config: Config) -> AsyncIterator[Broker]:
     assembly = assemble(config)
     async with assembly.running() as broker:
         yield broker
-
-
-def assemble(config: Config, *, clock: Clock | None = None) -> Assembly:
-    """Load the enabled plugins and build, but do not open, what they provide."""
-    from broker.plugins import load  # imports the config library
-
-    builder = _Builder(config, load(config), clock or Clock())
-    providers = builder.providers()
-    broker = builder.broker(providers)
-    transports = builder.transports(broker)
-    return Assembly(
-        broker=broker,
-        providers=providers,
-        data_dir=config.broker.data_dir,
-        lifespans=tuple(builder.collect("provide_lifespan", broker=broker)),
-        transports=tuple(transports),
-        warnings=tuple(builder.warnings),
-    )
-
-
-def make_private_directory(path: Path) -> None:
-    """Make a directory that only its owner may look into, unless it is there already."""
-    try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            f"broker.data_dir: cannot make {path}: {error.strerror}; name another directory"
-        ) from error
-
-
-class _Builder:
-    """Calls the hooks, one plugin at a time, in the order of the config."""
-
-    def __init__(self, config: Config, plugins: Sequence[Plugin], clock: Clock) -> None:
-        self._config = config
-        self._plugins = list(plugins)
-        self._clock = clock
-        self.warnings = list(config.warnings)
-
-    def providers(self) -> Providers:
-        from broker.plugins import exclusive
-
-        storages = self.collect("provide_storage")
-        storage = exclusive(storages, role="storage", choice=self._config.broker.storage)
-        if storage is None:
-            storage = self._fall_back("provide_storage", "memory")
-            self.warnings.append(
-                "no enabled plugin provides a storage: messages are kept in memory "
-                "and are gone when the broker stops"
-            )
-        authorizer = exclusive(self.collect("provide_authorizer"), role="authorizer")
-        return Providers(
-            storage=storage,
-            authorizer=authorizer or self._fall_back("provide_authorizer", "scopes"),
-            authenticators=tuple(self.collect("provide_authenticator")),
-            limiter=exclusive(self.collect("provide_rate_limiter"), role="rate limiter"),
-            interceptors=tuple(self.collect("provide_interceptor")),
-            observers=tuple(self.collect("provide_observer")),
-        )
-
-    def broker(self, providers: Providers) -> Broker:
-        settings = self._config.broker
-        storage_name, storage = providers.storage
-        if not settings.anonymous and not providers.authenticators:
-            self.warnings.append(
-                "no enabled plugin authenticates and broker.anonymous is false: "
-                "every request will be answered 401"
-            )
-        return Broker(
-            providers,
-            clock=self._clock,
-            info=BrokerInfo(
-                version=version("replika-broker"),
-                started_at=self._clock.now(),
-                storage=storage_name,
-                capabilities=storage.capabilities,
-                plugins=tuple(
-                    PluginInfo(record.name, record.distribution, record.version)
-                    for record in (plugin.record for plugin in self._plugins)
-                ),
-            ),
-            anonymous=settings.anonymous,
-            require_receipt=settings.require_receipt,
-        )
-
-    def transports(self, broker: Broker) -> list[tuple[str, Transport]]:
-        transports = self.collect("provide_transport", broker=broker)
-        for name, transport in transports:
-            for capability in sorted(transport.requires - broker.info.capabilities):
-                raise PluginError(
-                    name,
-                    f'needs a storage with the capability "{capability}", which '
-                    f'"{broker.info.storage}" does not declare; enable another storage',
-                )
-        return transports
-
-    def collect(self, hook: str, **shared: object) -> list[tuple[str, Any]]:
-        """Call one hook of every plugin; return what is not None, with the plugins' names."""
-        found = []
-        for plugin in self._plugins:
-            provider = plugin.call(hook, plugin=self._context(plugin), **shared)
-            if provider is not None:
-                found.append((plugin.record.name, provider))
-        return found
-
-    def _fall_back(self, hook: str, name: str) -> tuple[str, Any]:
-        from broker.plugins import load_one
-
-        plugin = load_one(name, self._config)
-        self._plugins.append(plugin)
-        return name, plugin.call(hook, plugin=self._context(plugin))
-
-    def _context(self, plugin: Plugin) -> PluginContext:
-        name = plugin.record.name
-        return PluginContext(
-            name=name,
-            config=plugin.config,
-            logger=logging.getLogger(f"broker.plugins.{name}"),
-            clock=self._clock,
-            data_dir=self._config.broker.data_dir,
-        )

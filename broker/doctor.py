@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from broker.app import assemble
+from broker.assembly import assemble
 from broker.config import read_config
 from broker.errors import BrokerError, StorageLocked
 from broker.lifecycle import Lifecycle
@@ -19,7 +19,7 @@ from broker.plugins import inspect_plugins
 from broker.safety import refuse_open_door
 
 if TYPE_CHECKING:
-    from broker.app import Assembly
+    from broker.assembly import Assembly
     from broker.config import Config
     from broker.provider import Provider
 

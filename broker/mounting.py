@@ -25,7 +25,7 @@ from broker.limits import MAX_BATCH_BYTES
 from broker.problems import problem, problem_response
 
 if TYPE_CHECKING:
-    from broker.app import Assembly
+    from broker.assembly import Assembly
     from broker.engine import Broker
 
 PREFIXES = ("", "/v1")

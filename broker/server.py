@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config as HypercornConfig
 
-from broker.app import Assembly, assemble
+from broker.assembly import Assembly, assemble
 from broker.errors import CannotListen
 from broker.mounting import mount
 from broker.safety import refuse_open_door

@@ -95,7 +95,7 @@ def check(*, path: Path | None, as_json: bool) -> None:
 
     Example: broker config check --config broker.toml
     """
-    from broker.app import assemble
+    from broker.assembly import assemble
     from broker.plugins import read_whole_config  # imports the config library
     from broker.safety import refuse_open_door
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from broker.app import Assembly
+    from broker.assembly import Assembly
     from broker.config import Config
 
 

@@ -9,7 +9,7 @@ from urllib.parse import unquote_to_bytes
 
 import pytest
 
-from broker.app import Assembly, assemble
+from broker.assembly import Assembly, assemble
 from broker.config import make_config
 from broker.mounting import mount
 from broker.testing import ManualClock
