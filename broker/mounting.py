@@ -3,41 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
-import logging
 import re
-import secrets
-from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs
 
 import quart
 from quart import Quart
-from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import BaseConverter
 
-from broker.delivery import UNDELIVERED, Delivery
-from broker.errors import BrokerError, MessageTooLarge, PluginFailure, Unavailable
+from broker.delivery import Delivery
 from broker.http import Request, Response, Route
 from broker.limits import MAX_BATCH_BYTES
-from broker.problems import problem, problem_response
+from broker.translation import (
+    ANSWER_SECONDS,
+    BODY_SECONDS,
+    Translator,
+    name_of,
+    paths_of,
+    remember_undelivered,
+)
 
 if TYPE_CHECKING:
     from broker.assembly import Assembly
-    from broker.engine import Broker
-
-PREFIXES = ("", "/v1")
-
-SERVED_WHILE_DRAINING = ("/", "/healthz", "/readyz")
-"""A request that comes while the broker drains is not begun, so that none is left half done."""
-
-DRAINING = "the broker is shutting down; try again when it is back"
-
-logger = logging.getLogger("broker.http")
-
-_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
 class _Segment(BaseConverter):
@@ -53,9 +42,12 @@ def mount(
     """Return a Quart application that serves every transport; with `lifespan`, it opens them."""
     app = Quart("broker", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BATCH_BYTES
+    app.config["BODY_TIMEOUT"] = BODY_SECONDS
+    app.config["RESPONSE_TIMEOUT"] = ANSWER_SECONDS
     app.url_map.merge_slashes = False
     app.url_map.converters["segment"] = _Segment
-    adapter = _Adapter(assembly.broker)
+    translator = Translator(assembly.broker)
+    adapter = _Adapter(translator)
     for name, transport in assembly.transports:
         for route in transport.routes():
             adapter.mount(app, name, route)
@@ -78,6 +70,10 @@ def _own_lifespan(app: Quart, lifespan: Callable[[], AbstractAsyncContextManager
             yield
 
 
+def _rule(path: str) -> str:
+    return re.sub(r"{(\w+)}", r"<segment:\1>", path)
+
+
 async def _read_body() -> Any:
     body = await quart.request.get_data(as_text=False)
     # Quart reads with asyncio.wait_for, which before Python 3.12 loses a cancellation that comes
@@ -91,18 +87,15 @@ async def _read_body() -> Any:
 class _Adapter:
     """Turns Quart's request into ours, and our response into Quart's."""
 
-    def __init__(self, broker: Broker) -> None:
-        self._broker = broker
-        self._run = secrets.token_hex(6)
-        self._count = itertools.count(1)
+    def __init__(self, translator: Translator) -> None:
+        self._translator = translator
 
     def mount(self, app: Quart, plugin: str, route: Route) -> None:
         """Add a route of ours at every prefix."""
         view = self._view(route)
-        for prefix in PREFIXES:
-            path = (prefix + route.path).rstrip("/") or "/"
+        for path in paths_of(route):
             app.add_url_rule(
-                re.sub(r"{(\w+)}", r"<segment:\1>", path),
+                _rule(path),
                 endpoint=f"{plugin} {route.method} {path}",
                 view_func=view,
                 methods=[route.method],
@@ -114,93 +107,43 @@ class _Adapter:
         if not quart.has_request_context():  # a websocket: no route of ours is one
             return quart.Response(error.name, error.code, content_type="text/plain")
         request = self._request({}, b"")
-        if isinstance(error, RequestEntityTooLarge):
-            too_large = MessageTooLarge(f"the body exceeds {MAX_BATCH_BYTES} bytes")
-            return self._answer("unmatched", request, problem_response(too_large, request))
-        code = (error.name or "error").lower().replace(" ", "-")
         headers: tuple[tuple[str, str], ...] = ()
         if isinstance(error, MethodNotAllowed) and error.valid_methods:
             headers = (("allow", ", ".join(sorted(error.valid_methods))),)
-        response = problem(
-            request,
-            status=error.code or 500,
-            code=code,
-            title=error.name,
-            detail=f"{request.method} {request.path}: {error.name.lower()}",
-            headers=headers,
-        )
-        return self._answer("unmatched", request, response)
+        title = error.name or "error"
+        response = self._translator.refuse(error.code or 500, title, request, headers)
+        return self._send(request, response)
 
     async def fail(self, error: Exception) -> quart.Response:
         """Answer what went wrong outside our handlers: in a plugin's blueprint, say."""
         if not quart.has_request_context():
             raise error
         request = self._request({}, b"")
-        return self._answer("blueprint", request, self._problem(error, request))
+        response = self._translator.failure(error, request)
+        return self._send(request, self._translator.count("blueprint", response))
 
     def _view(self, route: Route) -> Callable[..., Awaitable[quart.Response]]:
-        name = f"{route.method} {route.path}"
+        name = name_of(route)
 
         async def view(**params: str) -> quart.Response:
-            if self._broker.draining and route.path not in SERVED_WHILE_DRAINING:
-                request = self._request(params, b"")
-                return self._answer(name, request, problem_response(Unavailable(DRAINING), request))
             if quart.request.method == "HEAD" and route.hot:
                 raise MethodNotAllowed([route.method])  # to look at its headers is not to lease
-            request = self._request(params, await _read_body())
-            try:
-                response = await route.handler(request)
-            except Exception as error:  # noqa: BLE001  # every failure is that request's answer
-                response = self._problem(error, request)
-            return self._answer(name, request, response)
+            body = b"" if self._translator.refuses(route) else await _read_body()
+            request = self._request(params, body)
+            response = await self._translator.answer(route, name, request)
+            remember_undelivered(quart.request.scope, response)  # type: ignore[arg-type]  # ASGI lets us add keys
+            return self._send(request, response)
 
         return view
 
     def _request(self, params: dict[str, str], body: Any) -> Request:
         source = quart.request
-        request_id = source.headers.get("X-Request-Id", "")
-        if not _REQUEST_ID.fullmatch(request_id):
-            request_id = f"{self._run}-{next(self._count):x}"
-        return Request(
-            method=source.method,
-            path=source.path,
-            params=params,
-            query=_query(source.query_string),
-            headers={name.lower(): value for name, value in source.headers.items()},
-            body=body,
-            peer=source.remote_addr or "",
-            request_id=request_id,
-        )
+        scope: Any = source.scope
+        return self._translator.request(scope, path=source.path, params=params, body=body)
 
-    def _problem(self, error: Exception, request: Request) -> Response:
-        if isinstance(error, PluginFailure):
-            logger.error("%s in request %s", error.problem, request.request_id, exc_info=error)
-            return problem_response(error, request)
-        if isinstance(error, BrokerError):
-            return problem_response(error, request)
-        logger.error("request %s failed", request.request_id, exc_info=error)
-        self._broker.served.last_error = (type(error).__name__, self._broker.clock.now())
-        detail = f"something went wrong; the log tells more about request {request.request_id}"
-        return problem(request, status=500, code="internal", title="Internal error", detail=detail)
-
-    def _answer(self, name: str, request: Request, response: Response) -> quart.Response:
-        self._broker.served.requests[name, response.status] += 1
-        if response.undelivered is not None:
-            scope: MutableMapping[str, Any] = quart.request.scope  # type: ignore[assignment]  # ASGI lets us add keys
-            scope[UNDELIVERED] = response.undelivered
+    def _send(self, request: Request, response: Response) -> quart.Response:
         answer = quart.Response(response.body, response.status)
         answer.headers.clear()
-        for header, value in response.headers:
-            answer.headers.add(header, value)
-        if response.status != HTTPStatus.NO_CONTENT:
-            answer.headers["content-length"] = str(len(response.body))
-        answer.headers["x-request-id"] = request.request_id
-        if self._broker.draining:
-            answer.headers["connection"] = "close"
+        for name, value in self._translator.headers(response, request):
+            answer.headers.add(name, value)
         return answer
-
-
-def _query(text: bytes) -> dict[str, list[str]]:
-    # Werkzeug would keep what is not UTF-8 as it stands, `%ff`, and nobody could tell.
-    escaped = text.decode(errors="surrogateescape")
-    return parse_qs(escaped, keep_blank_values=True, errors="surrogateescape")

@@ -1,0 +1,164 @@
+"""What every adapter of the routes does alike: ASGI's words to ours, and ours to HTTP's."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import re
+import secrets
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
+
+from broker.delivery import UNDELIVERED, Scope
+from broker.errors import BrokerError, MessageTooLarge, PluginFailure, Unavailable
+from broker.http import Request, Response, Route
+from broker.limits import MAX_BATCH_BYTES
+from broker.problems import problem, problem_response
+
+if TYPE_CHECKING:
+    from broker.engine import Broker
+
+PREFIXES = ("", "/v1")
+
+SERVED_WHILE_DRAINING = ("/", "/healthz", "/readyz")
+"""A request that comes while the broker drains is not begun, so that none is left half done."""
+
+DRAINING = "the broker is shutting down; try again when it is back"
+
+BODY_SECONDS = 60
+"""How long a client may take to send a body."""
+
+ANSWER_SECONDS = 60
+"""How long a client may take to receive an answer."""
+
+Headers = list[tuple[str, str]]
+
+logger = logging.getLogger("broker.http")
+
+_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
+
+
+def paths_of(route: Route) -> Iterator[str]:
+    """Yield every path at which a route is mounted."""
+    for prefix in PREFIXES:
+        yield (prefix + route.path).rstrip("/") or "/"
+
+
+def name_of(route: Route) -> str:
+    """Return the name under which a route's answers are counted."""
+    return f"{route.method} {route.path}"
+
+
+class Translator:
+    """Makes requests, answers them, and counts the answers; one for all of a broker's adapters."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self._run = secrets.token_hex(6)
+        self._count = itertools.count(1)
+
+    def request(
+        self, scope: Scope, *, path: str, params: Mapping[str, str], body: bytes
+    ) -> Request:
+        """Return the request that an ASGI scope describes."""
+        headers = {
+            name.decode("latin1").lower(): value.decode("latin1")
+            for name, value in scope["headers"]
+        }
+        request_id = headers.get("x-request-id")
+        if request_id is None or not _REQUEST_ID.fullmatch(request_id):
+            request_id = f"{self._run}-{next(self._count):x}"
+        query = scope["query_string"]
+        client = scope.get("client")
+        return Request(
+            method=scope["method"],
+            path=path,
+            params=params,
+            query=_read_query(query) if query else {},
+            headers=headers,
+            body=body,
+            peer=client[0] if client else "<local>",
+            request_id=request_id,
+        )
+
+    def refuses(self, route: Route) -> bool:
+        """Tell whether a route is not served any more; then nobody need read the body."""
+        return self._broker.draining and route.path not in SERVED_WHILE_DRAINING
+
+    async def answer(self, route: Route, name: str, request: Request) -> Response:
+        """Call a route's handler; every failure is that request's answer."""
+        if self.refuses(route):
+            return self.count(name, problem_response(Unavailable(DRAINING), request))
+        try:
+            response = await route.handler(request)
+            _check_headers(response)
+        except Exception as error:  # noqa: BLE001  # isolates one request from all others
+            response = self.failure(error, request)
+        return self.count(name, response)
+
+    def failure(self, error: Exception, request: Request) -> Response:
+        """Return the answer to a request that went wrong."""
+        if isinstance(error, PluginFailure):
+            logger.error("%s in request %s", error.problem, request.request_id, exc_info=error)
+            return problem_response(error, request)
+        if isinstance(error, BrokerError):
+            return problem_response(error, request)
+        logger.error("request %s failed", request.request_id, exc_info=error)
+        self._broker.served.last_error = (type(error).__name__, self._broker.clock.now())
+        detail = f"something went wrong; the log tells more about request {request.request_id}"
+        return problem(request, status=500, code="internal", title="Internal error", detail=detail)
+
+    def refuse(
+        self, status: int, title: str, request: Request, headers: tuple[tuple[str, str], ...] = ()
+    ) -> Response:
+        """Return the answer to a request that never reaches a handler."""
+        if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            too_large = MessageTooLarge(f"the body exceeds {MAX_BATCH_BYTES} bytes")
+            return self.count("unmatched", problem_response(too_large, request))
+        response = problem(
+            request,
+            status=status,
+            code=title.lower().replace(" ", "-"),
+            title=title,
+            detail=f"{request.method} {request.path}: {title.lower()}",
+            headers=headers,
+        )
+        return self.count("unmatched", response)
+
+    def count(self, name: str, response: Response) -> Response:
+        """Count an answer, and return it."""
+        self._broker.served.requests[name, response.status] += 1
+        return response
+
+    def headers(self, response: Response, request: Request) -> Headers:
+        """Return all headers of a response, in order."""
+        headers = [pair for pair in response.headers if pair[0] not in _OURS]
+        if response.status != HTTPStatus.NO_CONTENT:
+            headers.append(("content-length", str(len(response.body))))
+        headers.append(("x-request-id", request.request_id))
+        if self._broker.draining:
+            headers.append(("connection", "close"))
+        return headers
+
+
+def remember_undelivered(scope: Scope, response: Response) -> None:
+    """Leave in the scope what to do if nobody gets the response."""
+    if response.undelivered is not None:
+        scope[UNDELIVERED] = response.undelivered
+
+
+_OURS = frozenset({"connection", "content-length", "x-request-id"})
+
+
+def _check_headers(response: Response) -> None:
+    for name, value in response.headers:
+        if "\n" in value or "\r" in value:
+            raise ValueError(f'the value of the header "{name}" has more than one line')
+
+
+def _read_query(text: bytes) -> dict[str, list[str]]:
+    # Left to itself, parse_qs would keep what is not UTF-8 as it stands, and nobody could tell.
+    escaped = text.decode(errors="surrogateescape")
+    return parse_qs(escaped, keep_blank_values=True, errors="surrogateescape")
