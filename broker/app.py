@@ -19,6 +19,7 @@ def create_app(config: Config) -> Quart:
     """Return the ASGI application of the broker that the config describes.
 
     Serve it with any ASGI server; it opens at the server's startup and closes at its shutdown.
+    The hot routes go round Quart: functions that you add to the app do not see their requests.
     Raises ConfigError or PluginError, each of which names the remedy.
     """
     from broker.mounting import mount  # imports a web framework

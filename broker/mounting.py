@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import BaseConverter
 
 from broker.delivery import Delivery
+from broker.fastpath import Fastpath
 from broker.http import Request, Response, Route
 from broker.limits import MAX_BATCH_BYTES
 from broker.translation import (
@@ -37,9 +38,15 @@ class _Segment(BaseConverter):
 
 
 def mount(
-    assembly: Assembly, *, lifespan: Callable[[], AbstractAsyncContextManager[Any]] | None = None
+    assembly: Assembly,
+    *,
+    lifespan: Callable[[], AbstractAsyncContextManager[Any]] | None = None,
+    fastpath: bool = True,
 ) -> Quart:
-    """Return a Quart application that serves every transport; with `lifespan`, it opens them."""
+    """Return a Quart application that serves every transport; with `lifespan`, it opens them.
+
+    Without `fastpath`, Quart itself serves the hot routes too.
+    """
     app = Quart("broker", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BATCH_BYTES
     app.config["BODY_TIMEOUT"] = BODY_SECONDS
@@ -58,7 +65,10 @@ def mount(
     app.register_error_handler(Exception, adapter.fail)
     if lifespan is not None:
         _own_lifespan(app, lifespan)
-    app.asgi_app = Delivery(app.asgi_app)  # type: ignore[assignment]  # Quart's documented way
+    served = app.asgi_app
+    if fastpath:
+        served = Fastpath(served, translator, _hot_routes(app, assembly))  # type: ignore[assignment]
+    app.asgi_app = Delivery(served)  # type: ignore[assignment]  # Quart's documented way
     return app
 
 
@@ -68,6 +78,44 @@ def _own_lifespan(app: Quart, lifespan: Callable[[], AbstractAsyncContextManager
     async def serve() -> AsyncGenerator[None]:
         async with lifespan():
             yield
+
+
+def _hot_routes(app: Quart, assembly: Assembly) -> Iterator[Route]:
+    """Yield the hot routes whose requests nothing else in Quart has a say in."""
+    if any(functions.get(None) for functions in _functions_for_every_request(app)):
+        return
+    for _, transport in assembly.transports:
+        for route in transport.routes():
+            if route.hot and all(_is_alone(app, route.method, path) for path in paths_of(route)):
+                yield route
+
+
+def _functions_for_every_request(app: Quart) -> tuple[dict[Any, Any], ...]:
+    return (
+        app.url_value_preprocessors,
+        app.before_request_funcs,
+        app.after_request_funcs,
+        app.teardown_request_funcs,
+    )
+
+
+def _is_alone(app: Quart, method: str, path: str) -> bool:
+    rivals = [
+        rule
+        for rule in app.url_map.iter_rules()
+        if (rule.methods is None or method in rule.methods) and _may_meet(_rule(path), rule.rule)
+    ]
+    return len(rivals) == 1  # the route itself
+
+
+def _may_meet(ours: str, theirs: str) -> bool:
+    our_parts, their_parts = ours.split("/"), theirs.split("/")
+    for our_part, their_part in zip(our_parts, their_parts, strict=False):
+        if ":" in their_part and "<segment:" not in their_part:
+            return True  # a `<path:…>`, say, goes on for any number of parts
+        if our_part != their_part and "<" not in our_part + their_part:
+            return False
+    return len(our_parts) == len(their_parts)
 
 
 def _rule(path: str) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import json as json_module
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -17,12 +18,19 @@ from broker.testing import ManualClock
 
 @asynccontextmanager
 async def serve_with_quart(assembly: Assembly):
+    app = mount(assembly, lifespan=assembly.running, fastpath=False)
+    async with app.test_app():
+        yield app
+
+
+@asynccontextmanager
+async def serve_with_fastpath(assembly: Assembly):
     app = mount(assembly, lifespan=assembly.running)
     async with app.test_app():
         yield app
 
 
-ADAPTERS = {"quart": serve_with_quart}
+ADAPTERS = {"quart": serve_with_quart, "fastpath": serve_with_fastpath}
 """How the routes can be served: each gives an ASGI application while its broker runs."""
 
 
@@ -73,11 +81,11 @@ class Server:
         path: str,
         *,
         json: Any = None,
-        body: bytes = b"",
+        body: bytes | list[bytes] = b"",
         content_type: str | None = None,
         headers: dict[str, str] | None = None,
     ) -> Pending:
-        """Send a request without waiting for its answer."""
+        """Send a request without waiting for its answer; a list is a body in chunks."""
         sent = dict(headers or {})
         if json is not None:
             body = json_module.dumps(json).encode()
@@ -159,9 +167,18 @@ async def _let_others_run() -> None:
 
 
 async def _request(
-    app: Any, method: str, target: str, headers: dict[str, str], body: bytes, gone: asyncio.Event
+    app: Any,
+    method: str,
+    target: str,
+    headers: dict[str, str],
+    body: bytes | list[bytes],
+    gone: asyncio.Event,
 ) -> Answer:
     path, _, query = target.partition("?")
+    if isinstance(body, bytes):
+        framing, parts = (b"content-length", str(len(body)).encode()), [body]
+    else:
+        framing, parts = (b"transfer-encoding", b"chunked"), [*body, b""]
     scope = {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -174,19 +191,20 @@ async def _request(
         "root_path": "",
         "headers": [
             (b"host", b"broker.test"),
-            (b"content-length", str(len(body)).encode()),
+            framing,
             *((name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()),
         ],
         "client": ("203.0.113.7", 50_000),
         "server": ("broker.test", 80),
         "extensions": {},
     }
-    incoming = [{"type": "http.request", "body": body, "more_body": False}]
+    incoming = [{"type": "http.request", "body": part, "more_body": True} for part in parts]
+    incoming[-1]["more_body"] = False
     outgoing: list[dict[str, Any]] = []
 
     async def receive() -> dict[str, Any]:
         if incoming:
-            return incoming.pop()
+            return incoming.pop(0)
         await gone.wait()
         return {"type": "http.disconnect"}
 
@@ -204,20 +222,26 @@ async def _request(
     )
 
 
-@pytest.fixture(params=list(ADAPTERS))
-def serve(request, tmp_path):
-    """Start a broker with these settings of the table `[broker]`."""
+@pytest.fixture
+def serve_with(tmp_path):
+    """Start a broker behind this adapter, with these settings of the table `[broker]`."""
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
 
-        def start(**settings: Any) -> Server:
+        def start(adapter: str, **settings: Any) -> Server:
             data = {"broker": {"plugins": ["memory"], "data_dir": str(tmp_path), **settings}}
             assembly = assemble(make_config(data), clock=ManualClock())
-            adapter = ADAPTERS[request.param](assembly)
-            return Server(runner, runner.run(stack.enter_async_context(adapter)), assembly)
+            serving = ADAPTERS[adapter](assembly)
+            return Server(runner, runner.run(stack.enter_async_context(serving)), assembly)
 
         yield start
         runner.run(stack.aclose())
+
+
+@pytest.fixture(params=list(ADAPTERS))
+def serve(request, serve_with):
+    """Start a broker with these settings of the table `[broker]`."""
+    return partial(serve_with, request.param)
 
 
 @pytest.fixture
