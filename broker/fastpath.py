@@ -54,7 +54,9 @@ class Fastpath:
         end, params = found
         body, refusal = b"", None
         try:
-            if not self._translator.refuses(end.route):
+            if self._translator.refuses(end.route):
+                refusal = HTTPStatus.SERVICE_UNAVAILABLE
+            else:
                 body = await _read_body(scope, receive)
         except _GoneError:
             return
@@ -92,6 +94,8 @@ class Fastpath:
     ) -> None:
         if refusal is None:
             response = await self._translator.answer(end.route, end.name, request)
+        elif refusal is HTTPStatus.SERVICE_UNAVAILABLE:
+            response = self._translator.refuse_draining(end.name, request)
         else:
             response = self._translator.refuse(refusal, refusal.phrase, request)
         remember_undelivered(scope, response)

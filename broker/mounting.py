@@ -176,8 +176,10 @@ class _Adapter:
         async def view(**params: str) -> quart.Response:
             if quart.request.method == "HEAD" and route.hot:
                 raise MethodNotAllowed([route.method])  # to look at its headers is not to lease
-            body = b"" if self._translator.refuses(route) else await _read_body()
-            request = self._request(params, body)
+            if self._translator.refuses(route):
+                request = self._request(params, b"")
+                return self._send(request, self._translator.refuse_draining(name, request))
+            request = self._request(params, await _read_body())
             response = await self._translator.answer(route, name, request)
             remember_undelivered(quart.request.scope, response)  # type: ignore[arg-type]  # ASGI lets us add keys
             return self._send(request, response)

@@ -84,19 +84,22 @@ class Translator:
         )
 
     def refuses(self, route: Route) -> bool:
-        """Tell whether a route is not served any more; then nobody need read the body."""
+        """Tell whether a route is not served any more; ask before reading the body, and once: a
+        request that was begun by then is answered, however long its body takes."""
         return self._broker.draining and route.path not in SERVED_WHILE_DRAINING
 
     async def answer(self, route: Route, name: str, request: Request) -> Response:
         """Call a route's handler; every failure is that request's answer."""
-        if self.refuses(route):
-            return self.count(name, problem_response(Unavailable(DRAINING), request))
         try:
             response = await route.handler(request)
             _check_headers(response)
         except Exception as error:  # noqa: BLE001  # isolates one request from all others
             response = self.failure(error, request)
         return self.count(name, response)
+
+    def refuse_draining(self, name: str, request: Request) -> Response:
+        """Return the answer to a request that came too late."""
+        return self.count(name, problem_response(Unavailable(DRAINING), request))
 
     def failure(self, error: Exception, request: Request) -> Response:
         """Return the answer to a request that went wrong."""

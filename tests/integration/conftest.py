@@ -56,6 +56,7 @@ class Pending:
 
     task: "asyncio.Task[Answer]"
     gone: asyncio.Event
+    going_on: asyncio.Event
 
     @property
     def done(self) -> bool:
@@ -84,8 +85,12 @@ class Server:
         body: bytes | list[bytes] = b"",
         content_type: str | None = None,
         headers: dict[str, str] | None = None,
+        slowly: bool = False,
     ) -> Pending:
-        """Send a request without waiting for its answer; a list is a body in chunks."""
+        """Send a request without waiting for its answer; a list is a body in chunks.
+
+        Who sends slowly sends the first chunk, and the others when the answer is asked for.
+        """
         sent = dict(headers or {})
         if json is not None:
             body = json_module.dumps(json).encode()
@@ -94,9 +99,11 @@ class Server:
             sent["content-type"] = content_type
 
         async def begin() -> Pending:
-            gone = asyncio.Event()
-            request = _request(self._app, method, path, sent, body, gone)
-            pending = Pending(asyncio.ensure_future(request), gone)
+            gone, going_on = asyncio.Event(), asyncio.Event()
+            if not slowly:
+                going_on.set()
+            request = _request(self._app, method, path, sent, body, gone, going_on)
+            pending = Pending(asyncio.ensure_future(request), gone, going_on)
             await _let_others_run()
             return pending
 
@@ -106,6 +113,7 @@ class Server:
         """Wait for the answer of a request."""
 
         async def finish() -> Answer:
+            pending.going_on.set()
             return await pending.task
 
         return self._runner.run(finish())
@@ -173,6 +181,7 @@ async def _request(
     headers: dict[str, str],
     body: bytes | list[bytes],
     gone: asyncio.Event,
+    going_on: asyncio.Event | None = None,
 ) -> Answer:
     path, _, query = target.partition("?")
     if isinstance(body, bytes):
@@ -204,6 +213,8 @@ async def _request(
 
     async def receive() -> dict[str, Any]:
         if incoming:
+            if going_on is not None and len(incoming) < len(parts):
+                await going_on.wait()
             return incoming.pop(0)
         await gone.wait()
         return {"type": "http.disconnect"}

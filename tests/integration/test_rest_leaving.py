@@ -38,6 +38,22 @@ def test_looking_at_the_headers_of_consume_leases_nothing(with_queue):
     assert with_queue("GET", "/queues/q").json["counts"]["processing"] == 0
 
 
+def test_a_request_that_was_begun_before_the_broker_drained_is_answered(with_queue):
+    pending = with_queue.begin(
+        "POST",
+        "/queues/q/messages",
+        body=[b'{"content": ', b'"in time"}'],
+        content_type="application/json",
+        slowly=True,
+    )
+    with_queue.broker.drain()
+
+    answer = with_queue.finish(pending)
+
+    assert answer.status == 201
+    assert with_queue("GET", "/readyz").status == 503
+
+
 def test_a_request_that_comes_while_the_broker_drains_is_not_begun(with_queue):
     with_queue.broker.drain()
 
