@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -46,9 +47,8 @@ async def refusal(path: Path) -> str:
 
 
 def pragma(path: Path, setting: str) -> None:
-    with sqlite3.connect(path) as sql:
+    with closing(sqlite3.connect(path)) as sql, sql:
         sql.execute(f"PRAGMA {setting}")
-    sql.close()
 
 
 def overwrite_page(path: Path, page: int) -> None:
@@ -215,12 +215,11 @@ async def test_a_file_that_another_program_locked_is_refused_as_locked(
 ) -> None:
     await make(path)
     monkeypatch.setattr("broker_storage_sqlite.connections._BUSY_TIMEOUT_S", 0.0)
-    with sqlite3.connect(path) as sql:
+    with closing(sqlite3.connect(path)) as sql, sql:
         sql.execute("PRAGMA locking_mode = EXCLUSIVE")
         sql.execute("BEGIN EXCLUSIVE")
         with pytest.raises(StorageLocked) as refused:
             await SQLiteStorage(path).open()
-    sql.close()
     assert str(refused.value) == f"{path} is locked by another program; close it, or {ELSEWHERE}"
 
 
@@ -229,11 +228,10 @@ async def test_a_file_that_another_program_is_writing_to_is_refused_as_locked(
 ) -> None:
     await make(path)
     monkeypatch.setattr("broker_storage_sqlite.connections._BUSY_TIMEOUT_S", 0.0)
-    with sqlite3.connect(path) as sql:
+    with closing(sqlite3.connect(path)) as sql, sql:
         sql.execute("BEGIN IMMEDIATE")
         with pytest.raises(StorageLocked) as refused:
             await SQLiteStorage(path).open()
-    sql.close()
     assert str(refused.value) == f"{path} is locked by another program; close it, or {ELSEWHERE}"
 
 
@@ -248,9 +246,8 @@ async def test_a_store_without_a_table_or_an_index_is_refused(
     path: Path, drop: str, missing: str
 ) -> None:
     await make(path)
-    with sqlite3.connect(path) as sql:
+    with closing(sqlite3.connect(path)) as sql, sql:
         sql.execute(f"DROP {drop}")
-    sql.close()
     assert await refusal(path) == f"{path} lacks {missing}; {RESTORE}"
 
 
@@ -311,9 +308,8 @@ async def test_the_writer_has_the_settings_that_were_decided(
 async def test_every_table_is_strict(path: Path, bench: Workbench) -> None:
     async with bench:
         pass
-    with sqlite3.connect(path) as sql:
+    with closing(sqlite3.connect(path)) as sql, sql:
         tables = sql.execute("PRAGMA table_list").fetchall()
-    sql.close()
     ours = {name: strict for _, name, *_, strict in tables if not name.startswith("sqlite_")}
     assert ours == {"queues": 1, "messages": 1, "dedup": 1}
 

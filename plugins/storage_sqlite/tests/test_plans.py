@@ -1,6 +1,7 @@
 """No statement takes longer because a queue is long: the plans of all of them."""
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -62,9 +63,8 @@ def is_query(statement: str) -> bool:
 
 
 def plan(path: Path, statement: str, parameters: object = ()) -> list[str]:
-    with sqlite3.connect(path) as sql:
+    with closing(sqlite3.connect(path)) as sql, sql:
         rows = sql.execute("EXPLAIN QUERY PLAN " + statement, parameters).fetchall()
-    sql.close()
     return [row[3] for row in rows]
 
 

@@ -6,6 +6,7 @@ migration adds the next one: the last, opened by the new broker and dumped.
 
 import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -27,18 +28,16 @@ BROKEN = Migration(
 
 
 def ask(path: Path, query: str) -> list[tuple[object, ...]]:
-    with sqlite3.connect(path) as sql:
+    with closing(sqlite3.connect(path)) as sql, sql:
         rows = sql.execute(query).fetchall()
-    sql.close()
     return rows
 
 
 def restore(path: Path, version: int) -> None:
     """Make the database that a broker with that schema version left behind."""
-    with sqlite3.connect(path) as sql:
+    with closing(sqlite3.connect(path)) as sql, sql:
         sql.execute("PRAGMA journal_mode = WAL")
         sql.executescript((FIXTURES / f"schema_{version:04}.sql").read_text())
-    sql.close()
 
 
 def test_migrations_are_numbered_without_a_gap() -> None:
@@ -142,9 +141,8 @@ async def test_a_new_file_gets_every_migration(path: Path) -> None:
 
 async def test_an_older_file_gets_what_it_has_not_seen_and_keeps_its_rows(path: Path) -> None:
     await prepare_file(path, [FIRST])
-    with sqlite3.connect(path) as sql:
+    with closing(sqlite3.connect(path)) as sql, sql:
         sql.execute("INSERT INTO one VALUES ('kept')")
-    sql.close()
     await prepare_file(path, [FIRST, SECOND])
     assert ask(path, "PRAGMA user_version") == [(2,)]
     assert ask(path, "SELECT a, b FROM one") == [("kept", None)]

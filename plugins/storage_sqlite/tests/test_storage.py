@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 import threading
 import tracemalloc
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -82,10 +83,9 @@ async def test_dropping_a_queue_leaves_no_row_behind(path: Path, bench: Workbenc
         await bench.make_queue()
         await bench.put(dedup_key="k")
         await bench.storage.drop_queue("q")
-    with sqlite3.connect(path) as sql:
+    with closing(sqlite3.connect(path)) as sql, sql:
         for table in ("queues", "messages", "dedup"):
             assert sql.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
-    sql.close()
 
 
 async def test_a_dedup_key_past_its_time_leaves_no_row_behind(bench: Workbench) -> None:

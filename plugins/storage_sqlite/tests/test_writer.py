@@ -5,6 +5,7 @@ import logging
 import sqlite3
 import threading
 from functools import partial
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -58,7 +59,7 @@ class Desk:
         return await asyncio.gather(*tasks, return_exceptions=True)
 
     def names(self) -> list[str]:
-        with sqlite3.connect(self.path) as sql:
+        with closing(sqlite3.connect(self.path)) as sql, sql:
             return [name for [name] in sql.execute("SELECT name FROM queues ORDER BY id")]
 
 
