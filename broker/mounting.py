@@ -67,7 +67,7 @@ def mount(
         _own_lifespan(app, lifespan)
     served = app.asgi_app
     if fastpath:
-        served = Fastpath(served, translator, _hot_routes(app, assembly))  # type: ignore[assignment]
+        served = Fastpath(served, translator, _hot_routes(app, assembly))  # type: ignore[assignment]  # both are ASGI
     app.asgi_app = Delivery(served)  # type: ignore[assignment]  # Quart's documented way
     return app
 

@@ -68,7 +68,7 @@ def bind(
             if not _read_texts(data, errors, at, layers):
                 break
         # A plugin's validator is foreign code; whatever it raises is that plugin's problem.
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001  # see above
             return None, [*problems, Problem(at, f"its schema failed: {described(error)}")]
     if bound is None:
         explain = _Explanation(Shape.of(schema), data, at=at, layers=layers)

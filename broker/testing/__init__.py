@@ -10,7 +10,7 @@ import pytest
 pytest.register_assert_rewrite("broker.testing.storage")
 
 from broker.testing.clock import ManualClock  # noqa: E402  # see above
-from broker.testing.contract import Contract, lacks, needs  # noqa: E402
-from broker.testing.storage import StorageContract, Workbench  # noqa: E402
+from broker.testing.contract import Contract, lacks, needs  # noqa: E402  # see above
+from broker.testing.storage import StorageContract, Workbench  # noqa: E402  # see above
 
 __all__ = ["Contract", "ManualClock", "StorageContract", "Workbench", "lacks", "needs"]

@@ -144,7 +144,7 @@ async def test_a_file_that_may_not_be_written_is_refused(
     def refuse(self: Path, mode: str = "r", **options: object) -> object:
         if self == path and mode == "r+b":
             raise PermissionError(13, "Permission denied", str(self))
-        return really_open(self, mode, **options)  # type: ignore[call-overload]
+        return really_open(self, mode, **options)  # type: ignore[call-overload]  # a stand-in for Path.open
 
     monkeypatch.setattr(Path, "open", refuse)
     assert await refusal(path) == (
@@ -272,7 +272,7 @@ async def test_what_a_crash_left_of_a_first_start_is_cleared_away(path: Path) ->
 
 async def test_a_path_may_hold_any_characters(tmp_path: Path) -> None:
     path = tmp_path / "100% ?mode=ro#é;x&y" / "a b.db"
-    bench = Workbench(lambda: SQLiteStorage(path), None)  # type: ignore[arg-type]
+    bench = Workbench(lambda: SQLiteStorage(path), None)  # type: ignore[arg-type]  # as a test may give it
     async with bench:
         await bench.storage.put_queue(QueueSpec("q"), expect=None, now=0)
         [status] = await bench.storage.get_queues(now=0)
@@ -294,7 +294,7 @@ async def test_the_writer_has_the_settings_that_were_decided(
         "trusted_schema": 0,
         "temp_store": 2,
     }
-    storage = SQLiteStorage(path, durability=durability)  # type: ignore[arg-type]
+    storage = SQLiteStorage(path, durability=durability)  # type: ignore[arg-type]  # as a test may give it
     await storage.open()
     try:
         found = await storage._writer.run(

@@ -19,7 +19,7 @@ README = Path(__file__).parent.parent / "README.md"
 def context(data_dir: Path, **config: str) -> PluginContext:
     return PluginContext(
         name="storage_sqlite",
-        config=SQLiteConfig(**config),  # type: ignore[arg-type]
+        config=SQLiteConfig(**config),  # type: ignore[arg-type]  # as a test may give it
         logger=logging.getLogger("broker.plugins.storage_sqlite"),
         clock=ManualClock(),
         data_dir=data_dir,
