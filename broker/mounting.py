@@ -13,7 +13,7 @@ from quart import Quart
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import BaseConverter
 
-from broker.delivery import Delivery
+from broker.delivery import ASGIApp, Delivery
 from broker.fastpath import Fastpath
 from broker.http import Request, Response, Route
 from broker.limits import MAX_BATCH_BYTES
@@ -65,10 +65,10 @@ def mount(
     app.register_error_handler(Exception, adapter.fail)
     if lifespan is not None:
         _own_lifespan(app, lifespan)
-    served = app.asgi_app
+    served: ASGIApp = Delivery(app.asgi_app)
     if fastpath:
-        served = Fastpath(served, translator, _hot_routes(app, assembly))  # type: ignore[assignment]  # both are ASGI
-    app.asgi_app = Delivery(served)  # type: ignore[assignment]  # Quart's documented way
+        served = Fastpath(served, translator, _hot_routes(app, assembly))
+    app.asgi_app = served  # type: ignore[assignment]  # both are ASGI; it is Quart's documented way
     return app
 
 

@@ -7,6 +7,7 @@ import logging
 import re
 import secrets
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
@@ -63,10 +64,7 @@ class Translator:
         self, scope: Scope, *, path: str, params: Mapping[str, str], body: bytes
     ) -> Request:
         """Return the request that an ASGI scope describes."""
-        headers = {
-            name.decode("latin1").lower(): value.decode("latin1")
-            for name, value in scope["headers"]
-        }
+        headers = {_read_name(name): value.decode("latin1") for name, value in scope["headers"]}
         request_id = headers.get("x-request-id")
         if request_id is None or not _REQUEST_ID.fullmatch(request_id):
             request_id = f"{self._run}-{next(self._count):x}"
@@ -150,6 +148,11 @@ def remember_undelivered(scope: Scope, response: Response) -> None:
     """Leave in the scope what to do if nobody gets the response."""
     if response.undelivered is not None:
         scope[UNDELIVERED] = response.undelivered
+
+
+@lru_cache(maxsize=1024)
+def _read_name(name: bytes) -> str:
+    return name.decode("latin1").lower()
 
 
 _OURS = frozenset({"connection", "content-length", "x-request-id"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -24,13 +25,26 @@ class Tasks:
 
     async def finish(self, work: Coroutine[Any, Any, T]) -> T:
         """Do the work to its end, also when the caller is cancelled meanwhile."""
-        task = self.start(work)
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            # Nobody is left to see how it ends; take the exception so that it is not reported.
-            task.add_done_callback(lambda done: done.cancelled() or done.exception())
-            raise
+        # Less than asyncio.shield, which costs as much as the task itself.
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[T] = loop.create_future()
+        task = loop.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(partial(self._tell, answer))
+        return await answer
+
+    def _tell(self, answer: asyncio.Future[T], task: asyncio.Task[T]) -> None:
+        self._running.discard(task)
+        # Taken in any case, so that a failure that nobody waits for is not reported as lost.
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if answer.done():
+            return
+        if error is None:
+            answer.set_result(task.result())
+        elif isinstance(error, asyncio.CancelledError):
+            answer.cancel()
+        else:
+            answer.set_exception(error)
 
     async def close(self) -> None:
         """Return when everything that was started has ended."""

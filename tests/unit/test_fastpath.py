@@ -7,7 +7,6 @@ from types import SimpleNamespace
 import pytest
 
 from broker import fastpath
-from broker.delivery import Delivery
 from broker.fastpath import Fastpath
 from broker.http import Response, Route
 from broker.limits import MAX_BATCH_BYTES
@@ -40,7 +39,7 @@ class Bench:
         self.broker = SimpleNamespace(served=self.served, clock=ManualClock(), draining=False)
         translator = Translator(self.broker)
         route = Route("POST", path, handler, hot=True)
-        self.app = Delivery(Fastpath(self._framework, translator, [route]))
+        self.app = Fastpath(self._framework, translator, [route])
 
     async def _framework(self, scope, receive, send):
         self.left_to_framework.append(scope["type"])
@@ -378,3 +377,25 @@ async def test_a_variable_part_is_whatever_stands_between_two_slashes(thing):
     status, *_ = await Bench(handler).ask(part(), path=f"/things/{thing}/do")
 
     assert status == 200
+
+
+async def test_a_body_that_comes_too_slowly_for_a_server_that_cancels_is_no_answer(monkeypatch):
+    monkeypatch.setattr(fastpath, "BODY_SECONDS", 0)
+    bench = Bench()
+    task = bench.begin(part(b"x", True))
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert bench.sent == []
+
+
+async def test_a_connection_that_timed_out_took_no_answer():
+    async def send(_):
+        raise TimeoutError
+
+    bench = Bench(lambda request: giving(bench)(request))
+    bench.send = send
+    await bench.begin(part())
+
+    assert bench.undelivered == [True]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, TypeVar, get_origin
 
 import msgspec
@@ -54,12 +54,7 @@ def read_credentials(header: str, peer: str) -> Credentials:
 
 def read_queue(request: Request) -> str:
     """Return the queue that the path names; raises Invalid if there can be none of that name."""
-    name = request.params["queue"]
-    try:
-        return msgspec.convert(name, QueueName)
-    except ValueError:
-        errors = refused(name, QueueName, "queue")
-        raise Invalid(list(errors)) from None
+    return _check_queue(request.params["queue"])
 
 
 def read_id(request: Request) -> int:
@@ -148,6 +143,15 @@ def gather(*readers: Callable[[], Any]) -> list[Any]:
     if errors:
         raise Invalid(errors)
     return values
+
+
+@lru_cache(maxsize=1024)
+def _check_queue(name: str) -> str:
+    try:
+        return msgspec.convert(name, QueueName)
+    except ValueError:
+        errors = refused(name, QueueName, "queue")
+        raise Invalid(list(errors)) from None
 
 
 @cache

@@ -1,0 +1,52 @@
+"""Deadlines that are nearly always met: one timer for all, because a timer for each costs more
+than what it guards.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Deadlines(Generic[T]):
+    """Tells who is late, `seconds` after they were added. All have the same time, so whoever was
+    added first is due first. Of one event loop at a time."""
+
+    def __init__(self, seconds: float, late: Callable[[T], None]) -> None:
+        self._seconds = seconds
+        self._late = late
+        self._due: dict[T, float] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._is_armed = False
+
+    def add(self, entry: T) -> None:
+        """Call `late(entry)` once its time is over, unless it is removed before."""
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._loop, self._is_armed = loop, False
+            self._due.clear()
+        due = loop.time() + self._seconds
+        self._due[entry] = due
+        if not self._is_armed:
+            self._is_armed = True
+            loop.call_at(due, self._look)
+
+    def remove(self, entry: T) -> None:
+        """Forget an entry; harmless if it was late or never there."""
+        self._due.pop(entry, None)
+
+    def _look(self) -> None:
+        assert self._loop is not None, "a timer runs on the loop that set it"
+        now = self._loop.time()
+        self._is_armed = False
+        while self._due:
+            entry, due = next(iter(self._due.items()))
+            if due > now:
+                self._is_armed = True
+                self._loop.call_at(due, self._look)
+                return
+            del self._due[entry]
+            self._late(entry)

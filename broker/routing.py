@@ -1,0 +1,75 @@
+"""From a method and a path to the route that serves it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from types import MappingProxyType
+
+import msgspec
+
+from broker.http import Route
+from broker.translation import name_of, paths_of
+
+_REMEMBERED = 512
+"""How many paths are known by heart: those of the queues that are busy."""
+
+
+class Match(msgspec.Struct, frozen=True, gc=False):
+    """The route that a request is for, the name it is counted under, its path's variable parts."""
+
+    route: Route
+    name: str
+    params: Mapping[str, str]
+
+
+class RouteTable:
+    """Finds routes by exact paths, whose variable parts are whatever stands between two slashes."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._methods: dict[str, _Step] = {}
+        for route in routes:
+            for path in paths_of(route):
+                self._methods.setdefault(route.method, _Step()).add(path, route)
+        self.find = lru_cache(_REMEMBERED)(self._find)
+        """Return the match of a method and a path, None if there is none."""
+
+    def _find(self, method: str, path: str) -> Match | None:
+        step = self._methods.get(method)
+        values = []
+        for part in path.split("/"):
+            if step is None:
+                return None
+            fixed = step.fixed.get(part)
+            if fixed is None:
+                values.append(part)
+                step = step.variable
+            else:
+                step = fixed
+        if step is None or step.route is None:
+            return None
+        params = dict(zip(step.params, values, strict=True))
+        return Match(step.route, name_of(step.route), MappingProxyType(params))
+
+
+class _Step:
+    """What may follow a part of a path."""
+
+    def __init__(self) -> None:
+        self.fixed: dict[str, _Step] = {}
+        self.variable: _Step | None = None
+        self.route: Route | None = None
+        self.params: tuple[str, ...] = ()
+
+    def add(self, path: str, route: Route) -> None:
+        step: _Step = self
+        params = []
+        for part in path.split("/"):
+            if part.startswith("{"):
+                params.append(part[1:-1])
+                step.variable = step.variable or _Step()
+                step = step.variable
+            else:
+                step = step.fixed.setdefault(part, _Step())
+        if step.route is None:
+            step.route, step.params = route, tuple(params)
