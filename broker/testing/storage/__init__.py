@@ -25,6 +25,7 @@ from broker.testing.storage.limits import Limits
 from broker.testing.storage.outcomes import Outcomes
 from broker.testing.storage.publishing import Publishing
 from broker.testing.storage.queues import Queues
+from broker.testing.storage.races import Races
 from broker.testing.storage.redriving import Redriving
 from broker.testing.storage.settling import Settling
 from broker.testing.storage.upkeep import Upkeep
@@ -51,6 +52,7 @@ class StorageContract(
     Deleting,
     Lifecycle,
     Concurrency,
+    Races,
     Cancelling,
     Contract,
 ):

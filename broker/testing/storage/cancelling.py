@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
 from broker.testing.storage.bench import Workbench
+
+T = TypeVar("T")
 
 at_every_turn = pytest.mark.parametrize("turns", range(5))
 
@@ -75,12 +77,14 @@ class Cancelling:
         assert set(ids) <= set(await bench.take_ids())
 
 
-async def cancel(work: Coroutine[Any, Any, Any], turns: int) -> None:
-    """Begin the work, let the loop turn this often, cancel it, and let it end."""
+async def cancel(work: Coroutine[Any, Any, T], turns: int) -> T | None:
+    """Begin the work, let the loop turn this often, cancel it, and let it end.
+
+    Return what it returned, if it came that far, else None.
+    """
     task = asyncio.create_task(work)
     for _ in range(turns):
         await asyncio.sleep(0)
     task.cancel()
     await asyncio.wait([task])
-    if not task.cancelled():
-        task.result()
+    return None if task.cancelled() else task.result()
