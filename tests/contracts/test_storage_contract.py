@@ -3,12 +3,11 @@
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
-import msgspec
 import pytest
 
-from broker import Capability, LeaseResult, Storage
+from broker import Capability, Storage
 from broker.builtin.memory import MemoryStorage
 from broker.testing import ManualClock, StorageContract
 
@@ -56,12 +55,6 @@ class SilentStorage(MemoryStorage):
     capabilities: ClassVar[frozenset[Capability]] = frozenset()
 
 
-class LifoStorage(MemoryStorage):
-    async def lease(self, queue: str, **options: Any) -> LeaseResult:
-        result = await super().lease(queue, **options)
-        return msgspec.structs.replace(result, leases=result.leases[::-1])
-
-
 def test_every_optional_capability_has_tests_that_need_it() -> None:
     needed = {name for names in marked_with("_contract_needs").values() for name in names}
     assert needed == OPTIONAL
@@ -89,14 +82,6 @@ def test_a_storage_whose_flags_lie_fails(tmp_path: Path, name: str) -> None:
     test = getattr(contract_of(SilentStorage), name)
     with pytest.raises((AssertionError, pytest.fail.Exception)):
         test(tmp_path=tmp_path)
-
-
-def test_a_storage_that_delivers_the_last_first_fails_the_test_of_the_order(
-    tmp_path: Path,
-) -> None:
-    with pytest.raises(AssertionError):
-        contract_of(LifoStorage).test_lease_order_is_the_order_of_publishing(tmp_path=tmp_path)
-    contract_of(MemoryStorage).test_lease_order_is_the_order_of_publishing(tmp_path=tmp_path)
 
 
 def test_a_failure_names_its_test_and_explains_its_assertion(tmp_path: Path) -> None:

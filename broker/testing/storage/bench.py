@@ -130,8 +130,9 @@ class Workbench:
         self, queue: str = "q", *, seconds: float = 30, owner: str = "tester"
     ) -> Lease:
         """Lease one message, which must be there."""
-        [lease] = await self.take(queue, limit=1, seconds=seconds, owner=owner)
-        return lease
+        leases = await self.take(queue, limit=1, seconds=seconds, owner=owner)
+        assert len(leases) == 1, f'{len(leases)} messages of "{queue}" were leased, not 1'
+        return leases[0]
 
     async def take_ids(self, queue: str = "q", *, limit: int = 100) -> list[int]:
         """Lease all that can be leased, up to `limit`; return the ids in the order of the lease."""

@@ -22,11 +22,13 @@ class Browsing:
 
     async def test_browsing_changes_nothing(self, bench: Workbench) -> None:
         await bench.make_queue()
+        visible = await bench.put()
         await bench.put_many(3, delay=1)
         before = await bench.status()
         for _ in range(3):
             await bench.browse()
         assert await bench.status() == before
+        assert await bench.take_ids() == [visible]
         assert await bench.lease() == LeaseResult(leases=[], next_visible_at=bench.now + 1000)
 
     async def test_messages_are_shown_in_pages(self, bench: Workbench) -> None:

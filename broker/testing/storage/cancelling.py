@@ -58,6 +58,19 @@ class Cancelling:
         assert (await bench.ack(lease)).outcome == "ok"
 
     @at_every_turn
+    async def test_a_cancelled_reject_leaves_the_message_in_one_queue(
+        self, bench: Workbench, turns: int
+    ) -> None:
+        await bench.make_queue("dead")
+        await bench.make_queue(dead_letter_queue="dead")
+        message_id = await bench.put()
+        await cancel(bench.do(await bench.take_one(), "reject"), turns)
+        await bench.make_queue("barrier")
+        message = await bench.get(message_id)
+        assert (message.queue, message.state) in (("q", "processing"), ("dead", "pending"))
+        assert await bench.browse_ids() + await bench.browse_ids("dead") == [message_id]
+
+    @at_every_turn
     async def test_a_cancelled_change_of_a_queue_leaves_it_usable(
         self, bench: Workbench, turns: int
     ) -> None:

@@ -112,14 +112,16 @@ class _Racer:
         self._past: deque[Held] = deque(maxlen=BATCH)
 
     async def run(self) -> None:
-        while True:
+        is_over = False
+        while not is_over:
             await self._publish()
+            await take_turns()
             leases, is_over = await self._lease()
-            if is_over:
-                break
+            await take_turns()
             if self._happens(0.02):
                 self._bench.advance(self._random.uniform(0, 30))
             await self._settle([*leases, *self._extended])
+            await take_turns()
             if self._happens(0.05):
                 await self._call(self._bench.maintain())
 
@@ -173,13 +175,17 @@ class _Racer:
 
     async def _call(self, work: Coroutine[Any, Any, T]) -> T | None:
         """Return what a call answers; None if its caller went away before."""
-        await asyncio.sleep(0)  # so that tasks take turns, also where a call awaits nothing
         if not self._happens(self._race.cancelled):
             return await work
         return await cancel(work, self._random.randrange(5))
 
     def _happens(self, probability: float) -> bool:
         return self._random.random() < probability
+
+
+async def take_turns() -> None:
+    """Let the other tasks go on, also where no operation of the storage waits for anything."""
+    await asyncio.sleep(0)
 
 
 async def browse_all(bench: Workbench, queue: str) -> list[Message]:

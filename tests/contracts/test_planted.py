@@ -1,0 +1,126 @@
+"""The contract finds what is planted: for each bug, the test that is there for it fails."""
+
+import inspect
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from broker import BrokerError, Storage
+from broker.builtin.memory import MemoryStorage
+from broker.testing import ManualClock, StorageContract
+from broker_storage_sqlite.storage import SQLiteStorage
+from contracts.planted import durability, ending, leasing, publishing, settling
+
+RACE = "test_a_race_leases_no_message_twice_and_loses_none"
+
+FOUND_BY = {
+    leasing.LeasesTheLastFirst: "test_lease_order_is_the_order_of_publishing",
+    leasing.IgnoresPriority: "test_a_higher_priority_goes_first",
+    leasing.IgnoresDelays: "test_a_delayed_message_is_leased_when_its_time_comes",
+    leasing.PassesDelayedHeadsOfGroups: "test_a_delayed_head_holds_its_group_back",
+    leasing.LeasesAMillisecondTooLong: "test_a_lapsed_message_is_leased_again",
+    leasing.LeasesAMillisecondTooShort: "test_a_leased_message_is_not_leased_again",
+    leasing.DoesNotCountDeliveries: "test_a_second_delivery_is_counted_and_keeps_the_time_of_the_first",
+    leasing.TakesItsTimeToWithdrawWhatItLeased: RACE,
+    leasing.GivesAMessageTheSameTokenAgain: "test_every_lease_has_a_token_of_its_own",
+    leasing.CountsLapsedLeasesAsInFlight: "test_a_lapsed_lease_frees_its_place_in_flight",
+    leasing.LeasesFromPausedQueues: "test_a_paused_queue_leases_nothing_and_says_so",
+    leasing.LeasesWhatIsBrowsed: "test_browsing_changes_nothing",
+    settling.ChecksNoToken: "test_a_token_that_is_not_that_of_the_lease_is_stale",
+    settling.TakesTokensOfEarlierLeases: "test_a_late_ack_is_stale_once_the_message_was_leased_again",
+    settling.ComparesTokensAndSettlesLater: "test_of_two_that_settle_one_lease_one_wins",
+    settling.ForgetsTheTokenOfAnAck: "test_the_same_ack_again_is_ok_and_counts_once",
+    settling.TakesNoLateAck: "test_a_late_ack_is_taken",
+    settling.SettlesBeforeItPublishes: "test_nothing_happens_when_the_queue_is_full",
+    settling.ShortensLeases: "test_extend_never_makes_a_lease_shorter",
+    settling.CountsReleasedDeliveries: "test_release_gives_a_message_back_as_if_not_delivered",
+    ending.MovesDeadLettersInTwoSteps: "test_a_cancelled_reject_leaves_the_message_in_one_queue",
+    ending.GivesDeadLettersNewIds: "test_a_rejected_message_moves_to_the_dead_letter_queue",
+    ending.PurgesWithoutCounting: "test_a_deleted_message_is_gone_and_counted",
+    ending.PurgesWithoutCountingBytes: "test_a_purge_without_states_takes_everything",
+    ending.RedrivesWithTheOldCount: "test_a_redriven_message_is_delivered_as_often_as_a_new_one",
+    ending.ExpiresWhatIsLeased: "test_a_leased_message_does_not_expire",
+    ending.RetainsFromTheBeginningOfAMessage: "test_retention_counts_from_the_end_of_a_message",
+    ending.CountsTheSameLapseAgain: "test_a_lapse_is_noticed_and_counted_once",
+    publishing.ForgetsDedupKeysAtAck: "test_a_key_outlives_an_ack_and_the_removal_of_the_message",
+    publishing.RemembersDedupKeysAcrossQueues: "test_keys_of_other_queues_do_not_matter",
+    publishing.PublishesBatchesOneByOne: "test_a_batch_with_an_unknown_queue_is_refused_whole",
+    publishing.RefusesToPublishWhilePaused: "test_a_paused_queue_still_settles_and_publishes",
+    publishing.GivesIdsAgainAfterADrop: "test_a_later_queue_of_the_same_name_is_another_one",
+    publishing.GivesQueueIdsAgainAfterADrop: "test_a_later_queue_of_the_same_name_is_another_one",
+    publishing.KeepsDedupKeysOfADroppedQueue: "test_a_key_dies_with_its_queue",
+    publishing.IgnoresVersions: "test_expecting_another_version_changes_nothing",
+    publishing.CountsLeasedMessagesAgainstTheLimit: "test_a_leased_message_makes_room",
+    durability.ForgetsDeliveryCounts: "test_everything_is_there_after_reopening",
+    durability.ForgetsTotals: "test_everything_is_there_after_reopening",
+    durability.ForgetsLeases: "test_a_lease_can_be_settled_after_reopening",
+    durability.ForgetsDedupKeys: "test_a_dedup_key_is_remembered_after_reopening",
+    durability.ForgetsWhichIdsItGave: "test_ids_are_not_used_again_after_reopening",
+    durability.CommitsEachMessageOfABatch: "test_a_batch_that_does_not_fit_is_refused_whole",
+}
+"""For each bug the name of a test that finds it."""
+
+
+def contract_of(storage: type[Storage]) -> StorageContract:
+    class Contract(StorageContract):
+        race_messages = 2000
+
+        def make_storage(self, tmp_path: Path, clock: ManualClock) -> Storage:
+            return (
+                storage(tmp_path / "broker.db") if issubclass(storage, SQLiteStorage) else storage()
+            )
+
+    return Contract()
+
+
+def runs(test: Any) -> Iterator[dict[str, Any]]:
+    """Yield the parameters of each run that pytest makes of a test."""
+    marks = [mark for mark in getattr(test, "pytestmark", ()) if mark.name == "parametrize"]
+    for values in product(*(mark.args[1] for mark in marks)):
+        yield {
+            mark.args[0]: getattr(value, "values", [value])[0]
+            for mark, value in zip(marks, values, strict=True)
+        }
+
+
+def failures(storage: type[Storage], name: str, tmp_path: Path) -> list[str]:
+    """Return why the runs of a test of the contract fail, of those that do."""
+    test = getattr(contract_of(storage), name)
+    found = []
+    for number, parameters in enumerate(runs(test)):
+        folder = tmp_path / f"{number}"
+        folder.mkdir(parents=True)
+        try:
+            test(tmp_path=folder, **parameters)
+        except (AssertionError, pytest.fail.Exception, BrokerError) as failure:
+            found.append(f"{parameters}: {failure}")
+    return found
+
+
+def planted(module: ModuleType) -> list[type[Storage]]:
+    classes = [member for _, member in inspect.getmembers(module, inspect.isclass)]
+    return [
+        storage
+        for storage in classes
+        if issubclass(storage, Storage)
+        and storage.__module__ == module.__name__
+        and not storage.__subclasses__()
+    ]
+
+
+@pytest.mark.parametrize("bug", FOUND_BY, ids=lambda bug: bug.__name__)
+def test_a_planted_bug_is_found_by_the_test_of_that_name(
+    tmp_path: Path, bug: type[Storage]
+) -> None:
+    sound = SQLiteStorage if issubclass(bug, SQLiteStorage) else MemoryStorage
+    assert failures(sound, FOUND_BY[bug], tmp_path / "sound") == []
+    assert failures(bug, FOUND_BY[bug], tmp_path / "bug") != []
+
+
+def test_every_planted_bug_is_looked_for() -> None:
+    modules = (durability, ending, leasing, publishing, settling)
+    assert {*FOUND_BY} == {storage for module in modules for storage in planted(module)}
