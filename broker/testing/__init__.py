@@ -11,6 +11,6 @@ pytest.register_assert_rewrite("broker.testing.storage")
 
 from broker.testing.clock import ManualClock  # noqa: E402  # see above
 from broker.testing.contract import Contract, lacks, needs  # noqa: E402  # see above
-from broker.testing.storage import StorageContract, Workbench  # noqa: E402  # see above
+from broker.testing.storage import Steps, StorageContract, Workbench  # noqa: E402  # see above
 
-__all__ = ["Contract", "ManualClock", "StorageContract", "Workbench", "lacks", "needs"]
+__all__ = ["Contract", "ManualClock", "Steps", "StorageContract", "Workbench", "lacks", "needs"]

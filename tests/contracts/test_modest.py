@@ -52,7 +52,7 @@ def refuse_text(query: MessageQuery) -> None:
 
 
 class TestModestStorage(StorageContract):
-    race_messages = 1000
+    race_messages = crowd_messages = 1000
 
     def make_storage(self, tmp_path: Path, clock: ManualClock) -> Storage:
         return ModestStorage()

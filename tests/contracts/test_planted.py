@@ -30,6 +30,7 @@ FOUND_BY = {
     leasing.CountsLapsedLeasesAsInFlight: "test_a_lapsed_lease_frees_its_place_in_flight",
     leasing.LeasesFromPausedQueues: "test_a_paused_queue_leases_nothing_and_says_so",
     leasing.LeasesWhatIsBrowsed: "test_browsing_changes_nothing",
+    leasing.LooksPastAllThatIsDelayed: "test_a_crowd_makes_no_operation_longer",
     settling.ChecksNoToken: "test_a_token_that_is_not_that_of_the_lease_is_stale",
     settling.TakesTokensOfEarlierLeases: "test_a_late_ack_is_stale_once_the_message_was_leased_again",
     settling.ComparesTokensAndSettlesLater: "test_of_two_that_settle_one_lease_one_wins",
@@ -68,6 +69,7 @@ FOUND_BY = {
 def contract_of(storage: type[Storage]) -> StorageContract:
     class Contract(StorageContract):
         race_messages = 2000
+        crowd_messages = 1000
 
         def make_storage(self, tmp_path: Path, clock: ManualClock) -> Storage:
             return (

@@ -13,7 +13,7 @@ class SharedStorage(MemoryStorage):
 
 
 class TestSharedStorage(StorageContract):
-    race_messages = 10_000
+    race_messages = crowd_messages = 10_000
 
     def make_storage(self, tmp_path: Path, clock: ManualClock) -> Storage:
         storage = SharedStorage()

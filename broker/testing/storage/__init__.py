@@ -13,6 +13,7 @@ from broker.testing.storage.bench import Workbench
 from broker.testing.storage.browsing import Browsing
 from broker.testing.storage.cancelling import Cancelling
 from broker.testing.storage.concurrency import Concurrency
+from broker.testing.storage.crowds import Crowds, Steps
 from broker.testing.storage.dead_letters import DeadLetters
 from broker.testing.storage.dedup import Dedup
 from broker.testing.storage.deleting import Deleting
@@ -30,7 +31,7 @@ from broker.testing.storage.redriving import Redriving
 from broker.testing.storage.settling import Settling
 from broker.testing.storage.upkeep import Upkeep
 
-__all__ = ["StorageContract", "Workbench"]
+__all__ = ["Steps", "StorageContract", "Workbench"]
 
 
 class StorageContract(
@@ -53,6 +54,7 @@ class StorageContract(
     Lifecycle,
     Concurrency,
     Races,
+    Crowds,
     Cancelling,
     Contract,
 ):

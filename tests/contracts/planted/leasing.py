@@ -116,3 +116,11 @@ class LeasesWhatIsBrowsed(MemoryStorage):
         for message in page.messages:
             self._store.queues[message.queue].ready.drop(self._store.rows[message.id])
         return page
+
+
+class LooksPastAllThatIsDelayed(MemoryStorage):
+    async def lease(self, queue: str, *, now: int, **options: Any) -> LeaseResult:
+        times = [row.visible_at for row in self._store.queue(queue, now).rows()]
+        result = await super().lease(queue, now=now, **options)
+        later = [time for time in times if time > now]
+        return replace(result, next_visible_at=min(later)) if later else result
