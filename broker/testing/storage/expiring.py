@@ -24,6 +24,21 @@ class Expiring:
         bench.advance(10)
         assert await bench.take_ids() == [live]
 
+    async def test_many_expired_messages_in_front_keep_nobody_waiting(
+        self, bench: Workbench
+    ) -> None:
+        await bench.make_queue()
+        expired = await bench.put_many(50, ttl=10)
+        live = await bench.put()
+        bench.advance(10)
+        leased: list[int] = []
+        for _ in expired:
+            result = await bench.lease(limit=1)
+            leased += [lease.message.id for lease in result.leases]
+            # Who gives up on the way says that there is more to look at.
+            assert leased or result.next_visible_at == bench.now
+        assert leased == [live]
+
     async def test_an_expired_message_is_removed_and_counted(self, bench: Workbench) -> None:
         await bench.make_queue()
         message_id = await bench.put(ttl=10)

@@ -66,9 +66,12 @@ class Lapsing:
 
     async def test_a_lapse_that_only_a_lease_noticed_is_counted(self, bench: Workbench) -> None:
         await lapse(bench, maintained=False)
-        await bench.take_one()
+        lease = await bench.take_one()
         await bench.maintain()
         assert await bench.totals() == Totals(published=1, delivered=2, lapsed=1)
+        await bench.do(lease, "retry")
+        assert (await bench.maintain()).lapsed == 0
+        assert (await bench.totals()).lapsed == 1
 
     @looked_after
     async def test_a_late_ack_is_taken(self, bench: Workbench, maintained: bool) -> None:

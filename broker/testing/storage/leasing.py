@@ -65,6 +65,13 @@ class Leasing:
         assert await bench.counts() == Counts(pending=1, processing=2)
         assert await bench.take_ids(limit=3) == ids[2:]
 
+    async def test_a_message_a_byte_short_of_the_budget_leaves_room_for_one_more(
+        self, bench: Workbench
+    ) -> None:
+        await bench.make_queue()
+        ids = [await bench.put(body) for body in (bytes(16 * MEBIBYTE - 1), b"1", b"2")]
+        assert await bench.take_ids() == ids[:2]
+
     async def test_a_message_as_large_as_the_budget_of_bytes_is_leased_alone(
         self, bench: Workbench
     ) -> None:
@@ -164,6 +171,25 @@ class Leasing:
         result = await bench.lease(seconds=20)
         assert result.next_visible_at == bench.now + 20_000
         assert (await bench.lease()).next_visible_at == bench.now + 20_000
+
+    @pytest.mark.parametrize(("delay", "lease", "next_in"), [(10, 20, 10), (20, 10, 10)])
+    async def test_next_visible_at_is_the_sooner_of_a_delay_and_the_end_of_a_lease(
+        self, bench: Workbench, delay: int, lease: int, next_in: int
+    ) -> None:
+        await bench.make_queue()
+        await bench.put()
+        await bench.put(delay=delay)
+        await bench.take_one(seconds=lease)
+        assert (await bench.lease()).next_visible_at == bench.now + next_in * 1000
+
+    async def test_next_visible_at_is_the_end_of_a_lease_where_no_more_may_be_in_flight(
+        self, bench: Workbench
+    ) -> None:
+        await bench.make_queue(max_in_flight=1)
+        await bench.put_many(2)
+        await bench.take_one(seconds=30)
+        expected = LeaseResult(leases=[], next_visible_at=bench.now + 30_000)
+        assert await bench.lease() == expected
 
     async def test_next_visible_at_is_none_when_nothing_becomes_visible_by_itself(
         self, bench: Workbench

@@ -207,6 +207,14 @@ class Settling:
         assert (result.outcome, result.visible_at) == ("ok", lease.message.visible_at)
         assert (await bench.get(lease.message.id)).visible_at == lease.message.visible_at
 
+    async def test_extend_without_a_time_leaves_the_lease_as_it_is(self, bench: Workbench) -> None:
+        await bench.make_queue()
+        await bench.put()
+        lease = await bench.take_one(seconds=30)
+        result = await bench.do(lease, "extend")
+        assert (result.outcome, result.visible_at) == ("ok", lease.message.visible_at)
+        assert await bench.get(lease.message.id) == lease.message
+
     async def test_a_lease_is_extended_to_twelve_hours_in_all(self, bench: Workbench) -> None:
         await bench.make_queue()
         await bench.put()
