@@ -85,6 +85,24 @@ class Limits:
             await bench.take_one()
         assert await bench.counts() == Counts(processing=3)
 
+    @pytest.mark.parametrize("way", ["late ack", "delete", "ttl"])
+    async def test_a_lapsed_message_that_goes_makes_room(self, bench: Workbench, way: str) -> None:
+        await bench.make_queue(max_messages=1, max_bytes=4)
+        await bench.put(ttl=40)
+        lease = await bench.take_one(seconds=30)
+        bench.advance(30)
+        await bench.maintain()
+        if way == "late ack":
+            await bench.ack(lease)
+        elif way == "delete":
+            await bench.delete(ids=(lease.message.id,))
+        else:
+            bench.advance(10)
+            await bench.maintain()
+        await bench.put(b"four")
+        with pytest.raises(QueueFull):
+            await bench.put(b"")
+
     async def test_raising_a_limit_makes_room(self, bench: Workbench) -> None:
         await bench.make_queue(max_messages=1)
         await bench.put()
@@ -143,7 +161,7 @@ class Limits:
         bench.advance(30)
         ids = await bench.put_many(2)
         assert await bench.browse_ids() == ids
-        assert (await bench.totals()).dropped == 2
+        assert await bench.totals() == Totals(published=4, delivered=1, lapsed=1, dropped=2)
 
     @pytest.mark.parametrize("overflow", ["reject", "drop_oldest"])
     async def test_a_body_larger_than_max_bytes_never_fits(

@@ -71,6 +71,7 @@ class Redriving:
         bench.advance(30)
         assert await bench.redrive(queue="dead") == 1
         assert await bench.counts() == Counts(pending=1)
+        assert await bench.totals("dead") == Totals(delivered=1, lapsed=1, redriven=1)
         assert (await bench.ack(lease)).outcome == "stale"
 
     async def test_a_leased_letter_stays(self, bench: Workbench) -> None:
