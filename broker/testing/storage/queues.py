@@ -178,6 +178,7 @@ class Queues:
     async def test_queues_have_different_ids(self, bench: Workbench) -> None:
         queues = [await bench.make_queue(name) for name in ("a", "b", "c")]
         assert len({queue.id for queue in queues}) == len(queues)
+        assert min(queue.id for queue in queues) > 0
 
     async def test_a_message_names_the_id_of_its_queue(self, bench: Workbench) -> None:
         await bench.make_queue("a")
