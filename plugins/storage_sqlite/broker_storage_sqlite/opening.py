@@ -40,13 +40,16 @@ def startup_errors(path: Path) -> Iterator[None]:
 
 
 def prepare_directory(path: Path) -> None:
-    """Make the directory of a database, for its owner alone, if it is not there."""
+    """Make the directories of a database, for its owner alone, if they are not there."""
     if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
         raise StorageUnreadable(
             f"SQLite {sqlite3.sqlite_version} is too old for {path}; use a Python that brings"
             " SQLite 3.38 or newer"
         )
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for directory in reversed(path.parents):
+        if not directory.is_dir():
+            directory.mkdir(mode=0o700, exist_ok=True)
+            _sync_names(directory.parent)
 
 
 async def prepare_file(path: Path, migrations: Sequence[Migration]) -> None:
@@ -91,11 +94,16 @@ async def _create(path: Path, migrations: Sequence[Migration]) -> None:
         await connection.fetch_val("PRAGMA journal_mode = WAL")
         await migrate(connection, migrations)
     new.rename(path)
-    directory = os.open(path.parent, os.O_RDONLY)
+    _sync_names(path.parent)
+
+
+def _sync_names(directory: Path) -> None:
+    """Make durable what was made or renamed in a directory; a file's fsync need not do that."""
+    descriptor = os.open(directory, os.O_RDONLY)
     try:
-        os.fsync(directory)
+        os.fsync(descriptor)
     finally:
-        os.close(directory)
+        os.close(descriptor)
 
 
 async def _check(connection: Connection, path: Path, migrations: Sequence[Migration]) -> None:

@@ -264,6 +264,16 @@ async def test_everything_that_is_made_is_for_its_owner_alone(tmp_path: Path) ->
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
+async def test_directories_that_are_made_survive_a_power_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_ino))
+    path = tmp_path / "deep" / "er" / "broker.db"
+    await make(path)
+    assert synced == [folder.stat().st_ino for folder in (tmp_path, tmp_path / "deep", path.parent)]
+
+
 async def test_what_a_crash_left_of_a_first_start_is_cleared_away(path: Path) -> None:
     path.with_name("broker.db.new").write_bytes(b"half")
     await make(path)
