@@ -1,6 +1,6 @@
 # Two commands are all that a newcomer needs: `make serve` and `make test`.
 .POSIX:
-.PHONY: help serve test lint format dist clean
+.PHONY: help serve test power lint format dist clean
 
 BIN = .venv/bin
 MANIFESTS = pyproject.toml constraints.txt tools/install $(wildcard plugins/*/pyproject.toml)
@@ -14,6 +14,10 @@ serve: .venv/serve.stamp ## run the broker on http://127.0.0.1:8777
 
 test: .venv/develop.stamp ## run every test
 	$(BIN)/pytest -n 2 --dist worksteal
+
+CUTS = 2000
+power: .venv/develop.stamp ## cut the power at CUTS=2000 moments of a recorded broker
+	CUTS=$(CUTS) $(BIN)/pytest -o timeout=0 tests/crash/test_power.py
 
 lint: .venv/develop.stamp ## check style, types and who imports whom
 	$(BIN)/ruff check .

@@ -25,6 +25,9 @@ path = "{directory}/broker.db"
 class Served:
     """`broker serve` as a process, which can be killed and started again on the same port."""
 
+    under = ()
+    """The command, if any, that runs it and becomes it."""
+
     def __init__(self, directory, *, anonymous="true"):
         self.directory = directory
         self.config = directory / "broker.toml"
@@ -34,8 +37,9 @@ class Served:
 
     def start(self):
         with open(self.directory / "log.txt", "a") as log:
+            command = [*self.under, *BROKER, "serve", "--config", self.config]
             self.process = subprocess.Popen(
-                [*BROKER, "serve", "--config", self.config, "--port", str(self.port), "--json"],
+                [*command, "--port", str(self.port), "--json"],
                 env=self.environment(),
                 stdout=subprocess.PIPE,
                 stderr=log,
