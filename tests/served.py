@@ -28,11 +28,11 @@ class Served:
     under = ()
     """The command, if any, that runs it and becomes it."""
 
-    def __init__(self, directory, *, anonymous="true"):
+    def __init__(self, directory, *, anonymous="true", port=0):
         self.directory = directory
         self.config = directory / "broker.toml"
         self.config.write_text(CONFIG.format(directory=directory, anonymous=anonymous))
-        self.port, self.url = 0, ""
+        self.port, self.url = port, ""
         self.start()
 
     def start(self):
