@@ -1,8 +1,10 @@
 # Two commands are all that a newcomer needs: `make serve` and `make test`.
 .POSIX:
-.PHONY: help serve test power lint format dist clean
+.PHONY: help serve test crash power lint format dist clean
 
 BIN = .venv/bin
+CYCLES = 100
+CUTS = 2000
 MANIFESTS = pyproject.toml constraints.txt tools/install $(wildcard plugins/*/pyproject.toml)
 
 help: ## say what can be made
@@ -15,7 +17,10 @@ serve: .venv/serve.stamp ## run the broker on http://127.0.0.1:8777
 test: .venv/develop.stamp ## run every test
 	$(BIN)/pytest -n 2 --dist worksteal
 
-CUTS = 2000
+crash: .venv/develop.stamp ## kill the broker a hundred times, or CYCLES=500 times
+	PYTHONPATH=tests $(BIN)/python -m crash.campaign --cycles $(CYCLES)
+	CRASH_POINTS=50 $(BIN)/pytest -n 2 --timeout 600 tests/crash/test_crash_points.py
+
 power: .venv/develop.stamp ## cut the power at CUTS=2000 moments of a recorded broker
 	CUTS=$(CUTS) $(BIN)/pytest -o timeout=0 tests/crash/test_power.py
 
