@@ -66,6 +66,17 @@ def assemble(config: Config, *, clock: Clock | None = None) -> Assembly:
     )
 
 
+def make_context(plugin: Plugin, config: Config, clock: Clock) -> PluginContext:
+    """Return what a plugin is given of the broker."""
+    return PluginContext(
+        name=plugin.name,
+        config=plugin.config,
+        logger=logging.getLogger(f"broker.plugins.{plugin.name}"),
+        clock=clock,
+        data_dir=config.broker.data_dir,
+    )
+
+
 def make_private_directory(path: Path) -> None:
     """Make a directory that only its owner may look into, unless it is there already."""
     try:
@@ -159,11 +170,4 @@ class _Builder:
         return name, plugin.call(hook, plugin=self._context(plugin))
 
     def _context(self, plugin: Plugin) -> PluginContext:
-        name = plugin.record.name
-        return PluginContext(
-            name=name,
-            config=plugin.config,
-            logger=logging.getLogger(f"broker.plugins.{name}"),
-            clock=self._clock,
-            data_dir=self._config.broker.data_dir,
-        )
+        return make_context(plugin, self._config, self._clock)

@@ -59,4 +59,4 @@ class PluginContext(msgspec.Struct, frozen=True, kw_only=True):
     """Named `broker.plugins.<name>`."""
     clock: Clock
     data_dir: Path
-    """Where relative paths of a config are meant to lie; it exists."""
+    """Where relative paths of a config are meant to lie; it exists when a provider is opened."""

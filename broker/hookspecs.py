@@ -35,7 +35,11 @@ def config_schema() -> type[BaseModel]:  # type: ignore[empty-body]  # a specifi
 
 @hookspec
 def register_commands(cli: click.Group) -> None:
-    """Add click commands to `cli`, which is `broker <name>`."""
+    """Add click commands to `cli`, which is `broker`.
+
+    In them `click.pass_obj` gives the plugin's PluginContext. Each takes `--config` without
+    saying so. What it raises of BrokerError and OSError becomes lines on stderr and an exit code.
+    """
 
 
 @hookspec

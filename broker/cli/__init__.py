@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import importlib
 import traceback
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
 import broker
+from broker.context import PluginContext
 from broker.errors import BrokerError
 
 IO_ERROR = 74
@@ -40,12 +42,22 @@ class Commands(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click says which arguments
-        """Import the command, from the core or else from the plugin of that name."""
+        """Import a command of the core."""
         if cmd_name not in COMMANDS:
-            return plugin_commands(cmd_name)
+            return None
         module, attribute, _ = COMMANDS[cmd_name]
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Look for a command in the core, then in the plugins, which are given their context."""
+        name, *rest = args
+        if name not in COMMANDS and (found := plugin_command(name, rest)):
+            command, ctx.obj = found
+            return name, command, rest
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click says which arguments
         """List the commands without importing them."""
@@ -65,7 +77,7 @@ class Commands(click.Group):
 @click.group(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="A plugin may add commands as `broker PLUGIN …`; `broker plugins` lists the plugins.",
+    epilog="Plugins add commands of their own; `broker plugins` tells which.",
 )
 @click.version_option(broker.__version__, message="%(prog)s %(version)s")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
@@ -78,16 +90,11 @@ def main() -> None:
     cli(prog_name="broker")
 
 
-def plugin_commands(name: str) -> click.Command | None:
-    """Return what the enabled plugin `name` adds as `broker <name>`, if it adds anything."""
-    try:
-        from broker.cli.inspect import plugin_group  # loads plugins
+def plugin_command(name: str, args: Sequence[str]) -> tuple[click.Command, PluginContext] | None:
+    """Return what an enabled plugin adds as `broker <name>`, and that plugin's context."""
+    from broker.cli.added import find_command  # imports the config library, loads plugins
 
-        return plugin_group(name)
-    except Exception as error:  # noqa: BLE001  # a plugin's own code runs, and may fail in any way
-        for line in str(error).splitlines():
-            click.echo(f"broker: {line}", err=True)
-        return None
+    return find_command(name, args)
 
 
 def _explain(error: BrokerError | OSError | KeyboardInterrupt) -> int:

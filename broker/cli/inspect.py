@@ -1,4 +1,4 @@
-"""`broker plugins`, `broker doctor`, and the commands that plugins add.
+"""`broker plugins` and `broker doctor`.
 
 What is looked at here may be broken; that is reported, and nothing dies of it.
 """
@@ -29,7 +29,7 @@ JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Print one JS
 @CONFIG_OPTION
 @JSON_OPTION
 def plugins(*, config_path: Path | None, as_json: bool) -> None:
-    """List the installed plugins, and what is wrong with those that are enabled.
+    """List the installed plugins, what they add, and what is wrong with those that are enabled.
 
     Example: broker plugins --json
     """
@@ -39,7 +39,7 @@ def plugins(*, config_path: Path | None, as_json: bool) -> None:
     if as_json:
         print_json(rows)
         return
-    columns = ["name", "enabled", "distribution", "version", "hooks", "problem"]
+    columns = ["name", "enabled", "distribution", "version", "hooks", "commands", "problem"]
     print_table(columns, [[_cell(row[column]) for column in columns] for row in rows])
 
 
@@ -71,22 +71,6 @@ def doctor(*, config_path: Path | None, as_json: bool) -> None:
     sys.exit(1 if any(finding.level == "warning" for finding in findings) else 0)
 
 
-def plugin_group(name: str) -> click.Group | None:
-    """Return the commands that an enabled plugin adds under its name; None if there are none."""
-    from broker.config import read_config
-    from broker.plugins import load_one
-
-    try:
-        config = read_config()
-    except BrokerError:
-        return None
-    if name not in config.enabled:
-        return None
-    group = click.Group(name, help=f"Commands of the plugin {name}.")
-    load_one(name, config).call("register_commands", cli=group)
-    return group if group.commands else None
-
-
 def _config_or_default(path: Path | None) -> Config:
     """Read the config; without one, or with a broken one, show what is installed all the same."""
     from broker.config import Config, RefusedConfig, read_config
@@ -108,7 +92,21 @@ def _plugin_rows(config: Config) -> list[dict[str, Any]]:
             record, problem = inspected.pop(name, (found, None))
             rows.append(_row(record, enabled=name in config.enabled, problem=problem))
     rows += [_row(record, enabled=True, problem=why) for record, why in inspected.values()]
+    for row in rows:
+        _note_commands(row, config)
     return rows
+
+
+def _note_commands(row: dict[str, Any], config: Config) -> None:
+    """Note what a plugin adds to `broker`, or why it cannot."""
+    from broker.cli.added import commands_of
+    from broker.plugins import load_one
+
+    if "register_commands" in row["hooks"] and row["problem"] is None:
+        try:
+            row["commands"] = sorted(commands_of(load_one(row["name"], config)))
+        except BrokerError as error:
+            row["problem"] = str(error)
 
 
 def _row(record: Any, *, enabled: bool, problem: str | None) -> dict[str, Any]:
@@ -119,6 +117,7 @@ def _row(record: Any, *, enabled: bool, problem: str | None) -> dict[str, Any]:
         "version": record.version,
         "module": record.module,
         "hooks": list(record.hooks),
+        "commands": [],
         "problem": problem,
     }
 

@@ -111,7 +111,7 @@ def fail_with(error, *, monkeypatch, args=()):
     def failing():
         raise error
 
-    monkeypatch.setattr("broker.cli.plugin_commands", lambda name: failing)
+    monkeypatch.setattr("broker.cli.plugin_command", lambda name, args: (failing, None))
     return CliRunner().invoke(cli, [*args, "failing"], prog_name="broker")
 
 
@@ -151,41 +151,3 @@ def test_a_mistake_of_ours_is_not_dressed_up_as_an_error(monkeypatch):
 
 def test_a_wrong_option_is_exit_code_2():
     assert CliRunner().invoke(cli, ["--nonsense"]).exit_code == 2
-
-
-def test_a_plugin_may_add_commands(monkeypatch):
-    @click.group()
-    def users():
-        pass
-
-    @users.command()
-    def add():
-        click.echo("added")
-
-    monkeypatch.setattr("broker.cli.inspect.plugin_group", {"users": users}.get, raising=False)
-
-    done = CliRunner().invoke(cli, ["users", "add"], prog_name="broker")
-
-    assert (done.exit_code, done.stdout) == (0, "added\n")
-
-
-def test_an_unknown_command_is_a_usage_error(monkeypatch):
-    monkeypatch.setattr("broker.cli.inspect.plugin_group", lambda name: None, raising=False)
-
-    done = CliRunner().invoke(cli, ["nonsense"], prog_name="broker")
-
-    assert done.exit_code == 2
-    assert "No such command 'nonsense'" in done.stderr
-
-
-@pytest.mark.parametrize("error", [ConfigError("port: wrong"), ZeroDivisionError("port: wrong")])
-def test_a_broken_plugin_is_told_beside_the_command_that_is_unknown(error, monkeypatch):
-    def fail(name):
-        raise error
-
-    monkeypatch.setattr("broker.cli.inspect.plugin_group", fail, raising=False)
-
-    done = CliRunner().invoke(cli, ["nonsense"], prog_name="broker")
-
-    assert done.exit_code == 2
-    assert done.stderr.startswith("broker: port: wrong\n")
