@@ -8,6 +8,7 @@ from broker import limits
 from broker.app import create_app, open_broker
 from broker.auth import Action, Authenticator, Authorizer, Credentials, Identity
 from broker.context import Clock, PluginContext, Timer
+from broker.durations import read_duration
 from broker.engine import Broker
 from broker.errors import (
     BrokerError,
@@ -162,5 +163,6 @@ __all__ = [
     "json_response",
     "limits",
     "open_broker",
+    "read_duration",
     "read_receipt",
 ]

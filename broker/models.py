@@ -247,7 +247,7 @@ class SettleResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MessageQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """Which messages: by ids, or by queue, states and text, after an id, in order of id."""
+    """Which messages: by ids, or by queue, after an id, in order of id; all conditions count."""
 
     ids: tuple[int, ...] | None = None
     queue: str | None = None
@@ -257,6 +257,8 @@ class MessageQuery(msgspec.Struct, frozen=True, kw_only=True):
     limit: int = 100
     text: str | None = None
     """Only bodies that contain these characters, as UTF-8."""
+    finished_before: int | None = None
+    """Only processed and failed ones, whose `finished_at` is less than this."""
 
 
 class Page(msgspec.Struct, frozen=True):

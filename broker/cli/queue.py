@@ -9,6 +9,7 @@ import click
 from broker.cli.options import confirm, queue_argument, queue_path, remote, yes_option
 from broker.cli.output import counted, print_json, print_table, remark
 from broker.cli.policy import given_policy, policy_options
+from broker.cli.values import Duration
 
 if TYPE_CHECKING:
     from broker.cli.client import Client
@@ -115,16 +116,28 @@ def delete(*, client: Client, queue: str, yes: bool, as_json: bool) -> None:
 @queue.command()
 @queue_argument
 @click.option("--state", "states", type=click.Choice(STATES), multiple=True, help="Repeatable.")
+@click.option(
+    "--older-than", type=Duration(), help="Only processed and failed ones that ended so long ago."
+)
 @yes_option
 @remote
-def purge(*, client: Client, queue: str, states: tuple[str, ...], yes: bool, as_json: bool) -> None:
+def purge(
+    *,
+    client: Client,
+    queue: str,
+    states: tuple[str, ...],
+    older_than: float | None,
+    yes: bool,
+    as_json: bool,
+) -> None:
     """Remove a queue's messages that are in the given states; pending ones by default.
 
-    Example: broker queue purge mail --state failed --yes
+    Example: broker queue purge mail --state failed --older-than 7d --yes
     """
     named = states or ("pending",)
     confirm(f"Remove the {' and '.join(named)} messages of {queue}?", yes=yes)
-    count = _act(client, queue, "purge", as_json=as_json, json={"states": named})
+    age = {} if older_than is None else {"older_than": older_than}
+    count = _act(client, queue, "purge", as_json=as_json, json={"states": named, **age})
     remark(f"removed {counted(count)} from {queue}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 
 from broker.errors import FieldError, Invalid
@@ -18,7 +19,7 @@ from broker.limits import (
     QUEUE_NAME_PATTERN,
     YEAR,
 )
-from broker.models import Draft
+from broker.models import Draft, StateFilter
 
 _PRINTABLE = re.compile(PRINTABLE_PATTERN)
 _QUEUE_NAME = re.compile(QUEUE_NAME_PATTERN)
@@ -63,6 +64,13 @@ def check_lease(limit: int, wait: float, lease_seconds: int | None) -> None:
         errors.append(_outside("lease_seconds", lease_seconds, 1, MAX_LEASE_SECONDS))
     if errors:
         raise Invalid(errors)
+
+
+def check_finished(states: Sequence[StateFilter], older_than: float) -> None:
+    """Raise Invalid if messages in these states, or some of them, have no age since their end."""
+    if not {*states} <= {"processed", "failed"}:
+        problem = 'only messages in the states "processed" and "failed" have ended; name no other'
+        raise Invalid([FieldError("older_than", problem, older_than)])
 
 
 @lru_cache(maxsize=4096)

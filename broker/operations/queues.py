@@ -10,7 +10,7 @@ from broker.auth import Identity
 from broker.errors import FieldError, Invalid, QueueNotFound, Unsupported, VersionMismatch
 from broker.extend import EventKind
 from broker.models import MessageQuery, Queue, QueuePolicy, QueueSpec, QueueStatus, StateFilter
-from broker.operations.checking import check_queue_name
+from broker.operations.checking import check_finished, check_queue_name
 from broker.operations.runtime import Runtime
 
 LIST_LIMIT = 1000
@@ -123,10 +123,23 @@ class Queues:
         await self._runtime.tasks.finish(self._drop(identity, name))
 
     async def purge(
-        self, identity: Identity, name: str, *, states: tuple[StateFilter, ...] = ("pending",)
+        self,
+        identity: Identity,
+        name: str,
+        *,
+        states: tuple[StateFilter, ...] = ("pending",),
+        older_than: float | None = None,
     ) -> int:
-        """Remove all messages that are in these states now; return how many."""
-        query = MessageQuery(queue=name, states=states)
+        """Remove all messages that are in these states now; return how many.
+
+        With `older_than`, in seconds, only those that were finished longer ago: the states can
+        then be processed and failed only.
+        """
+        finished_before = None
+        if older_than is not None:
+            check_finished(states, older_than)
+            finished_before = self._clock.now() - round(older_than * 1000)
+        query = MessageQuery(queue=name, states=states, finished_before=finished_before)
         return await self._bulk(identity, query, "delete", "queue.purged")
 
     async def redrive(self, identity: Identity, name: str) -> int:

@@ -132,6 +132,7 @@ BODIES = {
         {
             "states": (1, True, "pending", {}, None, []),
             "states.0": (1, True, [], {}, None, "", "lapsed", "Pending"),
+            "older_than": SECONDS,
         },
     ),
     ("POST", "/queues/q/redrive"): ({}, {}),

@@ -265,6 +265,33 @@ def test_purge_removes_pending_messages_unless_told_otherwise(with_queue):
     assert call("GET", "/queues/q").json["message_count"] == 0
 
 
+def test_purge_may_take_only_what_was_finished_long_ago(with_queue):
+    call = with_queue
+    for _ in range(2):
+        call.publish()
+        [leased] = call.lease()
+        call("POST", f"/messages/{leased['id']}/nack")
+        call.advance(3600)
+
+    old = {"states": ["failed", "processed"], "older_than": 3600.5}
+    assert call("POST", "/queues/q/purge", json=old).json == {"count": 1}
+    assert [found["id"] for found in call("GET", "/queues/q/messages").json["messages"]] == [
+        leased["id"]
+    ]
+    assert call("POST", "/queues/q/purge", json={**old, "older_than": 3599}).json == {"count": 1}
+
+
+@pytest.mark.parametrize("states", [["pending"], ["failed", "processing"], ["scheduled"]])
+def test_purge_by_age_is_for_what_has_ended(in_use, refuse, states):
+    body = {"states": states, "older_than": 60}
+    answer = in_use("POST", "/queues/q/purge", json=body)
+
+    refuse(answer, ["older_than"])
+    assert answer.json["detail"] == (
+        'older_than: only messages in the states "processed" and "failed" have ended; name no other'
+    )
+
+
 def test_redrive_brings_failed_messages_back(with_queue):
     message_id = with_queue.publish()
     with_queue.lease()

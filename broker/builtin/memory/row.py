@@ -56,6 +56,10 @@ class Row(msgspec.Struct, kw_only=True):
             expires_at=message.expires_at,
         )
 
+    def is_finished(self, before: int) -> bool:
+        """Tell whether it was processed or failed before a time."""
+        return self.finished_at is not None and self.finished_at < before
+
     def message(self, queue_id: int) -> Message:
         """Return what others may see of it."""
         return Message(

@@ -194,6 +194,7 @@ class MemoryStorage(Storage):
                 and (query.queue is None or query.queue == row.queue)
                 and (not query.states or _is_in(queue, row, query.states))
                 and (text is None or text in row.body)
+                and (query.finished_before is None or row.is_finished(query.finished_before))
             ):
                 yield row
 

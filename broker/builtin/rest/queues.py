@@ -142,7 +142,8 @@ class QueueRoutes:
             lambda: read_optional_body(request, Purge),
         )
         states = tuple(dict.fromkeys(body.states))
-        return _count(await self._queues.purge(identity, name, states=states))
+        count = await self._queues.purge(identity, name, states=states, older_than=body.older_than)
+        return _count(count)
 
     async def redrive(self, request: Request) -> Response:
         """Bring failed messages back to where they came from."""

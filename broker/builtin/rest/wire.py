@@ -246,8 +246,9 @@ class BrowseOptions(Fields, frozen=True, kw_only=True):
 
 
 class Purge(Fields, frozen=True, kw_only=True):
-    """Which messages of a queue are removed."""
+    """Which messages of a queue are removed; `older_than` counts since they were finished."""
 
     states: Annotated[list[StateFilter], Meta(min_length=1)] = msgspec.field(
         default_factory=lambda: ["pending"]
     )
+    older_than: Seconds | None = None

@@ -93,6 +93,22 @@ class Deleting:
         assert await bench.delete(queue="q", after=ids[1]) == 2
         assert await bench.browse_ids() == ids[:2]
 
+    async def test_a_purge_may_take_only_what_was_finished_long_ago(self, bench: Workbench) -> None:
+        await bench.make_queue()
+        old_failed, old_processed = await bench.put_failed(), await bench.put_processed()
+        bench.advance(10)
+        new_processed, new_failed = await bench.put_processed(), await bench.put_failed()
+        pending = await bench.put()
+        before = bench.now
+        assert await bench.delete(queue="q", states=("failed",), finished_before=before) == 1
+        assert await bench.browse_ids() == [old_processed, new_processed, new_failed, pending]
+        assert await bench.delete(queue="q", finished_before=before - 10_000) == 0
+        assert await bench.delete(queue="q", finished_before=before + 1, limit=2) == 2
+        assert await bench.delete(queue="q", finished_before=before + 1) == 1
+        assert await bench.browse_ids() == [pending]
+        assert (await bench.totals()).deleted == 4
+        assert old_failed not in await bench.browse_ids()
+
     @needs("search")
     async def test_a_purge_may_take_what_contains_a_text(self, bench: Workbench) -> None:
         await bench.make_queue()

@@ -39,20 +39,25 @@ _REDRIVABLE: Mapping[str, tuple[str, ...]] = {
 
 
 class Selection(msgspec.Struct, frozen=True):
-    """SQL that yields the ids of at most `:limit` messages after `:after`, in order."""
+    """SQL that yields the ids of at most `:limit` messages after `:after`."""
 
     sql: str
     parameters: dict[str, Any]
 
 
-def select(query: MessageQuery, *, now: int, limit: int, text: str | None = None) -> Selection:
-    """Select what a query names. `text` is apart, so that the caller decides when to search."""
+def select(
+    query: MessageQuery, *, now: int, limit: int, text: str | None = None, in_order: bool = True
+) -> Selection:
+    """Select what a query names, by id or in no order.
+
+    `text` is apart, so that the caller decides when to search.
+    """
     conditions: Iterable[str] = ("1",)
     if query.states:
         conditions = _of_states(_STATES, query)
     elif query.queue is not None:
         conditions = _EVERY_STATE
-    return _select(query, conditions, now=now, limit=limit, text=text)
+    return _select(query, conditions, now=now, limit=limit, text=text, in_order=in_order)
 
 
 def select_redrivable(query: MessageQuery, *, now: int, limit: int) -> Selection:
@@ -70,7 +75,13 @@ def _of_states(table: Mapping[str, tuple[str, ...]], query: MessageQuery) -> lis
 
 
 def _select(
-    query: MessageQuery, conditions: Iterable[str], *, now: int, limit: int, text: str | None
+    query: MessageQuery,
+    conditions: Iterable[str],
+    *,
+    now: int,
+    limit: int,
+    text: str | None,
+    in_order: bool = True,
 ) -> Selection:
     parameters: dict[str, Any] = {"after": query.after, "limit": limit}
     shared = ["id > :after"]
@@ -83,17 +94,21 @@ def _select(
     if text is not None:
         shared.append("instr(content, :text) > 0")
         parameters["text"] = text.encode()
+    if query.finished_before is not None:
+        shared.append("finished_at < :finished_before")
+        parameters["finished_before"] = query.finished_before
     wanted = list(conditions)
     if any(":now" in condition for condition in wanted):
         parameters["now"] = now
-    return Selection(_union(shared, wanted), parameters)
+    return Selection(_union(shared, wanted, in_order=in_order), parameters)
 
 
-def _union(shared: list[str], conditions: list[str]) -> str:
+def _union(shared: list[str], conditions: list[str], *, in_order: bool) -> str:
     # One branch a condition, each in order of id from an index of its own: SQLite merges them
     # and stops at the limit.
     branches = [
         f"SELECT id FROM messages WHERE {' AND '.join((*shared, condition))}"
         for condition in conditions
     ] or ["SELECT NULL AS id WHERE 0"]
-    return f"{' UNION ALL '.join(branches)} ORDER BY id LIMIT :limit"
+    order = "ORDER BY id " if in_order else ""
+    return f"{' UNION ALL '.join(branches)} {order}LIMIT :limit"

@@ -143,6 +143,23 @@ async def test_browsing_a_queue_walks_no_more_than_the_page(
         assert [step for step in steps if step.startswith(("SCAN messages", "SCAN m "))] == []
 
 
+@pytest.mark.parametrize("states", [("processed",), ("failed",), ("processed", "failed")])
+async def test_a_purge_by_age_goes_straight_to_what_is_old(
+    path: Path, bench: Workbench, states: tuple[str, ...]
+) -> None:
+    statements: list[str] = []
+    async with bench:
+        await bench.make_queue()
+        await storage_of(bench)._writer.run(lambda tx: tx.sql.set_trace_callback(statements.append))
+        await bench.delete(queue="q", states=states, finished_before=bench.now)
+    [statement] = [statement for statement in statements if "finished_at <" in statement]
+    searches = [step for step in plan(path, statement) if "INDEX messages_" in step]
+    assert searches == [
+        "SEARCH messages USING COVERING INDEX messages_finished_at"
+        " (queue_id=? AND status=? AND finished_at<?)"
+    ] * len(states)
+
+
 async def test_what_a_search_found_is_read_by_its_ids_alone(
     path: Path, bench: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -162,15 +162,17 @@ def test_yes_is_not_asked(double, run):
 
 
 def test_purge_names_the_states(double, run):
-    double.will_answer((200, {"count": 5}), (200, {"count": 2}))
+    double.will_answer((200, {"count": 5}), (200, {"count": 2}), (200, {"count": 1}))
 
     done = run("queue", "purge", "q", "--yes")
     run("queue", "purge", "q", "--yes", "--state", "failed", "--state", "processed")
+    run("queue", "purge", "q", "--yes", "--state", "failed", "--older-than", "2h")
 
     assert done.stderr == "removed 5 messages from q\n"
     assert asked(double) == [
         ("POST", "/queues/q/purge", {"states": ["pending"]}),
         ("POST", "/queues/q/purge", {"states": ["failed", "processed"]}),
+        ("POST", "/queues/q/purge", {"states": ["failed"], "older_than": 7200.0}),
     ]
 
 
