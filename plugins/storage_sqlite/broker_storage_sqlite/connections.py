@@ -38,6 +38,19 @@ def connect_writer(path: Path, durability: Durability) -> sqlite3.Connection:
     return sql
 
 
+def connect_reader(path: Path, *, is_frozen: bool = False) -> sqlite3.Connection:
+    """Return a connection that changes nothing, whoever else writes.
+
+    Nobody must write to a frozen file, and no file may lie beside it; none is made there.
+    """
+    mode = "immutable=1" if is_frozen else "mode=ro"
+    sql = sqlite3.connect(
+        f"{_uri(path)}?{mode}", uri=True, timeout=_BUSY_TIMEOUT_S, isolation_level=None
+    )
+    sql.execute("PRAGMA trusted_schema = OFF")
+    return sql
+
+
 def database(path: Path, mode: Literal["ro", "rw"]) -> Database:
     """Return a `databases` handle on an existing file."""
     # Quoted twice: once for the URL that `databases` reads, once for the one that SQLite reads.

@@ -15,7 +15,7 @@ APPLICATION_ID = 0x52424B31
 """Stands in the header of every file of ours."""
 
 
-_OBJECTS = "SELECT name FROM sqlite_master WHERE type IN ('table', 'index')"
+OBJECTS = "SELECT name FROM sqlite_master WHERE type IN ('table', 'index')"
 
 
 _NOT_OF_THE_MIGRATION = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY)
@@ -57,12 +57,16 @@ async def migrate(connection: Connection, migrations: Sequence[Migration]) -> No
 
 async def find_missing(connection: Connection, migrations: Sequence[Migration]) -> list[str]:
     """Return the tables and indexes that a file of the newest schema should have and has not."""
+    found = {row[0] for row in await connection.fetch_all(OBJECTS)}
+    return sorted(expected_objects(migrations) - found)
+
+
+def expected_objects(migrations: Sequence[Migration]) -> set[str]:
+    """Return the names of the tables and indexes that migrations make."""
     with closing(sqlite3.connect(":memory:")) as model:
         for migration in migrations:
             model.executescript(migration.sql)
-        expected = {row[0] for row in model.execute(_OBJECTS)}
-    found = {row[0] for row in await connection.fetch_all(_OBJECTS)}
-    return sorted(expected - found)
+        return {row[0] for row in model.execute(OBJECTS)}
 
 
 async def _apply(connection: Connection, migration: Migration) -> None:

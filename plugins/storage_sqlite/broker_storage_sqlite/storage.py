@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeVar
 
 from broker import (
     Capability,
@@ -43,6 +43,8 @@ from broker_storage_sqlite.settle import settle
 from broker_storage_sqlite.status import status_of, status_query
 from broker_storage_sqlite.transaction import Transaction
 from broker_storage_sqlite.writer import Writer
+
+T = TypeVar("T")
 
 
 class SQLiteStorage(Storage):
@@ -99,6 +101,10 @@ class SQLiteStorage(Storage):
         if self._durability == "full":
             return f"{self._path}, fsynced before it is answered"
         return f"{self._path}, fsynced now and then: a power cut can take the last seconds"
+
+    async def carry_out(self, operation: Callable[[Transaction], T]) -> T:
+        """Return what an operation returns that is none of the contract's."""
+        return await self._writer.run(operation)
 
     def _release(self, lock: FileLock) -> None:
         """Give back a lock that no thread is going to give back."""

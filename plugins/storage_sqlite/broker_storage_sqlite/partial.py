@@ -1,0 +1,99 @@
+"""Files that are made beside their place, so that nobody ever finds half of one there."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from types import TracebackType
+
+from broker import StorageLocked, StorageUnreadable
+
+SIDECARS = ("-wal", "-shm", "-journal")
+"""What SQLite puts beside a database; it would take an old one for part of a new database."""
+
+
+class Partial:
+    """A private, empty file `<target>.partial` to be filled, and moved to `target` when whole.
+
+    Use it in a `with` block: what was not moved is removed. One process at a time makes it.
+    """
+
+    def __init__(self, target: Path) -> None:
+        self._target = target
+        self.path = beside(target, ".partial")
+        self._descriptor = -1
+
+    def __enter__(self) -> Partial:
+        try:
+            self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            problem = f"{self.path} cannot be made ({error.strerror}); choose another place"
+            raise StorageUnreadable(problem) from error
+        try:
+            self._lock()
+        except BaseException:
+            os.close(self._descriptor)
+            raise
+        # What a process that was killed left here.
+        os.ftruncate(self._descriptor, 0)
+        remove_sidecars(self.path)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.path.unlink(missing_ok=True)
+        remove_sidecars(self.path)
+        os.close(self._descriptor)
+
+    def sync(self) -> None:
+        """Wait until what was written so far is on disk."""
+        os.fdatasync(self._descriptor)
+
+    def place(self) -> None:
+        """Move it to its place, durably, over what is there, whose owner it gets."""
+        if os.geteuid() == 0 and self._target.exists():
+            owner = self._target.stat()
+            os.fchown(self._descriptor, owner.st_uid, owner.st_gid)
+        os.fsync(self._descriptor)
+        self.path.rename(self._target)
+        sync_directory(self._target)
+
+    def _lock(self) -> None:
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Whoever held the lock a moment ago may have moved the file to its place.
+            is_mine = os.path.samestat(os.fstat(self._descriptor), self.path.stat())
+        except (BlockingIOError, FileNotFoundError):
+            is_mine = False
+        if not is_mine:
+            raise StorageLocked(f"{self.path} is being written by another process; try again later")
+
+
+def beside(path: Path, suffix: str) -> Path:
+    """Return the path of a file that belongs to another one."""
+    return path.with_name(path.name + suffix)
+
+
+def is_filled(path: Path) -> bool:
+    """Tell whether there is a file with anything in it."""
+    return path.exists() and path.stat().st_size > 0
+
+
+def remove_sidecars(path: Path) -> None:
+    """Remove what SQLite left beside a database that is gone."""
+    for suffix in SIDECARS:
+        beside(path, suffix).unlink(missing_ok=True)
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in the directory of a file durable."""
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
