@@ -29,6 +29,11 @@ class FileLock:
             ) from error
         self._descriptor = descriptor
 
+    def forget(self) -> None:
+        """Forget what is remembered of the database: another one takes its place."""
+        assert self._descriptor is not None, "whoever holds the lock calls this"
+        os.ftruncate(self._descriptor, 0)
+
     def release(self) -> None:
         """Give the lock back, if it was taken. The file stays: removing it would race."""
         if self._descriptor is not None:

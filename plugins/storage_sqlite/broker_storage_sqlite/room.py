@@ -17,13 +17,14 @@ RESERVE_INSIDE_BYTES = 1024 * 1024
 def demand_room(sql: sqlite3.Connection, path: Path, size: int) -> None:
     """Raise OSError unless bodies of that size fit, on the disk or between what is stored."""
     wanted = 2 * size  # once in the log and once in the file, or more for small ones
-    if _free_on_disk(path) >= RESERVE_BYTES + wanted:
+    if free_on_disk(path) >= RESERVE_BYTES + wanted:
         return
     if _free_inside(sql) < RESERVE_INSIDE_BYTES + wanted:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 
-def _free_on_disk(path: Path) -> int:
+def free_on_disk(path: Path) -> int:
+    """Return how many bytes the disk of a database has left."""
     disk = os.statvfs(path.parent)
     return disk.f_bavail * disk.f_frsize
 

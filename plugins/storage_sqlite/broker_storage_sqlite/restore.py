@@ -1,0 +1,85 @@
+"""Restoring: a copy of a backup takes the place of the store."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+from broker import BrokerError, StorageUnreadable
+
+from broker_storage_sqlite.backup import copy, count
+from broker_storage_sqlite.connections import connect_reader
+from broker_storage_sqlite.opening import prepare_directory
+from broker_storage_sqlite.partial import Partial, beside, is_filled
+from broker_storage_sqlite.replacing import owning, replace, use_log
+from broker_storage_sqlite.soundness import demand_ours, demand_sound
+
+_ANOTHER = "choose another backup"
+
+
+class Restored(msgspec.Struct, frozen=True, kw_only=True):
+    """A store that was restored; `kept` is where the one before it is now."""
+
+    path: str
+    messages: int
+    queues: int
+    kept: str | None
+
+
+def restore(path: Path, backup: Path, *, force: bool = False) -> Restored:
+    """Put a copy of a backup, of this schema or an older one, in the place of the store at `path`.
+
+    The store must not be in use. Raises StorageLocked if it is, StorageUnreadable if the backup is
+    no sound store, and BrokerError, without `force`, if it would replace a store with queues. All
+    is checked before anything is changed.
+    """
+    if not backup.is_file() or not is_filled(backup):
+        raise StorageUnreadable(f"{backup} is no file, or empty; {_ANOTHER}")
+    prepare_directory(path)
+    with owning(path) as lock, Partial(path) as partial:
+        _demand_replaceable(path, backup, force=force)
+        _copy(backup, partial)
+        demand_sound(partial.path, backup, remedy=_ANOTHER)
+        use_log(partial.path)
+        messages, queues = count(partial.path)
+        lock.forget()
+        kept = replace(path, partial)
+    return Restored(
+        path=str(path), messages=messages, queues=queues, kept=None if kept is None else str(kept)
+    )
+
+
+def _demand_replaceable(path: Path, backup: Path, *, force: bool) -> None:
+    if path.exists() and path.samefile(backup):
+        raise BrokerError(f"{backup} is the store itself; name a backup")
+    if not force and not _is_empty(path):
+        raise BrokerError(
+            f"{path} is a store with queues; --force replaces it, and keeps it beside"
+        )
+
+
+def _is_empty(path: Path) -> bool:
+    """Tell whether there is no store, or one that nobody has used; in doubt it is not empty."""
+    if not is_filled(path):
+        return not path.exists() and not is_filled(beside(path, "-wal"))
+    try:
+        with closing(connect_reader(path)) as sql:
+            demand_ours(sql, path, remedy="")
+            [queues] = sql.execute("SELECT count(*) FROM queues").fetchone()
+    except (sqlite3.Error, StorageUnreadable):
+        return False
+    return not queues
+
+
+def _copy(backup: Path, partial: Partial) -> None:
+    # A store that was copied together with its log is a backup as well.
+    is_alone = not beside(backup, "-wal").exists()
+    try:
+        with closing(connect_reader(backup, is_frozen=is_alone)) as source:
+            source.execute("BEGIN")
+            demand_ours(source, backup, remedy=_ANOTHER)
+            copy(source, backup, partial)
+    except sqlite3.Error as error:
+        raise StorageUnreadable(f"{backup} cannot be read ({error}); {_ANOTHER}") from error
