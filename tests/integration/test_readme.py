@@ -1,4 +1,4 @@
-"""The examples of the README are run, and what they print is what it shows; … stands for anything."""
+"""The examples of the README are run, and what they print is what it shows"""
 
 import os
 import re
@@ -9,27 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from examples import blocks, examples, matches
 from served import BROKER
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-
-
-def blocks(kind):
-    return re.findall(rf"^```{kind}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-
-
-def examples():
-    """Yield each command with the lines that the README shows below it."""
-    for block in blocks("console"):
-        for example in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-            command, _, shown = example.partition("\n")
-            yield command, shown
-
-
-def matches(shown, printed):
-    pattern = "[^\n]*".join(re.escape(part) for part in shown.rstrip("\n").split("…"))
-    return re.fullmatch(pattern, printed.rstrip("\n")) is not None
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +21,7 @@ def newcomer(tmp_path_factory):
     """A folder with the README's config, and a broker that runs there on a free port."""
     folder = tmp_path_factory.mktemp("newcomer")
     shutil.copy(ROOT / "README.md", folder)
-    [config] = blocks("toml")
+    [config] = blocks(README, "toml")
     (folder / "broker.toml").write_text(config.replace("port = 8777", "port = 0"))
     environment = {
         **{name: value for name, value in os.environ.items() if "BROKER" not in name},
@@ -61,7 +45,7 @@ def newcomer(tmp_path_factory):
 
 def test_the_screen_is_the_one_that_the_readme_shows(newcomer):
     _, _, port, screen = newcomer
-    [shown] = blocks("text")
+    [shown] = blocks(README, "text")
 
     assert matches(shown, screen.replace(port, "8777"))
 
@@ -69,7 +53,7 @@ def test_the_screen_is_the_one_that_the_readme_shows(newcomer):
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the README uses curl")
 def test_the_examples_do_what_the_readme_shows(newcomer):
     folder, environment, port, _ = newcomer
-    found = list(examples())
+    found = list(examples(README))
     assert len(found) >= 8
     for command, shown in found:
         done = subprocess.run(
@@ -88,5 +72,5 @@ def test_the_examples_do_what_the_readme_shows(newcomer):
 
 def test_the_two_commands_are_there():
     makefile = (ROOT / "Makefile").read_text()
-    for command in re.findall(r"^make (\w+)", "\n".join(blocks("sh")), re.MULTILINE):
+    for command in re.findall(r"^make (\w+)", "\n".join(blocks(README, "sh")), re.MULTILINE):
         assert f"\n{command}:" in makefile

@@ -1,8 +1,10 @@
 """The plugin `storage_sqlite`: keeps queues and messages in one SQLite file."""
 
+import click
 from broker import PluginContext, Storage, hookimpl
 from pydantic import BaseModel
 
+from broker_storage_sqlite.commands import db
 from broker_storage_sqlite.config import SQLiteConfig
 from broker_storage_sqlite.storage import SQLiteStorage
 
@@ -11,6 +13,12 @@ from broker_storage_sqlite.storage import SQLiteStorage
 def config_schema() -> type[BaseModel]:
     """Return what `[plugins.storage_sqlite]` may hold."""
     return SQLiteConfig
+
+
+@hookimpl
+def register_commands(cli: click.Group) -> None:
+    """Add `broker db`."""
+    cli.add_command(db)
 
 
 @hookimpl
