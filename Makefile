@@ -1,6 +1,6 @@
 # Two commands are all that a newcomer needs: `make serve` and `make test`.
 .POSIX:
-.PHONY: help serve test crash power lint format dist clean
+.PHONY: help serve test crash power bench lint format dist clean
 
 BIN = .venv/bin
 CYCLES = 100
@@ -23,6 +23,9 @@ crash: .venv/develop.stamp ## kill the broker a hundred times, or CYCLES=500 tim
 
 power: .venv/develop.stamp ## cut the power at CUTS=2000 moments of a recorded broker
 	CUTS=$(CUTS) $(BIN)/pytest -o timeout=0 tests/crash/test_power.py
+
+bench: .venv/develop.stamp ## measure speed, as ratios within one run; SUITES="single batches"
+	$(BIN)/python -m bench --directory . $(SUITES)
 
 lint: .venv/develop.stamp ## check style, types and who imports whom
 	$(BIN)/ruff check .

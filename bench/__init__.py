@@ -1,0 +1,1 @@
+"""How fast the broker is: ratios within one run, by `make bench`."""

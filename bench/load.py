@@ -1,0 +1,184 @@
+"""The load generator: a process of its own that keeps connections busy, one request at a time each.
+
+It reads one job as JSON from stdin and prints one result as JSON. It speaks just enough HTTP/1.1,
+over epoll and without a framework, to take as little as it can of the cores that it shares.
+"""
+
+from __future__ import annotations
+
+import resource
+import select
+import socket
+import sys
+import time
+from collections.abc import Generator
+from typing import Literal
+
+import msgspec
+
+Dialogue = Generator[bytes, bytes, None]
+"""What one connection says; it is sent the body of each answer."""
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """What to do, and how often."""
+
+    port: int
+    kind: Literal["post", "lease and settle"] = "post"
+    path: str
+    body: bytes
+    """What each connection posts to `path`, again and again."""
+    connections: int
+    answers: int
+    """How many come in all before the clock is stopped."""
+    warm_up: int = 0
+    """How many come in all before it is started."""
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a job; times are seconds."""
+
+    rate: float
+    """Answers a second."""
+    p50: float
+    p99: float
+    cpu: float
+    """How many cores the generator itself kept busy."""
+
+
+def run(job: Job) -> Result:
+    """Do a job; raises RuntimeError for any answer that is not a success."""
+    with select.epoll() as poll:
+        connections = [
+            _Connection(job.port, _DIALOGUES[job.kind](job)) for _ in range(job.connections)
+        ]
+        by_number = {connection.number: connection for connection in connections}
+        for connection in connections:
+            poll.register(connection.number, select.EPOLLIN)
+        try:
+            return _measure(job, poll, by_number)
+        finally:
+            for connection in connections:
+                connection.close()
+
+
+def _measure(job: Job, poll: select.epoll, connections: dict[int, _Connection]) -> Result:
+    latencies: list[float] = []
+    start, cpu = time.perf_counter(), _cpu_seconds()
+    answered = -job.warm_up
+    while answered < job.answers:
+        for number, _ in poll.poll():
+            latency = connections[number].advance()
+            if latency is None:
+                continue
+            latencies.append(latency)
+            answered += 1
+            if answered == 0:
+                latencies.clear()
+                start, cpu = time.perf_counter(), _cpu_seconds()
+    seconds = time.perf_counter() - start
+    latencies.sort()
+    return Result(
+        rate=answered / seconds,
+        p50=latencies[len(latencies) // 2],
+        p99=latencies[len(latencies) * 99 // 100],
+        cpu=(_cpu_seconds() - cpu) / seconds,
+    )
+
+
+class _Connection:
+    """One connection and what it is waiting for."""
+
+    def __init__(self, port: int, dialogue: Dialogue) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port))
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.number = self._socket.fileno()
+        self._dialogue = dialogue
+        self._answer = b""
+        self._ask(next(dialogue))
+
+    def advance(self) -> float | None:
+        """Read; if the answer is whole, ask the next and return how long it took."""
+        part = self._socket.recv(1 << 20)
+        if not part:
+            raise RuntimeError("the server closed a connection")
+        self._answer += part
+        body = _body_of(self._answer)
+        if body is None:
+            return None
+        latency = time.perf_counter() - self._asked_at
+        self._answer = b""
+        self._ask(self._dialogue.send(body))
+        return latency
+
+    def _ask(self, request: bytes) -> None:
+        self._asked_at = time.perf_counter()
+        self._socket.sendall(request)
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+def post(port: int, path: str, body: bytes) -> bytes:
+    """Return a request with a JSON body."""
+    head = (
+        f"POST {path} HTTP/1.1\r\n"
+        f"host: 127.0.0.1:{port}\r\n"
+        "content-type: application/json\r\n"
+        f"content-length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+def _post(job: Job) -> Dialogue:
+    request = post(job.port, job.path, job.body)
+    while True:
+        yield request
+
+
+class _Leased(msgspec.Struct):
+    receipt: str
+
+
+class _Leases(msgspec.Struct):
+    messages: list[_Leased]
+
+
+def _lease_and_settle(job: Job) -> Dialogue:
+    lease = post(job.port, job.path, job.body)
+    leases = msgspec.json.Decoder(_Leases)
+    while True:
+        found = leases.decode((yield lease)).messages
+        if not found:
+            raise RuntimeError("there is nothing left to lease")
+        ack = msgspec.json.encode({"ack": [leased.receipt for leased in found]})
+        yield post(job.port, "/messages/settle", ack)
+
+
+_DIALOGUES = {"post": _post, "lease and settle": _lease_and_settle}
+
+
+def _body_of(answer: bytes) -> bytes | None:
+    """Return the body of an answer, None if it is not whole; raises RuntimeError unless it is a
+    success."""
+    end = answer.find(b"\r\n\r\n")
+    if end < 0:
+        return None
+    if not answer.startswith(b"HTTP/1.1 20"):
+        raise RuntimeError(answer.decode(errors="replace"))
+    head = answer[: end + 2].lower()
+    at = head.index(b"content-length: ") + 16
+    length = int(head[at : head.index(b"\r", at)])
+    body = answer[end + 4 :]
+    return body if len(body) == length else None
+
+
+def _cpu_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+if __name__ == "__main__":
+    sys.stdout.buffer.write(
+        msgspec.json.encode(run(msgspec.json.decode(sys.stdin.buffer.read(), type=Job)))
+    )

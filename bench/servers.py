@@ -1,0 +1,83 @@
+"""Servers and load generators: each is a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+
+from bench.load import Job, Result
+
+_CONFIG = """
+[broker]
+plugins = ["storage_sqlite"]
+disable = ["log"]
+anonymous = true
+"""
+
+
+class Server:
+    """A running server."""
+
+    def __init__(self, port: int, pid: int) -> None:
+        self.port = port
+        self._pid = pid
+
+    def load(self, path: str, body: object, **options: Any) -> Result:
+        """Post a JSON body to a path, as the options of a Job say."""
+        job = Job(port=self.port, path=path, body=msgspec.json.encode(body), **options)
+        done = run_module("bench.load", stdin=msgspec.json.encode(job))
+        return msgspec.json.decode(done, type=Result)
+
+    def make_queue(self, name: str) -> None:
+        """Make a queue with the default policy."""
+        answer = httpx.post(f"http://127.0.0.1:{self.port}/queues", json={"name": name})
+        answer.raise_for_status()
+
+    def resident_mib(self) -> float:
+        """Return the memory that the process holds, in MiB."""
+        status = Path(f"/proc/{self._pid}/status").read_text()
+        [line] = [line for line in status.splitlines() if line.startswith("VmRSS:")]
+        return int(line.split()[1]) / 1024
+
+
+@contextmanager
+def broker(directory: Path, *, server: str = "hypercorn") -> Iterator[Server]:
+    """Run `broker serve` with SQLite in a directory, which may hold a database already."""
+    config = directory / "broker.toml"
+    config.write_text(_CONFIG)
+    options = ("--config", str(config), "--port", "0", "--server", server, "--json")
+    with _process("broker", "serve", *options) as running:
+        yield running
+
+
+@contextmanager
+def echo(*, server: str = "hypercorn") -> Iterator[Server]:
+    """Run the bare app on the same server."""
+    with _process("bench.echo", server) as running:
+        yield running
+
+
+def run_module(*module: str, stdin: bytes = b"") -> bytes:
+    """Run a Python module to its end; return what it printed."""
+    command = [sys.executable, "-m", *module]
+    return subprocess.run(command, input=stdin, stdout=subprocess.PIPE, check=True).stdout
+
+
+@contextmanager
+def _process(*module: str) -> Iterator[Server]:
+    """Run a module that prints, as its first line, where it listens."""
+    command = [sys.executable, "-m", *module]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None, "it was asked for"
+        try:
+            started = msgspec.json.decode(process.stdout.readline())
+            yield Server(httpx.URL(started["url"]).port or 0, process.pid)
+        finally:
+            process.terminate()
