@@ -63,6 +63,8 @@ class Fastpath:
             scope, path=scope["path"], params=match.params, body=body
         )
         if refusal is None:
+            if match.route.gives:
+                client.watch()
             response = await self._translator.answer(match.route, match.name, request)
         elif refusal is HTTPStatus.SERVICE_UNAVAILABLE:
             response = self._translator.refuse_draining(match.name, request)

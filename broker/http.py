@@ -48,6 +48,8 @@ class Route(msgspec.Struct, frozen=True):
     handler: Handler
     hot: bool = False
     """Worth the shortest way: publish, lease, settle."""
+    gives: bool = False
+    """Gives something away: its client is watched from the start, not only when it waits long."""
 
 
 def json_response(

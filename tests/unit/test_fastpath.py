@@ -28,7 +28,7 @@ async def echo(request):
 class Bench:
     """A fastpath with one handler, and the one client that asks it."""
 
-    def __init__(self, handler=echo, path="/things/{thing}/do"):
+    def __init__(self, handler=echo, path="/things/{thing}/do", *, gives=False):
         self.served = Served()
         self.incoming = asyncio.Queue()
         self.sent = []
@@ -38,7 +38,7 @@ class Bench:
         self.sending.set()
         self.broker = SimpleNamespace(served=self.served, clock=ManualClock(), draining=False)
         translator = Translator(self.broker)
-        route = Route("POST", path, handler, hot=True)
+        route = Route("POST", path, handler, hot=True, gives=gives)
         self.app = Fastpath(self._framework, translator, [route])
 
     async def _framework(self, scope, receive, send):
@@ -257,6 +257,18 @@ async def test_nobody_looks_after_the_client_of_an_answer_that_comes_soon(monkey
 
     assert body == b"quick"
     assert bench.incoming.get_nowait() == DISCONNECT
+
+
+async def test_the_client_of_an_answer_that_gives_something_is_looked_after_at_once(monkeypatch):
+    monkeypatch.setattr(fastpath, "WATCH_AFTER_SECONDS", 3600)
+
+    async def handler(_):
+        await asyncio.Event().wait()
+
+    bench = Bench(handler, gives=True)
+    await bench.begin(part(), DISCONNECT)
+
+    assert bench.sent == []
 
 
 async def test_an_answer_that_is_taken_is_not_undone():

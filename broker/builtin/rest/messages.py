@@ -50,8 +50,8 @@ class MessageRoutes:
         return (
             Route("POST", "/queues/{queue}/messages", self.publish, hot=True),
             Route("POST", "/queues/{queue}/messages/batch", self.publish_batch, hot=True),
-            Route("POST", "/queues/{queue}/messages/lease", self.lease, hot=True),
-            Route("GET", "/queues/{queue}/messages/consume", self.consume, hot=True),
+            Route("POST", "/queues/{queue}/messages/lease", self.lease, hot=True, gives=True),
+            Route("GET", "/queues/{queue}/messages/consume", self.consume, hot=True, gives=True),
             Route("GET", "/queues/{queue}/messages", self.browse),
             Route("GET", "/messages/{id}", self.get),
             Route("DELETE", "/messages/{id}", self.delete),
