@@ -1,4 +1,4 @@
-"""`broker serve`: bind, open, serve with Hypercorn until a signal, drain, close."""
+"""`broker serve`: bind, open, serve until a signal, drain, close; the same with every server."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from hypercorn.asyncio import serve as hypercorn_serve
-from hypercorn.config import Config as HypercornConfig
-
 from broker.assembly import Assembly, assemble
 from broker.errors import CannotListen
 from broker.mounting import mount
 from broker.safety import refuse_open_door
+from broker.serving import Serve, server_named
+from broker.serving.endpoint import BACKLOG, Endpoint
+from broker.serving.strictness import Strictness
+from broker.serving.tls import certificate_of
 
 if TYPE_CHECKING:
     from broker.config import Config
-
-BACKLOG = 1024
 
 logger = logging.getLogger("broker.server")
 
@@ -33,9 +32,12 @@ def run_server(config: Config, *, insecure: bool, started: Callable[[Assembly, i
     Raises StartupError for whatever keeps the broker from starting.
     """
     refuse_open_door(config, insecure=insecure)
+    serve = server_named(config.server.http_server)
+    certificate = certificate_of(config)
     assembly = assemble(config)
     with listen(config.server.host, config.server.port) as listener:
-        asyncio.run(_serve(assembly, config, listener, started))
+        endpoint = Endpoint(listener, certificate, config.server.shutdown_seconds)
+        asyncio.run(_run(assembly, serve, endpoint, started))
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -51,10 +53,10 @@ def listen(host: str, port: int) -> socket.socket:
         raise CannotListen(host, port, os.strerror(error.errno or 0)) from error
 
 
-async def _serve(
+async def _run(
     assembly: Assembly,
-    config: Config,
-    listener: socket.socket,
+    serve: Serve,
+    endpoint: Endpoint,
     started: Callable[[Assembly, int], None],
 ) -> None:
     stop = asyncio.Event()
@@ -69,7 +71,15 @@ async def _serve(
         return
     await opening
     try:
-        await _serve_until(stop, assembly, config, listener, started)
+        drained = asyncio.Event()
+        serving = asyncio.ensure_future(serve(Strictness(mount(assembly)), endpoint, drained))
+        started(assembly, endpoint.listener.getsockname()[1])
+        _spare_the_collector()
+        await _done_before(serving, stop)
+        # In this order: from here on no request is begun, and the server ends those that were.
+        assembly.broker.drain()
+        drained.set()
+        await end(serving, endpoint.grace_seconds)
     finally:
         await running.__aexit__(None, None, None)
 
@@ -82,35 +92,17 @@ async def _done_before(work: asyncio.Future[Any], stop: asyncio.Event) -> bool:
     return work.done()
 
 
-async def _serve_until(
-    stop: asyncio.Event,
-    assembly: Assembly,
-    config: Config,
-    listener: socket.socket,
-    started: Callable[[Assembly, int], None],
-) -> None:
-    drained = asyncio.Event()
-    server = asyncio.ensure_future(
-        hypercorn_serve(
-            mount(assembly),
-            _hypercorn_config(listener, config.server.shutdown_seconds),
-            shutdown_trigger=drained.wait,
-        )
-    )
-    started(assembly, listener.getsockname()[1])
-    _spare_the_collector()
-    await _done_before(server, stop)
-    # In this order: from here on no request is begun, and Hypercorn ends those that were.
-    assembly.broker.drain()
-    drained.set()
-    # Hypercorn's own grace does not bound the wait for connections on Python 3.12 and later.
-    await asyncio.wait([server], timeout=config.server.shutdown_seconds + 1)
-    if not server.done():
-        logger.warning("requests in flight did not end in time")
-        server.cancel()
-    await asyncio.wait([server])
-    if not server.cancelled():
-        server.result()
+async def end(serving: asyncio.Future[None], grace_seconds: float) -> None:
+    """Wait until a server that drains has ended; cut it off after the grace."""
+    # A second more, because servers keep to the grace themselves. Hypercorn's own does not bound
+    # the wait for connections on Python 3.12 and later.
+    await asyncio.wait([serving], timeout=grace_seconds + 1)
+    if serving.done():
+        serving.result()
+        return
+    logger.warning("requests in flight did not end in time")
+    serving.cancel()
+    await asyncio.gather(serving, return_exceptions=True)  # cut off, Hypercorn may fail
 
 
 def _spare_the_collector() -> None:
@@ -120,15 +112,3 @@ def _spare_the_collector() -> None:
     """
     gc.collect()
     gc.freeze()
-
-
-def _hypercorn_config(listener: socket.socket, grace_seconds: float) -> HypercornConfig:
-    config = HypercornConfig()
-    config.bind = [f"fd://{os.dup(listener.fileno())}"]  # Hypercorn closes what it is given
-    config.backlog = BACKLOG
-    config.graceful_timeout = grace_seconds
-    config.keep_alive_max_requests = 2**62
-    config.errorlog = logging.getLogger("broker.hypercorn")
-    config.errorlog.setLevel(logging.WARNING)  # its "Running on" is said better by the screen
-    config.include_server_header = False
-    return config

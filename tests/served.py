@@ -5,13 +5,24 @@ import os
 import signal
 import subprocess
 import sys
+from importlib.util import find_spec
 
+import pytest
 from click.testing import CliRunner
 
 from broker.cli import cli
 
 BROKER = [sys.executable, "-m", "broker"]
+HTTP_SERVERS = [
+    "hypercorn",
+    pytest.param(
+        "granian",
+        marks=pytest.mark.skipif(find_spec("granian") is None, reason="granian is not installed"),
+    ),
+]
 CONFIG = """
+[server]
+{server}
 [broker]
 plugins = ["storage_sqlite"]
 anonymous = {anonymous}
@@ -28,10 +39,13 @@ class Served:
     under = ()
     """The command, if any, that runs it and becomes it."""
 
-    def __init__(self, directory, *, anonymous="true", port=0):
+    def __init__(self, directory, *, anonymous="true", port=0, **server):
         self.directory = directory
         self.config = directory / "broker.toml"
-        self.config.write_text(CONFIG.format(directory=directory, anonymous=anonymous))
+        settings = "\n".join(f"{key} = {json.dumps(value)}" for key, value in server.items())
+        self.config.write_text(
+            CONFIG.format(directory=directory, anonymous=anonymous, server=settings)
+        )
         self.port, self.url = port, ""
         self.start()
 
@@ -45,7 +59,7 @@ class Served:
                 stderr=log,
             )
         line = self.process.stdout.readline()
-        assert line, (self.directory / "log.txt").read_text()
+        assert line, self.log()
         self.url = json.loads(line)["url"]
         self.port = int(self.url.rpartition(":")[2])
 
@@ -70,6 +84,25 @@ class Served:
             [*BROKER, *args], env=self.environment(), cwd=self.directory, **{**pipes, **options}
         )
 
+    def log(self):
+        return (self.directory / "log.txt").read_text()
+
     def counts(self, queue):
         done = self.run("queue", "show", queue, "--json")
         return json.loads(done.stdout)["counts"]
+
+
+def begin(connection, path, body):
+    """Send a request but for its body; return once the server is at work on it."""
+    connection.sendall(
+        b"POST %s HTTP/1.1\r\nhost: b\r\ncontent-type: application/json\r\n"
+        b"expect: 100-continue\r\ncontent-length: %d\r\n\r\n" % (path.encode(), len(body))
+    )
+    assert connection.recv(1_000).startswith(b"HTTP/1.1 100 ")
+
+
+def read_all(connection):
+    parts = []
+    while part := connection.recv(65_536):
+        parts.append(part)
+    return b"".join(parts)

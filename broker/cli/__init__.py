@@ -8,7 +8,11 @@ Data goes to stdout, everything that is said about it to stderr. Exit codes: 0 o
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import logging
+import os
+import sys
 import traceback
 from collections.abc import Sequence
 from typing import Any
@@ -87,7 +91,20 @@ def cli(*, debug: bool) -> None:
 
 def main() -> None:
     """Run the command line and exit."""
-    cli(prog_name="broker")
+    try:
+        cli(prog_name="broker")
+    except SystemExit as end:
+        if "granian" in sys.modules:
+            _leave(end)
+        raise
+
+
+def _leave(end: SystemExit) -> None:
+    """Exit without Python's clean-up: a thread of Granian's that came in between would abort it."""
+    logging.shutdown()
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+    os._exit(end.code if isinstance(end.code, int) else 1)
 
 
 def plugin_command(name: str, args: Sequence[str]) -> tuple[click.Command, PluginContext] | None:

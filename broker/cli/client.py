@@ -103,6 +103,7 @@ class Client:
             # Shorter than servers keep idle connections, so that none is used while it is closed.
             limits=httpx.Limits(keepalive_expiry=IDLE_SECONDS),
             trust_env=not _is_local(parsed.host),
+            verify=httpx.create_ssl_context(),  # SSL_CERT_FILE counts for local hosts, too
         )
 
     def __enter__(self) -> Client:
@@ -163,6 +164,8 @@ class Client:
         refused = "refused" in str(error).lower()
         why = "" if refused else f" ({str(error) or 'it does not answer'})"
         remedy = 'start one with "broker serve"'
+        if "CERTIFICATE_VERIFY_FAILED" in why:
+            remedy = "if its certificate is your own, name it or its authority in SSL_CERT_FILE"
         return Away(f"cannot reach a broker at {self.url}{why}; {remedy}", unsure=False)
 
     def _error(self, response: httpx.Response) -> BrokerError:

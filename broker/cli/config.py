@@ -27,6 +27,10 @@ TEMPLATE = """\
 host = "127.0.0.1"
 port = 8777
 
+# For HTTPS, a certificate and its key:
+# tls_certificate = "cert.pem"
+# tls_key = "key.pem"
+
 [broker]
 # The plugins that run, in the order in which they are asked. REST and logging are always on.
 plugins = ["storage_sqlite"]
@@ -98,9 +102,13 @@ def check(*, path: Path | None, as_json: bool) -> None:
     from broker.assembly import assemble
     from broker.plugins import read_whole_config  # imports the config library
     from broker.safety import refuse_open_door
+    from broker.serving import server_named
+    from broker.serving.tls import certificate_of
 
     settings = read_whole_config(path)
     refuse_open_door(settings, insecure=False)
+    server_named(settings.server.http_server)
+    certificate_of(settings)
     assembly = assemble(settings)
     info = assembly.broker.info
     if as_json:

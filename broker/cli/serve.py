@@ -23,10 +23,22 @@ if TYPE_CHECKING:
 )
 @click.option("--host", help="Listen there instead of server.host.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Instead of server.port; 0: any.")
+@click.option(
+    "--server",
+    "http_server",
+    type=click.Choice(["hypercorn", "granian"]),
+    help="What speaks HTTP, instead of server.http_server.",
+)
 @click.option("--insecure", is_flag=True, help="Let anonymous clients in from other machines.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was started as one JSON line.")
 def serve(
-    *, config_path: Path | None, host: str | None, port: int | None, insecure: bool, as_json: bool
+    *,
+    config_path: Path | None,
+    host: str | None,
+    port: int | None,
+    http_server: str | None,
+    insecure: bool,
+    as_json: bool,
 ) -> None:
     """Run the broker until SIGTERM or Ctrl-C.
 
@@ -35,7 +47,7 @@ def serve(
     from broker.plugins import read_whole_config
     from broker.server import run_server
 
-    given = {"host": host, "port": port}
+    given = {"host": host, "port": port, "http_server": http_server}
     server = {key: value for key, value in given.items() if value is not None}
     config = read_whole_config(config_path, overrides={"server": server})
     # Libraries are heard when something is wrong; the broker and its plugins as the config says.
@@ -54,8 +66,9 @@ def serve(
 def _started(config: Config, assembly: Assembly, port: int) -> dict[str, Any]:
     info = assembly.broker.info
     host = config.server.host
+    scheme = "http" if config.server.tls_certificate is None else "https"
     return {
-        "url": f"http://{f'[{host}]' if ':' in host else host}:{port}",
+        "url": f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}",
         "version": info.version,
         "config": str(config.path),
         "storage": info.storage,

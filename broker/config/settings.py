@@ -55,6 +55,18 @@ class ServerConfig(BaseModel):
     port: int = Field(
         default=8777, ge=0, le=65535, strict=True, description="The port; 0 takes a free one."
     )
+    http_server: Literal["hypercorn", "granian"] = Field(
+        default="hypercorn",
+        description="What speaks HTTP: hypercorn or granian.",
+    )
+    tls_certificate: Path | None = Field(
+        default=None,
+        description="A PEM file: the certificate for HTTPS, then those that lead to its "
+        "authority; relative to the directory of this file.",
+    )
+    tls_key: Path | None = Field(
+        default=None, description="A PEM file: its key, without a password; relative, too."
+    )
     shutdown_seconds: float = Field(
         default=10,
         ge=0,
@@ -179,18 +191,26 @@ def _checked(layers: Layers, *, path: Path | None, directory: Path) -> Config:
     plugins = layers.values.get("plugins", {})
     plugins = plugins if isinstance(plugins, dict) else {}
     config = Config(
-        server=server,
+        server=_anchored(server, directory),
         broker=broker.model_copy(update={"data_dir": directory / broker.data_dir}),
         plugins={name: table for name, table in plugins.items() if isinstance(table, dict)},
         path=path,
         layers=layers,
     )
     problems += _contradictions(config)
+    problems += _half_a_certificate(config)
     if not any(problem.path[:2] == ("broker", "plugins") for problem in problems):
         problems += _unmet_choice(config)
     if problems:
         raise RefusedConfig(config, problems)
     return msgspec.structs.replace(config, warnings=tuple(_warnings(config)))
+
+
+def _anchored(server: ServerConfig, directory: Path) -> ServerConfig:
+    files = {"tls_certificate": server.tls_certificate, "tls_key": server.tls_key}
+    return server.model_copy(
+        update={name: directory / path for name, path in files.items() if path is not None}
+    )
 
 
 def _misshapen(layers: Layers) -> Iterator[Problem]:
@@ -242,6 +262,17 @@ def _contradictions(config: Config) -> Iterator[Problem]:
             path = ("broker", "disable", index)
             source = layers.source(path)
             yield Problem(path, f"{shown(name)} is in broker.plugins too; remove one{source}")
+
+
+def _half_a_certificate(config: Config) -> Iterator[Problem]:
+    files = {"tls_certificate": config.server.tls_certificate, "tls_key": config.server.tls_key}
+    missing = [name for name, path in files.items() if path is None]
+    if len(missing) == 1:
+        [given] = files.keys() - missing
+        source = config.layers.source(("server", given))
+        yield Problem(
+            ("server", missing[0]), f"required, because of server.{given}{source}; HTTPS needs both"
+        )
 
 
 def _unmet_choice(config: Config) -> Iterator[Problem]:

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import httpx
 import pytest
-from served import Served
+from served import HTTP_SERVERS, Served
 
 ABORTS = 1_000
 
 
-@pytest.fixture
-def served(tmp_path):
-    served = Served(tmp_path)
+@pytest.fixture(params=HTTP_SERVERS)
+def served(request, tmp_path):
+    served = Served(tmp_path, http_server=request.param)
     yield served
     served.end()
 

@@ -7,10 +7,11 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 
 import httpx
 import pytest
-from served import BROKER, Served
+from served import BROKER, HTTP_SERVERS, Served, begin, read_all
 
 CONFIG = """
 [server]
@@ -29,6 +30,12 @@ def folder(tmp_path):
     return tmp_path
 
 
+@pytest.fixture(params=HTTP_SERVERS)
+def http_server(request):
+    """Each test with this runs once for every server there is."""
+    return request.param
+
+
 def serve(folder, *options):
     """Start a broker that is expected not to start; return its exit code and what it said."""
     done = subprocess.run(
@@ -37,9 +44,13 @@ def serve(folder, *options):
     return done.returncode, done.stderr, done.stdout
 
 
-def test_the_screen_tells_a_newcomer_all_that_is_needed(folder):
+def test_the_screen_tells_a_newcomer_all_that_is_needed(folder, http_server):
     process = subprocess.Popen(
-        [*BROKER, "serve"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*BROKER, "serve", "--server", http_server],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     lines = []
     for line in process.stdout:
@@ -58,8 +69,8 @@ def test_the_screen_tells_a_newcomer_all_that_is_needed(folder):
     assert len(lines) <= 24
 
 
-def test_what_the_screen_suggests_works(folder):
-    served = Served(folder)
+def test_what_the_screen_suggests_works(folder, http_server):
+    served = Served(folder, http_server=http_server)
     published = served.run("publish", "hello", "first message", "--create")
     consumed = served.run("consume", "hello")
     code = served.end()
@@ -69,10 +80,10 @@ def test_what_the_screen_suggests_works(folder):
     assert code == 0
 
 
-def test_a_port_in_use_is_one_line_and_74(folder):
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+def test_a_port_in_use_is_one_line_and_74(folder, http_server):
+    with socket.create_server(("127.0.0.1", 0), reuse_port=True) as taken:
         port = taken.getsockname()[1]
-        code, said, _ = serve(folder, "--port", str(port))
+        code, said, _ = serve(folder, "--port", str(port), "--server", http_server)
 
     assert code == 74
     assert said == (
@@ -140,8 +151,8 @@ def test_without_a_config_the_remedy_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_long_polls_and_idle_connections_and_exits_0(folder, number):
-    served = Served(folder)
+def test_a_signal_ends_long_polls_and_idle_connections_and_exits_0(folder, http_server, number):
+    served = Served(folder, http_server=http_server)
     served.run("queue", "create", "q")
     with httpx.Client(base_url=served.url) as idle:
         assert idle.get("/readyz").status_code == 200
@@ -156,24 +167,8 @@ def test_a_signal_ends_long_polls_and_idle_connections_and_exits_0(folder, numbe
     assert answer.endswith(b'{"messages":[],"paused":false}')
 
 
-def begin(connection, path, body):
-    """Send a request but for its body; return once the server is at work on it."""
-    connection.sendall(
-        b"POST %s HTTP/1.1\r\nhost: b\r\ncontent-type: application/json\r\n"
-        b"expect: 100-continue\r\ncontent-length: %d\r\n\r\n" % (path.encode(), len(body))
-    )
-    assert connection.recv(1_000).startswith(b"HTTP/1.1 100 ")
-
-
-def read_all(connection):
-    parts = []
-    while part := connection.recv(65_536):
-        parts.append(part)
-    return b"".join(parts)
-
-
-def test_a_publish_in_flight_is_answered_before_the_broker_ends(folder):
-    served = Served(folder)
+def test_a_publish_in_flight_is_answered_before_the_broker_ends(folder, http_server):
+    served = Served(folder, http_server=http_server)
     served.run("queue", "create", "q")
     body = b'{"content": "the last one"}'
     with socket.create_connection(("127.0.0.1", served.port)) as connection:
@@ -191,21 +186,33 @@ def test_a_publish_in_flight_is_answered_before_the_broker_ends(folder):
     assert (code, consumed.stdout) == (0, "the last one\n")
 
 
-def test_a_request_that_never_ends_does_not_keep_the_broker(folder):
-    (folder / "broker.toml").write_text(
-        CONFIG.replace("port = 0", "port = 0\nshutdown_seconds = 0")
-    )
-    process = subprocess.Popen(
-        [*BROKER, "serve", "--json"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    port = int(json.loads(process.stdout.readline())["url"].rpartition(":")[2])
-    with socket.create_connection(("127.0.0.1", port)) as connection:
-        connection.sendall(b"POST /queues HTTP/1.1\r\nhost: b\r\ncontent-length: 10\r\n\r\n{")
-        assert httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 200
-        process.send_signal(signal.SIGTERM)
-        _, complaints = process.communicate(timeout=60)
+def test_a_request_that_never_ends_does_not_keep_the_broker(folder, http_server):
+    served = Served(folder, http_server=http_server, shutdown_seconds=0)
+    with ExitStack() as stack:
+        in_head, in_body = (
+            stack.enter_context(socket.create_connection(("127.0.0.1", served.port)))
+            for _ in range(2)
+        )
+        in_head.sendall(b"POST /queues HTTP/1.1\r\nhost:")
+        begin(in_body, "/queues", b"{}")
+        in_body.sendall(b"{")
+        code = served.end()
 
-    assert process.returncode == 0, complaints
+    assert code == 0, served.log()
+
+
+def test_an_answer_that_is_never_read_does_not_keep_the_broker(folder, http_server):
+    served = Served(folder, http_server=http_server, shutdown_seconds=0)
+    served.run("queue", "create", "q")
+    for _ in range(12):
+        served.run("publish", "q", input=b"x" * 1_000_000)
+    with socket.create_connection(("127.0.0.1", served.port)) as connection:
+        begin(connection, "/queues/q/messages/lease", b'{"limit": 12}')
+        connection.sendall(b'{"limit": 12}')
+        assert connection.recv(100).startswith(b"HTTP/1.1 200")
+        code = served.end()
+
+    assert code == 0, served.log()
 
 
 def test_doctor_examines_what_is_there(folder):

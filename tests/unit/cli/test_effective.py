@@ -65,7 +65,15 @@ def acme(install, monkeypatch):
 
 
 EXPECTED = {
-    "server": {"host": "127.0.0.1", "port": 8777, "shutdown_seconds": 10, "log_level": "info"},
+    "server": {
+        "host": "127.0.0.1",
+        "port": 8777,
+        "http_server": "hypercorn",
+        "tls_certificate": None,
+        "tls_key": None,
+        "shutdown_seconds": 10,
+        "log_level": "info",
+    },
     "broker": {
         "plugins": ["acme"],
         "disable": ["rest", "log"],

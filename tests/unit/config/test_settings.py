@@ -59,6 +59,9 @@ def test_every_key_can_be_given():
         [server]
         host = "::1"
         port = 0
+        http_server = "granian"
+        tls_certificate = "/etc/broker/cert.pem"
+        tls_key = "/etc/broker/key.pem"
         shutdown_seconds = 1.5
         log_level = "debug"
         [broker]
@@ -79,6 +82,9 @@ def test_every_key_can_be_given():
     assert config.server.model_dump() == {
         "host": "::1",
         "port": 0,
+        "http_server": "granian",
+        "tls_certificate": Path("/etc/broker/cert.pem"),
+        "tls_key": Path("/etc/broker/key.pem"),
         "shutdown_seconds": 1.5,
         "log_level": "debug",
     }
@@ -174,6 +180,15 @@ def test_broker_config_names_the_file(monkeypatch, directory):
     assert config.server.port == 5
     assert config.path == Path("etc/mine.toml")
     assert config.broker.data_dir == directory / "etc"
+
+
+def test_a_relative_certificate_lies_beside_the_file(directory):
+    Path("etc").mkdir()
+    path = write('[server]\ntls_certificate = "cert.pem"\ntls_key = "/key.pem"', "etc/mine.toml")
+
+    server = read_config(path).server
+    assert server.tls_certificate == directory / "etc" / "cert.pem"
+    assert server.tls_key == Path("/key.pem")
 
 
 def test_a_relative_data_dir_lies_beside_the_file(directory):
@@ -317,8 +332,8 @@ def test_all_problems_are_reported_at_once():
         ("nothing = 5", 'nothing: unknown table; known are "server", "broker", "plugins"'),
         (
             '[server]\n"a\\nb" = 1',
-            'server."a\\nb": unknown key; known are "host", "port", '
-            '"shutdown_seconds", "log_level"',
+            'server."a\\nb": unknown key; known are "host", "port", "http_server", '
+            '"tls_certificate", "tls_key", "shutdown_seconds", "log_level"',
         ),
         (
             '[broker]\nplugins = ["a", "b", "a"]',
@@ -331,6 +346,14 @@ def test_all_problems_are_reported_at_once():
         (
             '[broker]\nplugins = ["storage_acme"]\nstorage = "storage_acm"',
             'broker.storage: "storage_acm" is not enabled; did you mean "storage_acme"?',
+        ),
+        (
+            '[server]\ntls_key = "key.pem"',
+            "server.tls_certificate: required, because of server.tls_key; HTTPS needs both",
+        ),
+        (
+            '[server]\ntls_certificate = "cert.pem"',
+            "server.tls_key: required, because of server.tls_certificate; HTTPS needs both",
         ),
         (
             '[broker]\nstorage = "acme"',

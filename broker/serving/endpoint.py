@@ -1,0 +1,29 @@
+"""Where and how a server listens, and what it bears; the same for every server."""
+
+from __future__ import annotations
+
+import socket
+
+import msgspec
+
+from broker.serving.tls import Certificate
+
+BACKLOG = 1024
+"""How many connections may wait to be accepted."""
+
+IDLE_SECONDS = 5
+"""How long a connection may be without a request, or a request without the end of its headers."""
+
+MAX_HEAD_BYTES = 64 * 1024
+"""How long a request line and its headers may be together."""
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """A listening socket and how it is served."""
+
+    listener: socket.socket
+    """It remains the caller's to close."""
+    certificate: Certificate | None
+    """None: plain HTTP."""
+    grace_seconds: float
+    """How long requests in flight may take once the server drains."""

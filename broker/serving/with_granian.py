@@ -1,0 +1,132 @@
+"""Granian, embedded: HTTP in a thread of its own, the app in the event loop of the broker."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import sys
+from typing import Any
+
+from granian.constants import HTTPModes, Interfaces, SSLProtocols
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+from granian.net import SocketHolder  # type: ignore[attr-defined]  # its only way to a socket
+from granian.server.embed import Server
+
+from broker.delivery import ASGIApp, Receive, Scope, Send
+from broker.serving.endpoint import BACKLOG, IDLE_SECONDS, MAX_HEAD_BYTES, Endpoint
+from broker.serving.strictness import refuse
+
+RESERVED_FILES = 64
+"""How many open files connections leave to others: with none left, Granian would ask the system
+for the next connection again and again."""
+
+
+async def serve(app: ASGIApp, endpoint: Endpoint, drained: asyncio.Event) -> None:
+    """Serve an app, as `broker.serving.Serve` says."""
+    requests = _Requests(app)
+    server = _Server(requests, endpoint)
+    serving = asyncio.ensure_future(server.serve())
+    draining = asyncio.ensure_future(drained.wait())
+    try:
+        await asyncio.wait((serving, draining), return_when=asyncio.FIRST_COMPLETED)
+        server.stop()  # type: ignore[no-untyped-call]  # Granian's
+        await asyncio.wait((serving,), timeout=endpoint.grace_seconds)
+        requests.cancel()
+        await serving
+    finally:
+        serving.cancel()
+        draining.cancel()
+
+
+class _Requests:
+    """An ASGI layer that makes up for what Granian does differently from other servers."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._running: set[asyncio.Task[Any]] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection's request."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        task = asyncio.current_task()
+        assert task is not None, "Granian runs apps in tasks"
+        self._running.add(task)
+        try:
+            if scope["type"] == "http":
+                await self._answer(scope, receive, send)
+            else:
+                await self._app(scope, receive, _in_one_piece(send))
+        except asyncio.CancelledError:
+            pass  # Granian would call it an error of the app
+        finally:
+            self._running.discard(task)
+
+    def cancel(self) -> None:
+        """End all requests without an answer of ours."""
+        for task in self._running:
+            task.cancel()
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answered = False
+
+        async def watched_send(message: Any) -> None:
+            nonlocal answered
+            answered = True
+            await send(message)
+
+        await self._app(scope, receive, watched_send)
+        if not answered:
+            # The client is gone, or its body is no HTTP; which of both, Granian does not tell.
+            await refuse(send)
+
+
+def _in_one_piece(send: Send) -> Send:
+    """Return a `send` for refusals of WebSockets, which Granian takes in one piece only."""
+    parts: list[bytes] = []
+
+    async def send_whole(message: Any) -> None:
+        if message["type"] != "websocket.http.response.body":
+            await send(message)
+            return
+        parts.append(message["body"])
+        if not message["more_body"]:
+            await send({"type": message["type"], "body": b"".join(parts)})
+
+    return send_whole
+
+
+def _most_connections() -> int:
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return BACKLOG**2 if limit == resource.RLIM_INFINITY else max(1, limit - RESERVED_FILES)
+
+
+class _Server(Server):
+    def __init__(self, app: ASGIApp, endpoint: Endpoint) -> None:
+        certificate = endpoint.certificate
+        super().__init__(
+            app,
+            interface=Interfaces.ASGI,
+            http=HTTPModes.http1,
+            http1_settings=HTTP1Settings(
+                header_read_timeout=IDLE_SECONDS * 1000, max_buffer_size=MAX_HEAD_BYTES
+            ),
+            backpressure=_most_connections(),
+            ssl_cert=certificate.chain if certificate else None,
+            ssl_key=certificate.key if certificate else None,
+            ssl_protocol_min=SSLProtocols.tls12,
+            log_level=LogLevels.error,
+            # Granian's own would replace the handlers of all other loggers.
+            log_dictconfig={"incremental": True, "handlers": {}, "loggers": {}},
+        )
+        self._listener = endpoint.listener
+
+    def _init_shared_socket(self) -> None:
+        # Ours is bound already: Granian's own way shares the port with whoever asks for it.
+        descriptor = os.dup(self._listener.fileno())  # Granian closes it
+        holder: Any = SocketHolder
+        listens_again = sys.platform.startswith(("linux", "freebsd"))
+        self._shd = holder(descriptor, False, *([BACKLOG] if listens_again else []))

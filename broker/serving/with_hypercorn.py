@@ -1,0 +1,47 @@
+"""Hypercorn, in the event loop of the broker."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from typing import Any
+
+import hypercorn.protocol
+from hypercorn.asyncio import serve as serve_with_hypercorn
+from hypercorn.config import Config
+from hypercorn.protocol.h11 import H11Protocol
+
+from broker.delivery import ASGIApp
+from broker.serving.endpoint import BACKLOG, IDLE_SECONDS, MAX_HEAD_BYTES, Endpoint
+
+
+async def serve(app: ASGIApp, endpoint: Endpoint, drained: asyncio.Event) -> None:
+    """Serve an app, as `broker.serving.Serve` says."""
+    hypercorn.protocol.H11Protocol = _Http1Only  # type: ignore[attr-defined]  # no setting does it
+    await serve_with_hypercorn(app, _config(endpoint), shutdown_trigger=drained.wait)
+
+
+class _Http1Only(H11Protocol):
+    """HTTP/1.1 without the ways to HTTP/2, which would lead requests past a proxy's rules."""
+
+    async def _check_protocol(self, event: Any) -> None:
+        pass
+
+
+def _config(endpoint: Endpoint) -> Config:
+    config = Config()
+    config.bind = [f"fd://{os.dup(endpoint.listener.fileno())}"]  # Hypercorn closes what it gets
+    config.backlog = BACKLOG
+    config.graceful_timeout = endpoint.grace_seconds
+    config.keep_alive_timeout = IDLE_SECONDS
+    config.keep_alive_max_requests = 2**62
+    config.h11_max_incomplete_size = MAX_HEAD_BYTES
+    config.errorlog = logging.getLogger("broker.hypercorn")
+    config.errorlog.setLevel(logging.WARNING)  # its "Running on" is said better by the screen
+    config.include_server_header = False
+    config.alpn_protocols = ["http/1.1"]
+    if endpoint.certificate is not None:
+        config.certfile = str(endpoint.certificate.chain)
+        config.keyfile = str(endpoint.certificate.key)
+    return config

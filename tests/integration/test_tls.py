@@ -1,0 +1,124 @@
+"""HTTPS, with real clients, whatever speaks it."""
+
+import shutil
+import socket
+import ssl
+import subprocess
+
+import httpx
+import pytest
+import trustme
+from served import BROKER, HTTP_SERVERS, Served, begin, read_all
+
+from broker.cli.client import Away, Client
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory):
+    """An authority `ca.pem`, and what it issued: `cert.pem` and `key.pem`."""
+    directory = tmp_path_factory.mktemp("keys")
+    authority = trustme.CA()
+    issued = authority.issue_cert("127.0.0.1")
+    authority.cert_pem.write_to_path(directory / "ca.pem")
+    issued.cert_chain_pems[0].write_to_path(directory / "cert.pem")
+    issued.private_key_pem.write_to_path(directory / "key.pem")
+    return directory
+
+
+@pytest.fixture(scope="module", params=HTTP_SERVERS)
+def secure(request, keys, tmp_path_factory):
+    served = start(request.param, keys, tmp_path_factory.mktemp("served"))
+    yield served
+    if served.process.poll() is None:
+        served.end()
+
+
+def start(http_server, keys, directory):
+    for name in ("cert.pem", "key.pem"):
+        shutil.copy(keys / name, directory)
+    return Served(directory, http_server=http_server, tls_certificate="cert.pem", tls_key="key.pem")
+
+
+@pytest.fixture
+def trusting(keys, monkeypatch):
+    """Clients trust the authority."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(keys / "ca.pem"))
+    return ssl.create_default_context(cafile=keys / "ca.pem")
+
+
+def shake_hands(secure, context):
+    connection = socket.create_connection(("127.0.0.1", secure.port))
+    return context.wrap_socket(connection, server_hostname="127.0.0.1")
+
+
+def test_the_screen_and_the_clients_say_https(secure, trusting):
+    with httpx.Client(base_url=secure.url, verify=trusting) as client:
+        ready = client.get("/readyz")
+    published = secure.run("publish", "hello", "in secret", "--create")
+    consumed = secure.run("consume", "hello")
+
+    assert secure.url.startswith("https://127.0.0.1:")
+    assert ready.json() == {"status": "ready"}
+    assert published.exit_code == 0, published.stderr
+    assert consumed.stdout == "in secret\n"
+
+
+def test_a_client_that_does_not_trust_the_certificate_is_told_what_to_do(secure):
+    with pytest.raises(Away, match=r"CERTIFICATE_VERIFY_FAILED.*SSL_CERT_FILE"):
+        Client(secure.url).call("GET", "/readyz")
+
+
+@pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
+def test_tls_from_1_2_on_is_spoken_and_http_1_1_only(secure, trusting, version):
+    trusting.minimum_version = trusting.maximum_version = ssl.TLSVersion[version]
+    trusting.set_alpn_protocols(["h2", "http/1.1"])
+    with shake_hands(secure, trusting) as connection:
+        assert connection.selected_alpn_protocol() == "http/1.1"
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nhost: b\r\nconnection: close\r\n\r\n")
+        assert read_all(connection).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated:DeprecationWarning")
+def test_older_tls_is_refused(secure, trusting):
+    trusting.set_ciphers("ALL:@SECLEVEL=0")
+    trusting.minimum_version = trusting.maximum_version = ssl.TLSVersion.TLSv1_1
+    with pytest.raises((ssl.SSLError, ConnectionResetError)):
+        shake_hands(secure, trusting)
+
+
+def test_plain_http_is_not_answered(secure):
+    with socket.create_connection(("127.0.0.1", secure.port)) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nhost: b\r\n\r\n")
+        try:
+            answer = read_all(connection)
+        except ConnectionResetError:
+            answer = b""
+
+    assert not answer.startswith(b"HTTP/")
+
+
+def test_a_signal_ends_what_goes_on_over_tls(secure, trusting):
+    secure.run("queue", "create", "empty")
+    with shake_hands(secure, trusting), shake_hands(secure, trusting) as polling:
+        begin(polling, "/queues/empty/messages/lease", b'{"wait": 20}')
+        polling.sendall(b'{"wait": 20}')
+        code = secure.end()
+        answer = read_all(polling)
+
+    assert code == 0
+    assert answer.endswith(b'{"messages":[],"paused":false}')
+
+
+@pytest.mark.parametrize("command", [["serve"], ["config", "check"]])
+def test_a_certificate_of_no_use_is_one_line_and_78(tmp_path, command):
+    (tmp_path / "broker.toml").write_text(
+        '[server]\ntls_certificate = "cert.pem"\ntls_key = "key.pem"\n'
+        '[broker]\nplugins = ["memory"]\nanonymous = true\n'
+    )
+    done = subprocess.run([*BROKER, *command], cwd=tmp_path, capture_output=True, text=True)
+
+    assert done.returncode == 78
+    path = tmp_path / "cert.pem"
+    assert done.stderr == (
+        f"broker: server.tls_certificate: {path} cannot be read: No such file or directory\n"
+    )

@@ -1,0 +1,56 @@
+"""Requests that are not to be served, in ASGI's words."""
+
+import pytest
+
+from broker.serving.strictness import Strictness
+
+HOST = (b"host", b"b")
+
+
+async def ask(path="/", *, method="GET", version="1.1", headers=(HOST,), kind="http"):
+    """Return whether the request was served, and the statuses that were sent."""
+    served, sent = [], []
+
+    async def app(scope, receive, send):
+        served.append(scope["path"])
+
+    async def send(message):
+        sent.append(message.get("status"))
+
+    scope = {"type": kind, "path": path, "method": method, "http_version": version}
+    await Strictness(app)({**scope, "headers": list(headers)}, None, send)
+    return bool(served), sent
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {},
+        {"path": "http://b/queues"},
+        {"path": "https://b"},
+        {"path": "*", "method": "OPTIONS"},
+        {"version": "1.0", "headers": ()},
+        {"version": "1", "headers": [(b"host", b"")]},
+        {"kind": "lifespan", "headers": ()},
+    ],
+)
+async def test_what_http_allows_is_served(request_):
+    assert await ask(**request_) == (True, [])
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"path": ""},
+        {"path": "b:443", "method": "CONNECT"},
+        {"path": "", "method": "CONNECT"},
+        {"path": "*"},
+        {"path": "queues"},
+        {"headers": ()},
+        {"headers": [(b"host", b"")]},
+        {"headers": [HOST, HOST]},
+        {"version": "1.0", "headers": [HOST, HOST]},
+    ],
+)
+async def test_what_http_does_not_allow_is_400(request_):
+    assert await ask(**request_) == (False, [400, None])
