@@ -194,6 +194,16 @@ class Groups:
         await bench.make_queue(ordering="priority")
         assert await bench.take_ids(limit=1) == [high]
 
+    @needs("groups", "priority")
+    async def test_a_dead_letter_is_leased_in_the_order_of_its_new_queue(
+        self, bench: Workbench
+    ) -> None:
+        await bench.make_queue("dead", ordering="group_fifo")
+        await bench.make_queue(dead_letter_queue="dead")
+        first = await bench.put(queue="dead")
+        letter = await bench.put_failed(priority=9)
+        assert await bench.take_ids("dead") == [first, letter]
+
     @needs("groups")
     async def test_what_waits_behind_its_head_is_not_the_oldest_that_could_be_leased(
         self, bench: Workbench
