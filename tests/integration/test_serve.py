@@ -94,7 +94,7 @@ def test_a_port_in_use_is_one_line_and_74(folder, http_server):
 
 def test_a_database_of_a_running_broker_is_one_line_and_75(folder):
     served = Served(folder)
-    code, said, _ = serve(folder)
+    code, said, _ = serve(folder, "--port", "0")
     served.end()
 
     assert code == 75
