@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from abc import abstractmethod
 from pathlib import Path
 
@@ -65,6 +66,8 @@ class StorageContract(
                 return AcmeStorage(tmp_path / "acme.db")
 
     Tests of a capability that the storage does not declare are skipped, and say so.
+
+    A storage that is `durable` is also restarted and crashed; see `crash`.
     """
 
     @abstractmethod
@@ -75,10 +78,28 @@ class StorageContract(
         first was closed, must hold the same data.
         """
 
+    def crash(self, tmp_path: Path) -> Path:
+        """Return the directory where a storage finds what is left of `tmp_path` after a crash.
+
+        Called while a storage is open on `tmp_path`, between operations; a new one is then made
+        in the directory, and the first is closed much later. The default copies the files as
+        they are, which is what `kill -9` leaves. Override it if your storage keeps data elsewhere:
+        kill the server that has them, start it again, and return `tmp_path`.
+        """
+        left = tmp_path.with_name(f"{tmp_path.name}-left")
+        shutil.copytree(tmp_path, left)
+        return left
+
     def make_bench(self, tmp_path: Path) -> Workbench:
         """Return a workbench with a storage of its own and a clock that stands still."""
         clock = ManualClock()
-        return Workbench(lambda: self.make_storage(tmp_path, clock), clock)
+        folder = tmp_path
+
+        def crash() -> None:
+            nonlocal folder
+            folder = self.crash(folder)
+
+        return Workbench(lambda: self.make_storage(folder, clock), clock, crash)
 
     def subject(self, bench: Workbench) -> tuple[str, frozenset[str]]:
         """Return the storage's class name and its capabilities."""

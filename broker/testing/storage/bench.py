@@ -37,8 +37,15 @@ class Workbench:
     """Calls a storage at the time of its clock. The queue is "q" and seconds are relative to now,
     unless a test says otherwise. `storage` is there for calls that have no short word."""
 
-    def __init__(self, make: Callable[[], Storage], clock: ManualClock) -> None:
+    def __init__(
+        self,
+        make: Callable[[], Storage],
+        clock: ManualClock,
+        crash: Callable[[], None] | None = None,
+    ) -> None:
         self._make = make
+        self._crash = crash
+        self._abandoned: list[Storage] = []
         self.clock = clock
         self.storage = make()
 
@@ -52,7 +59,8 @@ class Workbench:
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
-        await self.storage.close()
+        for storage in (self.storage, *self._abandoned):
+            await storage.close()
 
     @property
     def now(self) -> int:
@@ -66,6 +74,14 @@ class Workbench:
     async def reopen(self) -> None:
         """Close the storage, and open another one on the same data."""
         await self.storage.close()
+        self.storage = self._make()
+        await self.storage.open()
+
+    async def crash(self) -> None:
+        """Open another storage on what a crash leaves; the first is not closed before the end."""
+        assert self._crash is not None, "this workbench was not told what a crash is"
+        self._crash()
+        self._abandoned.append(self.storage)
         self.storage = self._make()
         await self.storage.open()
 

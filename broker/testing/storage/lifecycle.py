@@ -88,6 +88,19 @@ class Lifecycle:
         assert await bench.everything() == before
 
     @needs("durable")
+    async def test_everything_is_there_after_a_crash(self, bench: Workbench) -> None:
+        await bench.make_queue()
+        await bench.put_processed()
+        await bench.put_failed()
+        await bench.put(b"leased")
+        lease = await bench.take_one()
+        await bench.put(b"delayed", delay=60)
+        before = await bench.everything()
+        await bench.crash()
+        assert await bench.everything() == before
+        assert (await bench.ack(lease)).outcome == "ok"
+
+    @needs("durable")
     async def test_a_lease_can_be_settled_after_reopening(self, bench: Workbench) -> None:
         await bench.make_queue()
         await bench.put()
