@@ -25,6 +25,7 @@ from broker.testing.storage.leasing import Leasing
 from broker.testing.storage.lifecycle import Lifecycle
 from broker.testing.storage.limits import Limits
 from broker.testing.storage.outcomes import Outcomes
+from broker.testing.storage.overlapping import Overlapping
 from broker.testing.storage.publishing import Publishing
 from broker.testing.storage.queues import Queues
 from broker.testing.storage.races import Races
@@ -57,6 +58,7 @@ class StorageContract(
     Races,
     Crowds,
     Cancelling,
+    Overlapping,
     Contract,
 ):
     """Subclass it in a test module, return your storage, and pytest runs some hundred tests.
