@@ -1,10 +1,12 @@
 # Two commands are all that a newcomer needs: `make serve` and `make test`.
 .POSIX:
-.PHONY: help serve test crash power bench lint format dist clean
+.PHONY: help serve test machine crash power bench lint format dist clean
 
 BIN = .venv/bin
 CYCLES = 100
 CUTS = 2000
+EXAMPLES = 5000
+STEPS = 100
 MANIFESTS = pyproject.toml constraints.txt tools/install $(wildcard plugins/*/pyproject.toml)
 
 help: ## say what can be made
@@ -16,6 +18,10 @@ serve: .venv/serve.stamp ## run the broker on http://127.0.0.1:8777
 
 test: .venv/develop.stamp ## run every test
 	$(BIN)/pytest -n 2 --dist worksteal
+
+machine: .venv/develop.stamp ## compare storages with the memory storage, for hours: EXAMPLES=5000 STEPS=100
+	BROKER_MACHINE_EXAMPLES=$(EXAMPLES) BROKER_MACHINE_STEPS=$(STEPS) \
+		$(BIN)/pytest -n 2 --timeout 0 -k test_any_program tests/contracts plugins
 
 crash: .venv/develop.stamp ## kill the broker a hundred times, or CYCLES=500 times
 	PYTHONPATH=tests $(BIN)/python -m crash.campaign --cycles $(CYCLES)

@@ -1,7 +1,7 @@
 """The kit for plugin authors: contracts that a provider must keep, and a clock that stands still.
 
-Needs pytest (`pip install replika-broker[testing]`) and no plugin of it. The core never imports
-this package.
+Needs pytest and Hypothesis (`pip install replika-broker[testing]`), and no plugin of them. The core
+never imports this package.
 """
 
 import pytest

@@ -26,6 +26,7 @@ from broker.testing.storage.lifecycle import Lifecycle
 from broker.testing.storage.limits import Limits
 from broker.testing.storage.outcomes import Outcomes
 from broker.testing.storage.overlapping import Overlapping
+from broker.testing.storage.programs import Programs
 from broker.testing.storage.publishing import Publishing
 from broker.testing.storage.queues import Queues
 from broker.testing.storage.races import Races
@@ -59,6 +60,7 @@ class StorageContract(
     Crowds,
     Cancelling,
     Overlapping,
+    Programs,
     Contract,
 ):
     """Subclass it in a test module, return your storage, and pytest runs some hundred tests.
@@ -68,6 +70,14 @@ class StorageContract(
                 return AcmeStorage(tmp_path / "acme.db")
 
     Tests of a capability that the storage does not declare are skipped, and say so.
+
+    Two of them look for what no example thought of. One runs programs of all operations on your
+    storage and on the memory storage, and compares every answer and all that can be seen after
+    each step; `broker/testing/storage/twins.py` lists what may differ. It always tries the same
+    200 programs of 50 steps, in some twenty seconds; before a release let it try others, for as
+    long as you like: BROKER_MACHINE_EXAMPLES=5000 BROKER_MACHINE_STEPS=100. What it finds it
+    makes small and prints as a program. The other lets operations overlap, and looks for an
+    order of them that explains their answers.
 
     A storage that is `durable` is also restarted and crashed; see `crash`.
     """
