@@ -14,6 +14,9 @@ from broker.builtin.memory import MemoryStorage
 from broker.testing import ManualClock, StorageContract
 from broker.testing.storage import programs
 
+# To find a bug may take some hundred programs.
+pytestmark = pytest.mark.timeout(300)
+
 PROGRAMS = "test_any_program_is_answered_as_the_memory_storage_answers_it"
 
 

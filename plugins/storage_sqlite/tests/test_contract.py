@@ -4,9 +4,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
 from broker import Storage
 from broker.testing import ManualClock, Steps, StorageContract
 from broker_storage_sqlite.storage import SQLiteStorage
+
+# Two hundred programs on a disk that others use, too.
+pytestmark = pytest.mark.timeout(300)
 
 
 class TestSQLiteStorage(StorageContract):
