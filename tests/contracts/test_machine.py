@@ -13,6 +13,7 @@ from broker import Capability, Storage
 from broker.builtin.memory import MemoryStorage
 from broker.testing import ManualClock, StorageContract
 from broker.testing.storage import programs
+from contracts.planted.publishing import ForgetsDedupKeysAtAck
 
 # To find a bug may take some hundred programs.
 pytestmark = pytest.mark.timeout(300)
@@ -49,19 +50,6 @@ def kept_after(name: str) -> Any:
 
 for name in ("put_queue", "drop_queue", "publish", "lease", "settle", "bulk", "maintain"):
     setattr(KeptStorage, name, kept_after(name))
-
-
-class ForgetfulAtAck(MemoryStorage):
-    """Forgets a message's dedup key when it is acked."""
-
-    async def settle(self, ops: Any, *, now: int, publish: Any = ()) -> Any:
-        results = await super().settle(ops, now=now, publish=publish)
-        for op, result in zip(ops, results, strict=True):
-            row = self._data.rows.get(op.id)
-            if op.kind == "ack" and result.outcome == "ok" and row is not None:
-                self._data.queues[row.queue].keys._ids.pop(row.dedup_key, None)
-                self._data.queues[row.queue].keys._ends.discard(row.dedup_key)
-        return results
 
 
 class CountsAtClose(KeptStorage):
@@ -130,7 +118,7 @@ def test_the_program_is_told_and_small(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("unshrunk")
 def test_a_dedup_key_that_is_lost_at_ack_is_found(tmp_path: Path) -> None:
-    program = program_against(tmp_path, lambda _: ForgetfulAtAck())
+    program = program_against(tmp_path, lambda _: ForgetsDedupKeysAtAck())
     assert "'dedup_key': 'k'" in program
 
 
