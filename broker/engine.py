@@ -14,7 +14,7 @@ import msgspec
 
 from broker.auth import Authenticator, Authorizer, Credentials, Identity
 from broker.context import Clock
-from broker.errors import FieldError, Invalid, MessageNotFound, Unsupported
+from broker.errors import FieldError, Invalid, MessageNotFound, StorageFailed, Unsupported
 from broker.extend import Interceptor, Observer
 from broker.models import (
     Deliveries,
@@ -215,6 +215,10 @@ class Broker:
             finally:
                 self.drain()
         await self._runtime.tasks.close()
+
+    async def failure(self) -> StorageFailed:
+        """Return with what the storage said, once it gives up; what serves the broker ends then."""
+        return await self._runtime.tasks.failure.wait()
 
     def drain(self) -> None:
         """End all long-polls, now and from now on; everything else goes on working."""

@@ -10,7 +10,8 @@ and the `exit_code` that the command line ends with.
     ├── VersionMismatch 412      ├── LeaseLost 409          │   ├── Unsupported
     ├── RateLimited 429          ├── WrongState 409         │   └── Rejected
     ├── QueueFull 429            ├── NothingSettled 409     ├── Unavailable 503
-    └── StartupError             └── StorageFull 507        └── Closed 503
+    │                            └── StorageFull 507        │   ├── Closed
+    └── StartupError                                        │   └── StorageFailed
         ├── ConfigError 78  ├── StorageUnreadable 74  ├── CannotListen 74
         ├── PluginError 78  └── StorageLocked 75
 """
@@ -214,6 +215,20 @@ class Closed(Unavailable):
     """The provider was closed, or not opened yet."""
 
     code = "closed"
+
+
+class StorageFailed(Unavailable):
+    """The storage gives up: nothing that it does now can be trusted before it is opened anew.
+
+    `problem` is one line for the operator: what failed, what the system said, what to do.
+    Clients do not hear it.
+    """
+
+    code, title, exit_code = "storage-failed", "Storage failed", 74
+
+    def __init__(self, problem: str) -> None:
+        super().__init__("the storage failed; the broker stops")
+        self.problem = problem
 
 
 class StorageFull(BrokerError):

@@ -29,7 +29,8 @@ logger = logging.getLogger("broker.server")
 def run_server(config: Config, *, insecure: bool, started: Callable[[Assembly, int], None]) -> None:
     """Serve until SIGTERM or SIGINT; `started` is called once, with the port in use.
 
-    Raises StartupError for whatever keeps the broker from starting.
+    Raises StartupError for whatever keeps the broker from starting, and StorageFailed, when all
+    is closed, if it was the storage that ended it.
     """
     refuse_open_door(config, insecure=insecure)
     serve = server_named(config.server.http_server)
@@ -70,6 +71,8 @@ async def _run(
         await asyncio.wait([opening])
         return
     await opening
+    failure = asyncio.ensure_future(assembly.broker.failure())
+    failure.add_done_callback(lambda _: stop.set())
     try:
         drained = asyncio.Event()
         serving = asyncio.ensure_future(serve(Strictness(mount(assembly)), endpoint, drained))
@@ -82,6 +85,8 @@ async def _run(
         await end(serving, endpoint.grace_seconds)
     finally:
         await running.__aexit__(None, None, None)
+    if not failure.cancel():
+        raise failure.result()
 
 
 async def _done_before(work: asyncio.Future[Any], stop: asyncio.Event) -> bool:

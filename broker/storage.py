@@ -36,6 +36,11 @@ class Storage(Provider):
     Every operation is called on the event loop's thread, many at a time, and must not block it.
     An operation whose caller is cancelled is either done wholly or not at all, and the storage
     stays usable. Time is always `now`, int milliseconds; a storage never asks for it elsewhere.
+
+    Raise StorageFailed, from then on and from every operation, when it is not known any more what
+    is kept: a commit that the disk refused must not be tried again, because the second time the
+    disk may say yes to what it lost. `broker serve` then answers 503 to whoever waits, and stops
+    with exit code 74. What is only full, busy or away for a while is StorageFull or Unavailable.
     """
 
     capabilities: ClassVar[frozenset[Capability]] = frozenset()

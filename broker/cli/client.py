@@ -16,7 +16,7 @@ import httpx
 import msgspec
 
 from broker.cli.options import DEFAULT_URL
-from broker.errors import BrokerError, FieldError
+from broker.errors import BrokerError, FieldError, StorageFailed
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 60.0
@@ -174,7 +174,8 @@ class Client:
         if status in _MAY_PASS:
             again = response.headers.get("retry-after", "")
             retry_after = float(again) if again.isdecimal() else None
-            return Away(problem.text(), retry_after=retry_after, unsure=status in {502, 504})
+            unsure = status in {502, 504} or problem.code == StorageFailed.code
+            return Away(problem.text(), retry_after=retry_after, unsure=unsure)
         return _BY_STATUS.get(status, Refused)(problem)
 
     def _problem(self, response: httpx.Response) -> Problem:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from broker.auth import Identity
+from broker.errors import StorageFailed
 from broker.models import Maintenance
 from broker.operations.runtime import Runtime
 
@@ -43,6 +44,8 @@ async def _maintain(runtime: Runtime) -> None:
         now = runtime.clock.now()
         try:
             done = await runtime.tasks.finish(runtime.storage.maintain(now=now, limit=CHUNK))
+        except StorageFailed:
+            return
         # An isolation point: a storage that fails now may work again, and upkeep must go on then.
         except Exception:
             logger.exception("the storage could not be maintained")

@@ -7,20 +7,29 @@ from collections.abc import Coroutine
 from functools import partial
 from typing import Any, TypeVar
 
+from broker.errors import StorageFailed
+from broker.operations.failure import Failure
+
 T = TypeVar("T")
 
 
 class Tasks:
-    """Owns tasks until they end, so that none is lost and none outlives the broker."""
+    """Owns tasks until they end, so that none is lost and none outlives the broker.
+
+    `failure` hears of a storage that gives up in one of them.
+    """
 
     def __init__(self) -> None:
+        self.failure = Failure()
         self._running: set[asyncio.Task[Any]] = set()
 
     def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Start work that nobody else cancels."""
-        task = asyncio.ensure_future(work)
+        task = asyncio.ensure_future(self._do(work))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
+        # Work that is cancelled before its first step would be reported as never awaited.
+        task.add_done_callback(lambda _: work.close())
         return task
 
     async def finish(self, work: Coroutine[Any, Any, T]) -> T:
@@ -50,3 +59,10 @@ class Tasks:
         """Return when everything that was started has ended."""
         while self._running:
             await asyncio.wait(self._running)
+
+    async def _do(self, work: Coroutine[Any, Any, T]) -> T:
+        try:
+            return await work
+        except StorageFailed as error:
+            self.failure.note(error)
+            raise

@@ -305,3 +305,51 @@ def test_a_signal_while_the_broker_opens_closes_it_again(site, number):
     rest, complaints = process.communicate(timeout=60)
 
     assert (process.returncode, rest, complaints) == (0, "closed\n", "")
+
+
+FAILING = """
+from broker import StorageFailed, hookimpl
+from broker.builtin.memory import MemoryStorage
+
+
+class FailingStorage(MemoryStorage):
+    async def publish(self, batch, *, now):
+        raise StorageFailed("the disk of acme failed (EIO); mend it")
+
+    async def close(self):
+        print("closed", flush=True)
+
+
+@hookimpl
+def provide_storage(plugin):
+    return FailingStorage()
+"""
+
+
+def test_a_storage_that_gives_up_stops_the_broker_with_74(site):
+    site.install("failing", FAILING)
+    folder = site.directory.parent
+    (folder / "broker.toml").write_text(
+        '[server]\nport = 0\n[broker]\nplugins = ["failing"]\nanonymous = true\n'
+    )
+    process = subprocess.Popen(
+        [*BROKER, "serve", "--json"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(site.directory)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with httpx.Client(base_url=json.loads(process.stdout.readline())["url"]) as client:
+        client.post("/queues", json={"name": "q"}).raise_for_status()
+        answer = client.post("/queues/q/messages", json={"content": "lost"})
+    rest, complaints = process.communicate(timeout=60)
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "storage-failed")
+    assert "acme" not in answer.text
+    assert (process.returncode, rest) == (74, "closed\n")
+    assert re.fullmatch(
+        r"(?:.* INFO .*\n)*.* CRITICAL broker\.storage the disk of acme failed \(EIO\); mend it\n"
+        r"broker: the storage failed; the broker stops\n",
+        complaints,
+    )

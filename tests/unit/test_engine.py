@@ -27,6 +27,7 @@ from broker import (
     Rejected,
     Settle,
     Settlement,
+    StorageFailed,
     Unsupported,
     VersionMismatch,
     read_receipt,
@@ -691,3 +692,43 @@ async def test_one_who_leaves_makes_the_next_one_learn_of_delayed_work():
         house.clock.advance(1)
 
         assert len(await second) == 1
+
+
+class Failing(MemoryStorage):
+    """Gives up in the operation that is named in `failing`, and in all that come after."""
+
+    failing = None
+    error = StorageFailed("the disk of acme failed; mend it")
+
+    def _fail(self, name):
+        if self.failing in (name, "all"):
+            self.failing = "all"
+            raise self.error
+
+    async def publish(self, batch, **options):
+        self._fail("publish")
+        return await super().publish(batch, **options)
+
+    async def maintain(self, **options):
+        self._fail("maintain")
+        return await super().maintain(**options)
+
+
+async def test_a_storage_that_gives_up_in_an_operation_is_heard_of():
+    async with House(storage=Failing()) as house:
+        house.storage.failing = "publish"
+        with pytest.raises(StorageFailed, match="^the storage failed; the broker stops$"):
+            await house.publish(b"lost")
+
+        assert await house.broker.failure() is Failing.error
+
+
+async def test_a_storage_that_gives_up_in_its_upkeep_is_heard_of_and_left_alone(caplog):
+    async with House(storage=Failing()) as house:
+        house.storage.failing = "maintain"
+        async with house.broker.working():
+            assert await house.broker.failure() is Failing.error
+            house.clock.advance(60)
+            await turns()
+
+    assert [record.getMessage() for record in caplog.records] == [Failing.error.problem]

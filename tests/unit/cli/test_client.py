@@ -15,7 +15,7 @@ from broker.cli.client import (
     Refused,
     RefusedField,
 )
-from broker.errors import BrokerError, FieldError
+from broker.errors import BrokerError, FieldError, StorageFailed
 
 
 def leaves(kind):
@@ -63,7 +63,8 @@ def test_an_error_ends_a_command_with_the_code_that_the_broker_itself_gives_it()
     from broker.cli.client import _BY_STATUS, _MAY_PASS
 
     for leaf in leaves(BrokerError):
-        if leaf.__module__ == "broker.errors" and leaf.status != 500:
+        # A failed disk is the end of the broker, and for its clients it is away.
+        if leaf.__module__ == "broker.errors" and leaf.status != 500 and leaf != StorageFailed:
             kind = Away if leaf.status in _MAY_PASS else _BY_STATUS.get(leaf.status, Refused)
             assert (leaf, kind.exit_code) == (leaf, leaf.exit_code)
 
@@ -189,3 +190,13 @@ def test_a_broker_may_stand_below_a_path(double):
     call(double.url + "/broker/")
 
     assert double.asked[0].path == "/broker/queues"
+
+
+@pytest.mark.parametrize(("code", "is_unsure"), [("storage-failed", True), ("closed", False)])
+def test_a_storage_that_failed_leaves_it_open_too(double, code, is_unsure):
+    double.will_answer((503, {"detail": "no", "code": code}))
+
+    with pytest.raises(Away) as raised:
+        call(double.url)
+
+    assert raised.value.unsure is is_unsure
