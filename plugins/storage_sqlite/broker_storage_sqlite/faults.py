@@ -7,7 +7,7 @@ import logging
 import sqlite3
 from pathlib import Path
 
-from broker import BrokerError, StorageFull, Unavailable
+from broker import BrokerError, StorageFailed, StorageFull, Unavailable
 
 _FATAL = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
@@ -21,12 +21,26 @@ def translate(error: Exception, path: Path, logger: logging.Logger) -> Exception
     code = _code(error)
     if code is None:
         return error
-    logger.warning("an operation on %s failed: %s", path, error)
-    translated: BrokerError = Unavailable("the storage cannot be used now; try again later")
+    translated: BrokerError
     if code == sqlite3.SQLITE_FULL:
+        # Told by the writer, once and not for each refused publish.
         translated = StorageFull("the disk that holds the messages has no room; nothing was stored")
+    else:
+        logger.warning("an operation on %s failed: %s", path, error)
+        translated = Unavailable("the storage cannot be used now; try again later")
     translated.__cause__ = error
     return translated
+
+
+def give_up(error: Exception, path: Path) -> StorageFailed:
+    """Return what everybody is told from now on, after an error that is fatal or a bug."""
+    name = getattr(error, "sqlite_errorname", type(error).__name__)
+    failed = StorageFailed(
+        f"{path} is not written any more ({error}, {name}): see that its disk works, and start"
+        " the broker again"
+    )
+    failed.__cause__ = error
+    return failed
 
 
 def is_fatal(error: Exception) -> bool:

@@ -1,4 +1,4 @@
-"""A lock file, so that two processes never write to one database."""
+"""A lock file, so that two processes never write to one database; it also keeps a note."""
 
 from __future__ import annotations
 
@@ -8,12 +8,20 @@ from pathlib import Path
 
 from broker import StorageLocked
 
+_NOTE_BYTES = 512
+"""How long a note may be: what a disk writes wholly or not at all."""
+
+
+def lock_path(path: Path) -> Path:
+    """Return where the lock file of a database is."""
+    return path.with_name(path.name + ".lock")
+
 
 class FileLock:
     """An exclusive lock on `<path>.lock`; the kernel lifts it when the process ends, however."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path.with_name(path.name + ".lock")
+        self._path = lock_path(path)
         self._descriptor: int | None = None
 
     def acquire(self) -> None:
@@ -29,13 +37,25 @@ class FileLock:
             ) from error
         self._descriptor = descriptor
 
-    def forget(self) -> None:
-        """Forget what is remembered of the database: another one takes its place."""
-        assert self._descriptor is not None, "whoever holds the lock calls this"
-        os.ftruncate(self._descriptor, 0)
-
     def release(self) -> None:
         """Give the lock back, if it was taken. The file stays: removing it would race."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+    def read(self) -> bytes:
+        """Return the note that was left in the file; the caller holds the lock."""
+        return os.pread(self._held, _NOTE_BYTES, 0)
+
+    def write(self, note: bytes) -> None:
+        """Leave a note. It survives the process; nothing is done for it to survive a power cut."""
+        os.pwrite(self._held, note, 0)
+
+    def forget(self) -> None:
+        """Remove the note: whatever store is put in the place of the old one is the right one."""
+        os.ftruncate(self._held, 0)
+
+    @property
+    def _held(self) -> int:
+        assert self._descriptor is not None, "the caller holds the lock"
+        return self._descriptor

@@ -11,6 +11,7 @@ from pathlib import Path
 from broker import StartupError, StorageLocked, StorageUnreadable
 from databases.core import Connection
 
+from broker_storage_sqlite.agreement import check_absence, check_agreement
 from broker_storage_sqlite.connections import database
 from broker_storage_sqlite.schema import (
     APPLICATION_ID,
@@ -19,9 +20,10 @@ from broker_storage_sqlite.schema import (
     migrate,
     read_pragma,
 )
+from broker_storage_sqlite.witness import READ_STAMP, Stamp, Witness, stamp_of
 
 _OLDEST_SQLITE = (3, 38)
-_RESTORE = "restore a backup, or move it away to begin with an empty store"
+_RESTORE = "restore a backup, or move it and its .lock file away to begin with an empty store"
 _ELSEWHERE = "set plugins.storage_sqlite.path to another file"
 
 
@@ -52,15 +54,28 @@ def prepare_directory(path: Path) -> None:
             _sync_names(directory.parent)
 
 
-async def prepare_file(path: Path, migrations: Sequence[Migration]) -> None:
-    """Leave a sound database of the newest schema at `path`. The caller holds the lock."""
+async def prepare_file(
+    path: Path, migrations: Sequence[Migration], witness: Witness | None = None
+) -> None:
+    """Leave a sound database of the newest schema at `path`.
+
+    The caller holds the lock; `witness` is what its file remembers.
+    """
     if _is_there(path):
+        # Read-only, because closing would copy a log that may be refused into the file.
+        async with database(path, "ro") as file, file.connection() as connection:
+            await _check(connection, path, migrations, witness)
         async with database(path, "rw") as file, file.connection() as connection:
-            await _check(connection, path, migrations)
+            # Whoever else writes to it now would make every publish fail later.
+            await connection.execute("BEGIN IMMEDIATE")
+            await connection.execute("ROLLBACK")
+            # Some ways to copy a database leave this out.
+            await connection.fetch_val("PRAGMA journal_mode = WAL")
             await migrate(connection, migrations)
             if missing := await find_missing(connection, migrations):
                 raise StorageUnreadable(f"{path} lacks {', '.join(missing)}; {_RESTORE}")
     else:
+        check_absence(path, witness)
         await _create(path, migrations)
 
 
@@ -106,7 +121,9 @@ def _sync_names(directory: Path) -> None:
         os.close(descriptor)
 
 
-async def _check(connection: Connection, path: Path, migrations: Sequence[Migration]) -> None:
+async def _check(
+    connection: Connection, path: Path, migrations: Sequence[Migration], witness: Witness | None
+) -> None:
     if await read_pragma(connection, "application_id") != APPLICATION_ID:
         raise StorageUnreadable(f"{path} is a database of another program; {_ELSEWHERE}")
     version = await read_pragma(connection, "user_version")
@@ -116,12 +133,18 @@ async def _check(connection: Connection, path: Path, migrations: Sequence[Migrat
             f"{path} has schema version {version}, and this broker knows versions up to {newest};"
             " use the newer broker that wrote it, or restore a backup from before its upgrade"
         )
-    # Whoever else writes to it now would make every publish fail later.
-    await connection.execute("BEGIN IMMEDIATE")
-    await connection.execute("ROLLBACK")
+    check_agreement(path, await _read_stamp(connection), witness)
     problem = str(await connection.fetch_val("PRAGMA quick_check(1)"))
     if problem != "ok":
         raise StorageUnreadable(f"{path} is damaged ({' '.join(problem.split())}); {_RESTORE}")
+
+
+async def _read_stamp(connection: Connection) -> Stamp | None:
+    """Return what the file says together with its log; None from a broker that knew no stamps."""
+    if not await connection.fetch_val("SELECT 1 FROM sqlite_master WHERE name = 'store'"):
+        return None
+    row = await connection.fetch_one(READ_STAMP)
+    return stamp_of(None if row is None else tuple(row._mapping.values()))  # noqa: SLF001  # its API
 
 
 def _refusal(path: Path, error: sqlite3.Error) -> StartupError:

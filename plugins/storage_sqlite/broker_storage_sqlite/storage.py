@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import ClassVar, Literal, TypeVar
@@ -42,6 +42,7 @@ from broker_storage_sqlite.schema import read_migrations
 from broker_storage_sqlite.settle import settle
 from broker_storage_sqlite.status import status_of, status_query
 from broker_storage_sqlite.transaction import Transaction
+from broker_storage_sqlite.witness import Stamp, Witness, boot_id, read_witness
 from broker_storage_sqlite.writer import Writer
 
 T = TypeVar("T")
@@ -78,9 +79,9 @@ class SQLiteStorage(Storage):
                 lock = FileLock(self._path)
                 opened.callback(self._release, lock)
                 lock.acquire()
-                await prepare_file(self._path, read_migrations())
+                await prepare_file(self._path, read_migrations(), read_witness(lock.read()))
                 opened.push_async_callback(self._writer.close)
-                await self._writer.open(at_end=lock.release)
+                await self._writer.open(committed=self._note(lock), at_end=lock.release)
                 opened.push_async_callback(self._reader.close)
                 await self._reader.open()
             self._opened = opened.pop_all()
@@ -93,7 +94,7 @@ class SQLiteStorage(Storage):
         await asyncio.shield(self._closing)
 
     async def ping(self) -> None:
-        """Raise Unavailable when nothing can be written any more."""
+        """Raise StorageFailed when nothing is written any more."""
         self._writer.check()
 
     def describe(self) -> str:
@@ -105,6 +106,17 @@ class SQLiteStorage(Storage):
     async def carry_out(self, operation: Callable[[Transaction], T]) -> T:
         """Return what an operation returns that is none of the contract's."""
         return await self._writer.run(operation)
+
+    def _note(self, lock: FileLock) -> Callable[[Stamp], None]:
+        """Return what notes the newest commit in the lock file."""
+        boot = boot_id()
+
+        def note(stamp: Stamp) -> None:
+            # Without it the next start knows less, and nothing is lost.
+            with suppress(OSError):
+                lock.write(Witness(stamp, self._durability, boot).encode())
+
+        return note
 
     def _release(self, lock: FileLock) -> None:
         """Give back a lock that no thread is going to give back."""

@@ -12,6 +12,7 @@ from broker import Queue, QueueNotFound
 from broker_storage_sqlite.counters import Counters
 from broker_storage_sqlite.groups import regroup
 from broker_storage_sqlite.rows import QUEUE_COLUMNS, ROW_COLUMNS, Row, queue_of
+from broker_storage_sqlite.witness import READ_STAMP, Stamp
 
 T = TypeVar("T")
 
@@ -36,7 +37,8 @@ class Transaction:
     """What an operation works with: SQL, the queues, and the books on what is changed.
 
     It lives as long as its connection, of which it is the only user, so it may remember the
-    queues and the next message id from one transaction to the next.
+    queues and the next message id from one transaction to the next. `stamp` is what the last
+    commit left in the table `store`.
     """
 
     def __init__(self, sql: sqlite3.Connection) -> None:
@@ -47,6 +49,8 @@ class Transaction:
         self._groups: set[tuple[int, str]] = set()
         self._queues: dict[str, Queue] = {}
         self._queues_by_id: dict[int, Queue] = {}
+        self.stamp = Stamp(*sql.execute(READ_STAMP).fetchone())
+        self._changes = 0
         row = sql.execute("SELECT seq FROM sqlite_sequence WHERE name = 'messages'").fetchone()
         self._next_message_id: int = 1 if row is None else row[0] + 1
 
@@ -58,11 +62,17 @@ class Transaction:
     def begin(self) -> None:
         """Begin, as the only one who writes."""
         self.execute("BEGIN IMMEDIATE")
+        self._changes = self.sql.total_changes
 
     def commit(self) -> None:
         """Make everything durable. If this raises, roll back."""
         self.counters.write(self.sql)
+        stamp = self.stamp
+        if self.sql.total_changes != self._changes:
+            stamp = Stamp(stamp.store, stamp.commits + 1)
+            self.execute("UPDATE store SET commits = ?", (stamp.commits,))
         self.execute("COMMIT")
+        self.stamp = stamp
         self.counters.clear()
 
     def roll_back(self) -> None:

@@ -15,11 +15,12 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
-from broker import Closed, Unavailable
+from broker import Closed, StorageFull
 
-from broker_storage_sqlite.faults import is_fatal, translate
+from broker_storage_sqlite.faults import give_up, is_fatal, translate
 from broker_storage_sqlite.group_commit import Job, carry_out
 from broker_storage_sqlite.transaction import Transaction
+from broker_storage_sqlite.witness import Stamp
 
 T = TypeVar("T")
 
@@ -41,15 +42,24 @@ class Writer:
         self._logger = logger
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
-        self._broken: Exception | None = None
+        self._failure: Exception | None = None
+        self._is_full = False
         self._is_open = False
 
-    async def open(self, at_end: Callable[[], None] = lambda: None) -> None:
+    async def open(
+        self,
+        *,
+        committed: Callable[[Stamp], None] = lambda _: None,
+        at_end: Callable[[], None] = lambda: None,
+    ) -> None:
         """Start the thread and connect; raises what connecting raises.
 
-        The thread calls `at_end` when it has disconnected, however long that takes.
+        The thread calls `committed` with what the last commit was, at once and after each that
+        changes something, before anybody is answered; and `at_end` when it has disconnected,
+        however long that takes.
         """
-        self._broken = None
+        self._failure = None
+        self._committed = committed
         self._loop = asyncio.get_running_loop()
         self._opened: asyncio.Future[None] = self._loop.create_future()
         self._ended: asyncio.Future[None] = self._loop.create_future()
@@ -77,11 +87,11 @@ class Writer:
         return self._thread is not None and self._thread.is_alive()
 
     def check(self) -> None:
-        """Raise Closed, or Unavailable when it refuses to write any more."""
+        """Raise Closed, or StorageFailed when it writes nothing any more."""
         if not self._is_open:
             raise Closed("the storage is not open")
-        if self._broken is not None:
-            raise self._refusal()
+        if self._failure is not None:
+            raise give_up(self._failure, self._path)
 
     async def run(self, operation: Callable[[Transaction], T], *, size: int = 0) -> T:
         """Return what the operation returns once it is durable, or raise what it raises.
@@ -106,11 +116,13 @@ class Writer:
             sql = self._connect()
         except Exception as error:  # noqa: BLE001  # it belongs to the caller of open
             self._tell(_fail, self._opened, error)
-        else:
-            try:
-                self._work(sql)
-            finally:
-                self._disconnect(sql)
+            return
+        try:
+            self._work(sql)
+        finally:
+            self._disconnect(sql)
+        while self._failure is not None and (jobs := self._gather()):
+            self._refuse(jobs, self._failure)
 
     def _work(self, sql: sqlite3.Connection) -> None:
         try:
@@ -118,9 +130,10 @@ class Writer:
         except Exception as error:  # noqa: BLE001  # as above
             self._tell(_fail, self._opened, error)
             return
+        self._committed(tx.stamp)
         self._tell(_finish, self._opened)
-        while jobs := self._gather():
-            self._carry_out(tx, jobs)
+        while self._failure is None and (jobs := self._gather()):
+            self._carry_out(tx, [job for job in jobs if not job.future.cancelled()])
 
     def _gather(self) -> list[Job]:
         """Wait for a job, and take what waits with it; nothing when it is time to end."""
@@ -141,40 +154,46 @@ class Writer:
         return jobs
 
     def _carry_out(self, tx: Transaction, jobs: Sequence[Job]) -> None:
-        jobs = [job for job in jobs if not job.future.cancelled()]
-        if self._broken is None:
-            try:
-                carry_out(tx, jobs)
-            except Exception as error:  # noqa: BLE001  # a bug; nobody shall wait for ever for it
-                self._break(error)
+        before = tx.stamp
+        try:
+            carry_out(tx, jobs)
+            errors = (job.error for job in jobs if job.error is not None)
+            self._failure = next(filter(is_fatal, errors), None)
+        except Exception as error:  # a bug; nobody shall wait for ever for it
+            self._logger.exception("a bug in the writer of %s", self._path)
+            self._failure = error
+        if self._failure is not None:
+            self._refuse(jobs, self._failure)
+            return
+        if tx.stamp != before:
+            self._committed(tx.stamp)
         for job in jobs:
-            job.error = self._verdict(job.error)
+            job.error = job.error and translate(job.error, self._path, self._logger)
+        self._note_room(jobs)
         self._tell(_answer, jobs)
 
-    def _verdict(self, error: Exception | None) -> Exception | None:
-        """Return what the caller of an operation is told that ended with `error`."""
-        if error is not None and not is_fatal(error):
-            return translate(error, self._path, self._logger)
-        if error is not None and self._broken is None:
-            self._break(error)
-        return None if self._broken is None else self._refusal()
+    def _refuse(self, jobs: Sequence[Job], failure: Exception) -> None:
+        # All of them: of a commit that failed nobody knows what is on the disk.
+        for job in jobs:
+            job.error = give_up(failure, self._path)
+        self._tell(_answer, jobs)
 
-    def _break(self, error: Exception) -> None:
-        self._broken = error
-        self._logger.critical(
-            "%s is not written any more (%s); restart the broker",
-            self._path,
-            error,
-            exc_info=None if is_fatal(error) else error,
-        )
-
-    def _refusal(self) -> Unavailable:
-        refusal = Unavailable("the storage failed and writes nothing any more; restart the broker")
-        refusal.__cause__ = self._broken
-        return refusal
+    def _note_room(self, jobs: Sequence[Job]) -> None:
+        """Tell the log when the disk is full, and when it is not any more."""
+        if any(isinstance(job.error, StorageFull) for job in jobs):
+            if not self._is_full:
+                self._is_full = True
+                self._logger.warning(
+                    "there is no room for %s: publishing is refused until there is", self._path
+                )
+        elif self._is_full and any(job.size and job.error is None for job in jobs):
+            self._is_full = False
+            self._logger.warning("there is room for %s again", self._path)
 
     def _disconnect(self, sql: sqlite3.Connection) -> None:
         try:
+            if self._failure is not None:
+                return  # a log that may be damaged is left as it is
             [is_busy, *_] = sql.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             if is_busy:
                 self._logger.warning("%s-wal is in use elsewhere and stays", self._path)

@@ -18,7 +18,7 @@ from broker.testing import Workbench
 from broker_storage_sqlite import opening
 from broker_storage_sqlite.storage import SQLiteStorage
 
-RESTORE = "restore a backup, or move it away to begin with an empty store"
+RESTORE = "restore a backup, or move it and its .lock file away to begin with an empty store"
 ELSEWHERE = "set plugins.storage_sqlite.path to another file"
 
 
@@ -71,7 +71,7 @@ REFUSALS: list[tuple[str, Callable[[Path], object], str]] = [
     (
         "a newer schema",
         lambda path: pragma(path, "user_version = 7"),
-        "{path} has schema version 7, and this broker knows versions up to 1; use the newer"
+        "{path} has schema version 7, and this broker knows versions up to 2; use the newer"
         " broker that wrote it, or restore a backup from before its upgrade",
     ),
     (
@@ -321,7 +321,7 @@ async def test_every_table_is_strict(path: Path, bench: Workbench) -> None:
     with closing(sqlite3.connect(path)) as sql, sql:
         tables = sql.execute("PRAGMA table_list").fetchall()
     ours = {name: strict for _, name, *_, strict in tables if not name.startswith("sqlite_")}
-    assert ours == {"queues": 1, "messages": 1, "dedup": 1}
+    assert ours == {"queues": 1, "messages": 1, "dedup": 1, "store": 1}
 
 
 async def test_opening_that_is_cut_short_leaves_nothing_open(path: Path) -> None:

@@ -107,7 +107,7 @@ async def test_looks_go_on_when_nothing_can_be_written_any_more(bench: Workbench
         await bench.storage.ping()
         with pytest.raises(Unavailable):
             await storage_of(bench)._writer.run(break_down)
-        with pytest.raises(Unavailable, match="restart the broker"):
+        with pytest.raises(Unavailable, match="the storage failed"):
             await bench.storage.ping()
         with pytest.raises(Unavailable):
             await bench.put()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from broker import Closed, StorageFull, Unavailable
+from broker import Closed, StorageFailed, StorageFull, Unavailable
 from broker_storage_sqlite.connections import connect_writer
 from broker_storage_sqlite.opening import prepare_file
 from broker_storage_sqlite.schema import read_migrations
@@ -85,6 +85,9 @@ def add_and_raise(name: str, error: Exception, tx: Transaction) -> None:
 def sqlite_error(code: int) -> sqlite3.Error:
     error = sqlite3.OperationalError("as the disk would")
     error.sqlite_errorcode = code
+    error.sqlite_errorname = {
+        getattr(sqlite3, name): name for name in dir(sqlite3) if name.startswith("SQLITE_")
+    }[code]
     return error
 
 
@@ -208,15 +211,16 @@ async def test_after_an_error_of_the_disk_nothing_is_written_any_more(
     async with desk:
         error = sqlite_error(sqlite3.SQLITE_IOERR_FSYNC)
         results = await desk.together(partial(add, "a"), partial(add_and_raise, "b", error))
-        said = "the storage failed and writes nothing any more; restart the broker"
-        assert [(type(result), str(result)) for result in results] == [(Unavailable, said)] * 2
-        with pytest.raises(Unavailable) as refused:
+        with pytest.raises(StorageFailed) as refused:
             await desk.writer.run(partial(add, "c"))
-        assert (str(refused.value), refused.value.__cause__) == (said, error)
+        for result in [*results, refused.value]:
+            assert isinstance(result, StorageFailed)
+            assert (result.problem, result.__cause__) == (
+                f"{desk.path} is not written any more (as the disk would, SQLITE_IOERR_FSYNC):"
+                " see that its disk works, and start the broker again",
+                error,
+            )
         assert desk.names() == []
-        told = [(record.levelname, record.getMessage()) for record in caplog.records]
-        reason = f"{desk.path} is not written any more (as the disk would); restart the broker"
-        assert told == [("CRITICAL", reason)]
 
 
 async def test_a_bug_in_the_writer_leaves_nobody_waiting(
@@ -228,9 +232,11 @@ async def test_a_bug_in_the_writer_leaves_nobody_waiting(
     async with desk:
         monkeypatch.setattr("broker_storage_sqlite.writer.carry_out", stumble)
         for _ in range(2):
-            with pytest.raises(Unavailable, match="^the storage failed and writes nothing any"):
+            with pytest.raises(StorageFailed, match="^the storage failed; the broker stops$"):
                 await desk.writer.run(partial(add, "a"))
-    assert "(a bug)" in caplog.text
+    [record] = caplog.records
+    assert record.getMessage() == f"a bug in the writer of {desk.path}"
+    assert "RuntimeError: a bug" in caplog.text
 
 
 async def test_a_busy_file_is_unavailable_now_and_works_later(
