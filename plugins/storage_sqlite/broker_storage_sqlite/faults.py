@@ -7,9 +7,11 @@ import logging
 import sqlite3
 from pathlib import Path
 
+import msgspec
 from broker import BrokerError, StorageFailed, StorageFull, Unavailable
 
-_FATAL = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_FATAL = {sqlite3.SQLITE_IOERR} | _DAMAGE
 
 
 def translate(error: Exception, path: Path, logger: logging.Logger) -> Exception:
@@ -35,10 +37,10 @@ def translate(error: Exception, path: Path, logger: logging.Logger) -> Exception
 def give_up(error: Exception, path: Path) -> StorageFailed:
     """Return what everybody is told from now on, after an error that is fatal or a bug."""
     name = getattr(error, "sqlite_errorname", type(error).__name__)
-    failed = StorageFailed(
-        f"{path} is not written any more ({error}, {name}): see that its disk works, and start"
-        " the broker again"
-    )
+    remedy = "see that its disk works, and start the broker again"
+    if _code(error) in _DAMAGE:
+        remedy = "it is damaged, so restore a backup"
+    failed = StorageFailed(f"{path} is not written any more ({error}, {name}): {remedy}")
     failed.__cause__ = error
     return failed
 
@@ -52,7 +54,11 @@ def _code(error: Exception) -> int | None:
     """Return the primary result code; None for what is no failure of SQLite or the disk."""
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return sqlite3.SQLITE_FULL
+    if isinstance(error, msgspec.DecodeError | UnicodeDecodeError):
+        return sqlite3.SQLITE_CORRUPT  # a row that nobody wrote like this
     code = getattr(error, "sqlite_errorcode", None)
+    if code is None and isinstance(error, sqlite3.OperationalError):
+        return sqlite3.SQLITE_CORRUPT  # sqlite3 itself: a text is not UTF-8
     if code is None or isinstance(error, sqlite3.ProgrammingError | sqlite3.IntegrityError):
         return None
     return int(code) & 0xFF

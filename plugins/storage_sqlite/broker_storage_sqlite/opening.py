@@ -39,6 +39,9 @@ def startup_errors(path: Path) -> Iterator[None]:
         ) from error
     except sqlite3.Error as error:
         raise _refusal(path, error) from error
+    except UnicodeDecodeError as error:
+        # sqlite3 stumbles over its own message when that quotes what is damaged.
+        raise StorageUnreadable(f"{path} is damaged ({error.reason}); {_RESTORE}") from error
 
 
 def prepare_directory(path: Path) -> None:
@@ -134,7 +137,8 @@ async def _check(
             " use the newer broker that wrote it, or restore a backup from before its upgrade"
         )
     check_agreement(path, await _read_stamp(connection), witness)
-    problem = str(await connection.fetch_val("PRAGMA quick_check(1)"))
+    # Not quick_check, which is content with an index that hides messages.
+    problem = str(await connection.fetch_val("PRAGMA integrity_check(1)"))
     if problem != "ok":
         raise StorageUnreadable(f"{path} is damaged ({' '.join(problem.split())}); {_RESTORE}")
 
