@@ -37,6 +37,9 @@ class Reader:
         connection = await self._stack.enter_async_context(file.connection())
         await connection.execute("PRAGMA temp_store = MEMORY")
         await connection.execute("PRAGMA trusted_schema = OFF")
+        # Who has read keeps the file in use. So a writer that gave up is not the last to leave it,
+        # who would copy the log into the file.
+        await connection.fetch_val("SELECT count(*) FROM store")
         self._connection = connection
 
     async def close(self) -> None:

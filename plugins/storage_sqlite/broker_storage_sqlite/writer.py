@@ -118,22 +118,27 @@ class Writer:
             self._tell(_fail, self._opened, error)
             return
         try:
-            self._work(sql)
+            jobs = self._work(sql)
         finally:
             self._disconnect(sql)
-        while self._failure is not None and (jobs := self._gather()):
-            self._refuse(jobs, self._failure)
+        while jobs:
+            self._refuse(jobs)
+            jobs = self._gather()
 
-    def _work(self, sql: sqlite3.Connection) -> None:
+    def _work(self, sql: sqlite3.Connection) -> Sequence[Job]:
+        """Carry out what comes, until the end; return the jobs with which the disk failed."""
         try:
             tx = Transaction(sql)
         except Exception as error:  # noqa: BLE001  # as above
             self._tell(_fail, self._opened, error)
-            return
+            return ()
         self._committed(tx.stamp)
         self._tell(_finish, self._opened)
-        while self._failure is None and (jobs := self._gather()):
+        while jobs := self._gather():
             self._carry_out(tx, [job for job in jobs if not job.future.cancelled()])
+            if self._failure is not None:
+                return jobs
+        return ()
 
     def _gather(self) -> list[Job]:
         """Wait for a job, and take what waits with it; nothing when it is time to end."""
@@ -163,7 +168,6 @@ class Writer:
             self._logger.exception("a bug in the writer of %s", self._path)
             self._failure = error
         if self._failure is not None:
-            self._refuse(jobs, self._failure)
             return
         if tx.stamp != before:
             self._committed(tx.stamp)
@@ -172,10 +176,11 @@ class Writer:
         self._note_room(jobs)
         self._tell(_answer, jobs)
 
-    def _refuse(self, jobs: Sequence[Job], failure: Exception) -> None:
+    def _refuse(self, jobs: Sequence[Job]) -> None:
         # All of them: of a commit that failed nobody knows what is on the disk.
+        assert self._failure is not None, "that is why"
         for job in jobs:
-            job.error = give_up(failure, self._path)
+            job.error = give_up(self._failure, self._path)
         self._tell(_answer, jobs)
 
     def _note_room(self, jobs: Sequence[Job]) -> None:
@@ -193,7 +198,7 @@ class Writer:
     def _disconnect(self, sql: sqlite3.Connection) -> None:
         try:
             if self._failure is not None:
-                return  # a log that may be damaged is left as it is
+                return  # the log is left as it is: the reader still has the file
             [is_busy, *_] = sql.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             if is_busy:
                 self._logger.warning("%s-wal is in use elsewhere and stays", self._path)

@@ -90,3 +90,27 @@ async def test_a_publish_may_use_what_removed_messages_left_inside_the_file(
         await bench.put(bytes(20_000))
         with pytest.raises(StorageFull):
             await bench.put(bytes(100_000))
+
+
+async def test_a_full_disk_is_told_once_and_once_more_when_it_is_over(
+    path: Path,
+    bench: Workbench,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with bench:
+        await bench.make_queue()
+        await bench.put(b"before")
+        for _ in range(2):
+            with monkeypatch.context() as full:
+                leave_on_disk(full, 0)
+                for _ in range(3):
+                    with pytest.raises(StorageFull):
+                        await bench.put(b"refused")
+                await bench.take()
+            for _ in range(3):
+                await bench.put(b"stored")
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("WARNING", f"there is no room for {path}: publishing is refused until there is"),
+        ("WARNING", f"there is room for {path} again"),
+    ] * 2

@@ -8,12 +8,14 @@ from functools import partial
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from broker import Closed, StorageFailed, StorageFull, Unavailable
+from broker import Closed, QueueSpec, StorageFailed, StorageFull, Unavailable
 from broker_storage_sqlite.connections import connect_writer
 from broker_storage_sqlite.opening import prepare_file
 from broker_storage_sqlite.schema import read_migrations
+from broker_storage_sqlite.storage import SQLiteStorage
 from broker_storage_sqlite.transaction import Transaction, Undone
 from broker_storage_sqlite.writer import Writer
 
@@ -361,3 +363,39 @@ async def test_an_operation_that_is_cancelled_while_it_runs_is_done(desk: Desk) 
             await task
         assert await desk.writer.run(partial(add, "b")) == "b"
         assert desk.names() == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        sqlite_error(sqlite3.SQLITE_CORRUPT),
+        sqlite3.OperationalError("Could not decode to UTF-8 column 'reason'"),
+        msgspec.DecodeError("JSON is malformed"),
+    ],
+    ids=["a page", "a text", "a policy"],
+)
+async def test_damage_that_is_met_ends_it_with_a_remedy_of_its_own(
+    desk: Desk, error: Exception
+) -> None:
+    async with desk:
+        with pytest.raises(StorageFailed) as refused:
+            await desk.writer.run(partial(add_and_raise, "a", error))
+    assert refused.value.problem.startswith(f"{desk.path} is not written any more ({error}, ")
+    assert refused.value.problem.endswith("): it is damaged, so restore a backup")
+
+
+async def test_nothing_is_copied_into_the_file_after_an_error_of_the_disk(path: Path) -> None:
+    storage = SQLiteStorage(path)
+    log = path.with_name("broker.db-wal")
+    error = sqlite_error(sqlite3.SQLITE_IOERR_FSYNC)
+    await storage.open()
+    await storage.put_queue(QueueSpec("q"), expect=None, now=0)
+    before = path.read_bytes(), log.read_bytes()
+    with pytest.raises(StorageFailed):
+        await storage._writer.run(partial(add_and_raise, "a", error))
+    await storage.close()
+    assert (path.read_bytes(), log.read_bytes()) == before
+    await storage.open()
+    assert [status.queue.name for status in await storage.get_queues(now=0)] == ["q"]
+    await storage.close()
+    assert not log.exists()
