@@ -37,6 +37,7 @@ from broker_storage_sqlite.opening import prepare_directory, prepare_file, start
 from broker_storage_sqlite.publish import publish
 from broker_storage_sqlite.queues import drop_queue, put_queue
 from broker_storage_sqlite.reader import Reader
+from broker_storage_sqlite.resume import retime_leases
 from broker_storage_sqlite.room import demand_room
 from broker_storage_sqlite.schema import read_migrations
 from broker_storage_sqlite.settle import settle
@@ -68,6 +69,7 @@ class SQLiteStorage(Storage):
         logger = logger or logging.getLogger(__name__)
         self._writer = Writer(self._path, partial(connect_writer, self._path, durability), logger)
         self._reader = Reader(self._path, logger)
+        self._is_resumed = False
         self._opened = AsyncExitStack()
         self._closing: asyncio.Task[None] | None = None
 
@@ -84,6 +86,7 @@ class SQLiteStorage(Storage):
                 await self._writer.open(committed=self._note(lock), at_end=lock.release)
                 opened.push_async_callback(self._reader.close)
                 await self._reader.open()
+            self._is_resumed = False
             self._opened = opened.pop_all()
 
     async def close(self) -> None:
@@ -190,4 +193,7 @@ class SQLiteStorage(Storage):
 
     async def maintain(self, *, now: int, limit: int) -> Maintenance:
         """Do what time brings to at most `limit` messages."""
+        if not self._is_resumed:
+            await self._writer.run(partial(retime_leases, now=now))
+            self._is_resumed = True
         return await self._writer.run(partial(maintain, now=now, limit=limit))
