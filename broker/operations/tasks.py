@@ -24,45 +24,37 @@ class Tasks:
         self._running: set[asyncio.Task[Any]] = set()
 
     def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Start work that nobody else cancels."""
-        task = asyncio.ensure_future(self._do(work))
+        """Start work that nobody else cancels; its result or its error is the caller's to take."""
+        task = asyncio.get_running_loop().create_task(work)
         self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        # Work that is cancelled before its first step would be reported as never awaited.
-        task.add_done_callback(lambda _: work.close())
+        task.add_done_callback(self._end)
         return task
 
     async def finish(self, work: Coroutine[Any, Any, T]) -> T:
         """Do the work to its end, also when the caller is cancelled meanwhile."""
         # Less than asyncio.shield, which costs as much as the task itself.
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[T] = loop.create_future()
-        task = loop.create_task(work)
-        self._running.add(task)
-        task.add_done_callback(partial(self._tell, answer))
+        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self.start(work).add_done_callback(partial(_tell, answer))
         return await answer
-
-    def _tell(self, answer: asyncio.Future[T], task: asyncio.Task[T]) -> None:
-        self._running.discard(task)
-        # Taken in any case, so that a failure that nobody waits for is not reported as lost.
-        error = asyncio.CancelledError() if task.cancelled() else task.exception()
-        if answer.done():
-            return
-        if error is None:
-            answer.set_result(task.result())
-        elif isinstance(error, asyncio.CancelledError):
-            answer.cancel()
-        else:
-            answer.set_exception(error)
 
     async def close(self) -> None:
         """Return when everything that was started has ended."""
         while self._running:
             await asyncio.wait(self._running)
 
-    async def _do(self, work: Coroutine[Any, Any, T]) -> T:
-        try:
-            return await work
-        except StorageFailed as error:
+    def _end(self, task: asyncio.Task[Any]) -> None:
+        self._running.discard(task)
+        if not task.cancelled() and isinstance(error := task.exception(), StorageFailed):
             self.failure.note(error)
-            raise
+
+
+def _tell(answer: asyncio.Future[T], task: asyncio.Task[T]) -> None:
+    """Pass on how a task ended, if somebody still waits for it."""
+    if answer.done():
+        return
+    if task.cancelled():
+        answer.cancel()
+    elif error := task.exception():
+        answer.set_exception(error)
+    else:
+        answer.set_result(task.result())
