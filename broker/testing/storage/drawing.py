@@ -71,14 +71,15 @@ messages = some(
 )
 
 
-_filters = {"states": states, "text": among("x", "y", "z")}
+_filters = {"states": states, "text": among("x", "y", "z"), "finished_before": among(0, -1, 3, 10)}
 _by_queue = {"queue": names}
 queries = (
     some(_by_queue)
     | some(_by_queue, after=ages, **_filters)
     | some({"ids": st.lists(ages, min_size=1, max_size=3)}, **_filters)
 )
-"""By queue or by id; of ids they know the age, 1 being that of the newest."""
+"""By queue or by id; of ids they know the age, 1 being that of the newest. `finished_before` is
+in seconds ago."""
 
 listings = some(
     {}, names=st.lists(names, max_size=2), prefix=among("", "b"), after=names, limit=limits

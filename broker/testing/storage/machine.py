@@ -222,6 +222,8 @@ class Machine(RuleBasedStateMachine):
             fields["ids"] = tuple(known[-age:][0] for age in fields["ids"])
         if "after" in fields:
             fields["after"] = known[-fields["after"] :][0]
+        if "finished_before" in fields:
+            fields["finished_before"] = self._twins.store.now - 1000 * fields["finished_before"]
         return MessageQuery(**self._declared(fields))
 
     def _declared(self, fields: Fields) -> Fields:
