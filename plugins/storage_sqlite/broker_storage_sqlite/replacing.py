@@ -41,7 +41,7 @@ def owning(path: Path) -> Iterator[FileLock]:
 
 
 def use_log(path: Path) -> None:
-    """Leave the database that WAL mode needs in a file that is on its own, synced."""
+    """Put a new database into WAL mode, and leave nothing beside it."""
     with closing(sqlite3.connect(path, isolation_level=None)) as sql:
         sql.execute("PRAGMA journal_mode = WAL").fetchone()
 
