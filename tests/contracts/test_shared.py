@@ -17,6 +17,6 @@ class TestSharedStorage(StorageContract):
 
     def make_storage(self, tmp_path: Path, clock: ManualClock) -> Storage:
         storage = SharedStorage()
-        # pytest makes an instance of this class, and so another set of data, for each test.
-        storage._data = self.__dict__.setdefault("data", storage._data)
+        data = self.__dict__.setdefault("data", {})
+        storage._data = data.setdefault(tmp_path, storage._data)
         return storage

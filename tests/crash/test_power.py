@@ -6,6 +6,7 @@ import signal
 
 import pytest
 
+from broker_storage_sqlite import witness
 from crash.power_cuts import Recording
 from crash.recording import Sync
 
@@ -14,6 +15,12 @@ ENDS = [signal.SIGTERM, signal.SIGKILL, signal.SIGTERM]
 """How the runs of a broker end, of which the later ones begin with what the one before left."""
 
 pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(autouse=True)
+def another_start_of_the_machine(monkeypatch):
+    """Stores are recovered after the power came back."""
+    monkeypatch.setattr(witness, "boot_id", lambda: "the next start")
 
 
 def test_what_was_answered_survives_a_power_cut_at_any_moment(tmp_path):

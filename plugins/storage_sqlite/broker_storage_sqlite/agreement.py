@@ -14,14 +14,8 @@ from broker import StorageUnreadable
 
 from broker_storage_sqlite.connections import connect_reader
 from broker_storage_sqlite.lock import lock_path
+from broker_storage_sqlite.wal import read_pages
 from broker_storage_sqlite.witness import READ_STAMP, Stamp, Witness, stamp_of
-
-# Of the WAL format, https://sqlite.org/fileformat2.html#walformat
-_PAGE_SIZES = [2**power for power in range(9, 17)]
-_HEADER_BYTES = 32
-_FRAME_HEADER_BYTES = 24
-_SALTS_OF_HEADER = slice(16, 24)
-_SALTS_OF_FRAME = slice(8, 16)
 
 # Of the record format, https://sqlite.org/fileformat2.html#record_format
 _LEAF_WITH_ONE_CELL = (0x0D, b"\x00\x01")
@@ -89,18 +83,10 @@ def _stamp_without_log(path: Path) -> Stamp | None:
 
 def _stamps_in_log(log: Path, store: bytes) -> Iterator[int]:
     """Yield the commits that the transactions of a log count, in order."""
-    with suppress(FileNotFoundError), log.open("rb") as file:
-        header = file.read(_HEADER_BYTES)
-        page_size = int.from_bytes(header[8:12], "big")
-        if page_size not in _PAGE_SIZES:
-            return  # damaged, and SQLite will ignore all of it
-        while len(frame := file.read(_FRAME_HEADER_BYTES + page_size)) > page_size:
-            # What follows is older than the header: it was copied into the file.
-            if frame[_SALTS_OF_FRAME] != header[_SALTS_OF_HEADER]:
-                return
-            commits = _commits_on(frame[_FRAME_HEADER_BYTES:], store)
-            if commits is not None:
-                yield commits
+    for page in read_pages(log):
+        commits = _commits_on(page, store)
+        if commits is not None:
+            yield commits
 
 
 def _commits_on(page: bytes, store: bytes) -> int | None:
