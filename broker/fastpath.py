@@ -14,15 +14,9 @@ from broker.deadlines import Deadlines
 from broker.delivery import ASGIApp, Receive, Scope, Send
 from broker.http import Response, Route
 from broker.limits import MAX_BATCH_BYTES
+from broker.operations.tasks import undisturbed
 from broker.routing import Match, RouteTable
 from broker.translation import ANSWER_SECONDS, BODY_SECONDS, Headers, Translator
-
-WATCH_AFTER_SECONDS = 0.1
-"""How long work goes on before anybody looks whether its client is still there.
-
-To look takes a task, a good part of what a request costs here, and nearly all are done before.
-An answer that gives something away is not sent unlooked.
-"""
 
 
 class Fastpath:
@@ -46,7 +40,11 @@ class Fastpath:
             await self._app(scope, receive, send)
             return
         client = _Client(receive, send, self._patience)
-        await client.serve(self._serve(client, scope, match))
+        before = undisturbed.set(not match.route.gives)
+        try:
+            await client.serve(self._serve(client, scope, match))
+        finally:
+            undisturbed.reset(before)
 
     async def _serve(self, client: _Client, scope: Scope, match: Match) -> None:
         body, refusal = b"", None
@@ -117,7 +115,6 @@ class _Client:
             if self._task.cancelling() > self._interrupts:
                 raise
         finally:
-            self._patience.work.remove(self)
             if self._watcher is not None:
                 self._watcher.cancel()
                 await asyncio.wait((self._watcher,))
@@ -137,7 +134,6 @@ class _Client:
             raise _RefusedError(HTTPStatus.REQUEST_TIMEOUT) from error
         finally:
             self._patience.body.remove(self)
-            self._patience.work.add(self)
 
     async def _gather_body(self) -> bytes:
         parts = []
@@ -210,5 +206,4 @@ class _Patience:
 
     def __init__(self) -> None:
         self.body = Deadlines(BODY_SECONDS, _Client.interrupt)
-        self.work = Deadlines(WATCH_AFTER_SECONDS, _Client.watch)
         self.answer = Deadlines(ANSWER_SECONDS, _Client.interrupt)

@@ -49,7 +49,8 @@ class Route(msgspec.Struct, frozen=True):
     hot: bool = False
     """Worth the shortest way: publish, lease, settle."""
     gives: bool = False
-    """Gives something away: its client is watched from the start, not only when it waits long."""
+    """Gives something away, so it ends when its client goes; a hot route that does not is finished
+    for nobody, which costs less than to look."""
 
 
 def json_response(

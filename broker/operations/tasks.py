@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from contextvars import ContextVar
 from functools import partial
 from typing import Any, TypeVar
 
@@ -11,6 +12,9 @@ from broker.errors import StorageFailed
 from broker.operations.failure import Failure
 
 T = TypeVar("T")
+
+undisturbed: ContextVar[bool] = ContextVar("undisturbed", default=False)
+"""Whether the running task is one that nobody cancels because its client went away."""
 
 
 class Tasks:
@@ -32,6 +36,12 @@ class Tasks:
 
     async def finish(self, work: Coroutine[Any, Any, T]) -> T:
         """Do the work to its end, also when the caller is cancelled meanwhile."""
+        if undisturbed.get():
+            try:
+                return await work
+            except StorageFailed as error:
+                self.failure.note(error)
+                raise
         # Less than asyncio.shield, which costs as much as the task itself.
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self.start(work).add_done_callback(partial(_tell, answer))
@@ -50,11 +60,13 @@ class Tasks:
 
 def _tell(answer: asyncio.Future[T], task: asyncio.Task[T]) -> None:
     """Pass on how a task ended, if somebody still waits for it."""
+    # Asked for in any case, so that an error that nobody waits for is not reported as lost.
+    error = None if task.cancelled() else task.exception()
     if answer.done():
         return
     if task.cancelled():
         answer.cancel()
-    elif error := task.exception():
+    elif error is not None:
         answer.set_exception(error)
     else:
         answer.set_result(task.result())

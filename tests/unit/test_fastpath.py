@@ -10,6 +10,7 @@ from broker import fastpath
 from broker.fastpath import Fastpath
 from broker.http import Response, Route
 from broker.limits import MAX_BATCH_BYTES
+from broker.operations.tasks import undisturbed
 from broker.status import Served
 from broker.testing import ManualClock
 from broker.translation import Translator
@@ -89,11 +90,6 @@ def no_task_is_left(monkeypatch):
         return run(looked())
 
     monkeypatch.setattr(asyncio, "run", run_and_look)
-
-
-@pytest.fixture(autouse=True)
-def watch_at_once(monkeypatch):
-    monkeypatch.setattr(fastpath, "WATCH_AFTER_SECONDS", 0)
 
 
 async def test_a_handler_gets_the_request_and_its_answer_is_sent():
@@ -210,7 +206,7 @@ async def test_a_client_that_goes_while_its_handler_works_ends_the_handler():
         finally:
             ended.append(True)
 
-    bench = Bench(handler)
+    bench = Bench(handler, gives=True)
     task = bench.begin(part(), part(b"more than whole"))
     await settle()
     assert not task.done()
@@ -240,35 +236,42 @@ async def test_an_answer_that_nobody_takes_is_undone():
     assert (bench.sent, bench.undelivered) == ([], [True])
 
 
-@pytest.mark.parametrize("seconds", [0, 3600])
-async def test_one_who_went_before_the_answer_is_given_nothing_away(monkeypatch, seconds):
-    monkeypatch.setattr(fastpath, "WATCH_AFTER_SECONDS", seconds)
-    bench = Bench(lambda request: giving(bench)(request))
+@pytest.mark.parametrize("gives", [True, False])
+async def test_one_who_went_before_the_answer_is_given_nothing_away(gives):
+    bench = Bench(lambda request: giving(bench)(request), gives=gives)
     task = bench.begin(part(), DISCONNECT)
     await task
 
     assert (bench.sent, bench.undelivered, task.cancelling()) == ([], [True], 0)
 
 
-async def test_nobody_looks_after_the_client_of_an_answer_that_comes_soon(monkeypatch):
-    monkeypatch.setattr(fastpath, "WATCH_AFTER_SECONDS", 3600)
-    bench = Bench()
-    *_, body = await bench.ask(part(b"quick"), DISCONNECT)
-
-    assert body == b"quick"
-    assert bench.incoming.get_nowait() == DISCONNECT
-
-
-async def test_the_client_of_an_answer_that_gives_something_is_looked_after_at_once(monkeypatch):
-    monkeypatch.setattr(fastpath, "WATCH_AFTER_SECONDS", 3600)
+async def test_nobody_looks_after_a_client_who_is_given_nothing():
+    disturbed = []
 
     async def handler(_):
+        disturbed.append(not undisturbed.get())
+        await settle()
+        return Response(body=b"done")
+
+    bench = Bench(handler)
+    *_, body = await bench.ask(part(), DISCONNECT)
+
+    assert (body, disturbed) == (b"done", [False])
+    assert bench.incoming.get_nowait() == DISCONNECT
+    assert not undisturbed.get()
+
+
+async def test_the_work_for_a_client_who_is_given_something_can_be_interrupted():
+    disturbed = []
+
+    async def handler(_):
+        disturbed.append(not undisturbed.get())
         await asyncio.Event().wait()
 
     bench = Bench(handler, gives=True)
     await bench.begin(part(), DISCONNECT)
 
-    assert bench.sent == []
+    assert (bench.sent, disturbed) == ([], [True])
 
 
 async def test_an_answer_that_is_taken_is_not_undone():
@@ -340,7 +343,7 @@ async def test_a_handler_that_goes_on_without_its_client_is_let():
         except asyncio.CancelledError:
             return Response(body=b"stubborn")
 
-    bench = Bench(handler)
+    bench = Bench(handler, gives=True)
     task = bench.begin(part())
     await settle()
     bench.incoming.put_nowait(DISCONNECT)
