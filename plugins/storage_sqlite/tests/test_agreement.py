@@ -244,14 +244,22 @@ async def test_a_log_that_moves_every_page_is_no_other_log(path: Path, tmp_path:
     assert await bodies_in(path) == []
 
 
-@pytest.mark.parametrize("boot", ["another", ""])
 async def test_a_power_cut_may_take_the_last_commits_with_durability_os(
-    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, boot: str
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await live(tmp_path / "a", path, b"second", durability="os")
     beside(path, "-wal").unlink()
     assert await refusal(path) == behind(path, 2, 3)
-    monkeypatch.setattr(witness, "boot_id", lambda: boot)
+    monkeypatch.setattr(witness, "boot_id", lambda: "another")
+    assert await bodies_in(path) == [b"first"]
+
+
+async def test_where_no_start_of_the_machine_is_told_it_may_have_been_a_power_cut(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(witness, "_BOOT_ID", tmp_path / "nothing")
+    await live(tmp_path / "a", path, b"second", durability="os")
+    beside(path, "-wal").unlink()
     assert await bodies_in(path) == [b"first"]
 
 

@@ -118,6 +118,22 @@ async def test_a_damaged_page_is_refused_in_the_words_of_sqlite(path: Path) -> N
     assert message.endswith(f"); {RESTORE}")
 
 
+async def test_an_index_that_hides_something_is_refused(path: Path) -> None:
+    await make(path)
+    with closing(sqlite3.connect(path)) as sql, sql:
+        sql.execute("PRAGMA writable_schema = ON")
+        index = sql.execute(
+            "SELECT * FROM sqlite_master WHERE name = 'dedup_expires_at'"
+        ).fetchone()
+        sql.execute("DELETE FROM sqlite_master WHERE name = 'dedup_expires_at'")
+    with closing(sqlite3.connect(path)) as sql, sql:
+        sql.execute("INSERT INTO dedup VALUES (1, 'key', 1, 1)")
+        sql.execute("PRAGMA writable_schema = ON")
+        sql.execute("INSERT INTO sqlite_master VALUES (?, ?, ?, ?, ?)", index)
+    problem = "row 1 missing from index dedup_expires_at"
+    assert await refusal(path) == f"{path} is damaged ({problem}); {RESTORE}"
+
+
 async def test_a_refused_file_is_left_as_it_is(path: Path) -> None:
     path.write_bytes(b"precious, and no database")
     await refusal(path)

@@ -74,3 +74,11 @@ async def test_upkeep_later_on_leaves_leases_alone(path: Path) -> None:
         await bench.storage.maintain(now=bench.now - 1000, limit=100)
         [message] = await bench.browse()
         assert message.visible_at == lease.message.visible_at
+
+
+async def test_a_start_without_a_step_leaves_leases_alone(path: Path) -> None:
+    lease = await fill(path)
+    async with after_a_step(path, 10) as bench:
+        await maintain(bench)
+        [message] = await bench.browse(ids=(lease.message.id,))
+    assert message.visible_at == lease.message.visible_at
