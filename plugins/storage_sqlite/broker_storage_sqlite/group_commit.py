@@ -39,7 +39,8 @@ class Job:
 def carry_out(tx: Transaction, jobs: Sequence[Job]) -> None:
     """Carry out the jobs in order, durably: afterwards each has its result or its error.
 
-    It is one transaction, unless a job breaks it for all: then the others begin again without it.
+    It is one transaction, unless a job breaks it for all: then the others begin again without it,
+    or, if it is not known which one it was, each by itself.
     """
     while jobs:
         jobs = _transact(tx, jobs)
@@ -51,7 +52,7 @@ def _transact(tx: Transaction, jobs: Sequence[Job]) -> Sequence[Job]:
         tx.begin()
         for job in jobs:
             _attempt(tx, job, alone=len(jobs) == 1)
-            if job.error is not None and is_fatal(job.error):
+            if job.error is not None and (is_fatal(job.error) or tx.is_spoilt):
                 raise job.error
             if not tx.is_open:
                 tx.roll_back()
@@ -60,8 +61,12 @@ def _transact(tx: Transaction, jobs: Sequence[Job]) -> Sequence[Job]:
     except sqlite3.Error as error:
         with suppress(sqlite3.Error):
             tx.roll_back()
-        for job in jobs:
-            job.error = job.error or error
+        if len(jobs) > 1 and not is_fatal(error):
+            for job in jobs:
+                _transact(tx, [job])
+        else:
+            for job in jobs:
+                job.error = job.error or error
     return ()
 
 

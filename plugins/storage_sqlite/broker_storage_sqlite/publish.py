@@ -13,11 +13,6 @@ from broker_storage_sqlite.moves import count_lapse, shelf_of_pending
 from broker_storage_sqlite.rows import READY, SCHEDULED, rank_of
 from broker_storage_sqlite.transaction import Transaction
 
-_INSERT = """
-INSERT INTO messages (id, queue_id, status, shelf, rank, priority, created_at, updated_at,
-    visible_at, expires_at, grp, dedup_key, content_type, headers, content)
-VALUES (?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
 _FIND_KEY = "SELECT message_id FROM dedup WHERE queue_id = ? AND key = ? AND expires_at > ?"
 _REMEMBER_KEY = "INSERT OR REPLACE INTO dedup VALUES (?, ?, ?, ?)"
 _LAPSED = """
@@ -60,7 +55,7 @@ def _publish(tx: Transaction, queue: Queue, messages: _New, now: int) -> None:
     if has_limits:
         _demand_room(tx, queue, sizes, now)
     rows = _rows(tx, queue, messages, now)
-    tx.executemany(_INSERT, rows)
+    tx.insert(rows)
     tx.counters.add(
         queue.id,
         pending=len(rows),
@@ -105,7 +100,7 @@ def _shelf(tx: Transaction, queue: Queue, message: NewMessage, groups: set[str],
     if message.group is None or message.group in groups:
         return shelf
     groups.add(message.group)
-    if shelf == SCHEDULED or has_unfinished(tx.sql, queue.id, message.group):
+    if shelf == SCHEDULED or has_unfinished(tx.statements, queue.id, message.group):
         return shelf
     return READY
 

@@ -12,6 +12,7 @@ from broker import Queue, QueueNotFound
 from broker_storage_sqlite.counters import Counters
 from broker_storage_sqlite.groups import regroup
 from broker_storage_sqlite.rows import QUEUE_COLUMNS, ROW_COLUMNS, Row, queue_of
+from broker_storage_sqlite.statements import Statements
 from broker_storage_sqlite.witness import READ_STAMP, Stamp
 
 T = TypeVar("T")
@@ -38,13 +39,16 @@ class Transaction:
 
     It lives as long as its connection, of which it is the only user, so it may remember the
     queues and the next message id from one transaction to the next. `stamp` is what the last
-    commit left in the table `store`.
+    commit left in the table `store`. `sql` is the connection itself: what is done there is not
+    undone when an operation fails, and does not see what other operations have just inserted.
     """
 
     def __init__(self, sql: sqlite3.Connection) -> None:
         self.sql = sql
-        self.execute = sql.execute
-        self.executemany = sql.executemany
+        self.statements = Statements(sql)
+        self.execute = self.statements.execute
+        self.executemany = self.statements.executemany
+        self.insert = self.statements.insert
         self.counters = Counters()
         self._groups: set[tuple[int, str]] = set()
         self._queues: dict[str, Queue] = {}
@@ -59,6 +63,11 @@ class Transaction:
         """Whether it was begun and not ended; some errors make SQLite end it."""
         return self.sql.in_transaction
 
+    @property
+    def is_spoilt(self) -> bool:
+        """Whether it cannot go on, because of operations that seemed to have succeeded."""
+        return self.statements.is_spoilt
+
     def begin(self) -> None:
         """Begin, as the only one who writes."""
         self.execute("BEGIN IMMEDIATE")
@@ -66,6 +75,7 @@ class Transaction:
 
     def commit(self) -> None:
         """Make everything durable. If this raises, roll back."""
+        self.statements.flush()
         self.counters.write(self.sql)
         stamp = self.stamp
         if self.sql.total_changes != self._changes:
@@ -79,21 +89,20 @@ class Transaction:
         """Undo everything, also if there is nothing."""
         self._forget()
         self.counters.clear()
+        self.statements.forget()
         if self.is_open:
             self.execute("ROLLBACK")
 
     def attempt(self, operation: Callable[[Transaction], T]) -> T:
         """Carry out one of several operations; if it raises, undo it alone."""
-        self.execute("SAVEPOINT operation")
+        self.statements.set_mark()
         try:
             result = self.carry_out(operation)
+            self.statements.remove_mark()
         except BaseException:
             self._forget()
-            if self.is_open:
-                self.execute("ROLLBACK TO operation")
-                self.execute("RELEASE operation")
+            self.statements.go_back()
             raise
-        self.execute("RELEASE operation")
         return result
 
     def carry_out(self, operation: Callable[[Transaction], T]) -> T:
@@ -171,7 +180,7 @@ class Transaction:
     def regroup(self) -> None:
         """Make ready what can be leased now in the groups that were touched."""
         if self._groups:
-            regroup(self.sql, self._groups)
+            regroup(self.statements, self._groups)
             self._groups.clear()
 
     def _load(self, column: str, value: str | int) -> Queue | None:
