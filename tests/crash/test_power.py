@@ -31,7 +31,7 @@ def test_what_was_answered_survives_a_power_cut_at_any_moment(tmp_path):
 
 
 def test_without_fsyncs_a_power_cut_takes_what_was_answered_and_leaves_a_sound_store(tmp_path):
-    load = {"rounds": 3, "publishers": 8, "consumers": 4}
+    load = {"rounds": 6, "publishers": 8, "consumers": 4}
     recording = Recording(tmp_path, durability="os", ends=ENDS, **load)
 
     assert asyncio.run(recording.cut(tmp_path / "images", CUTS // 4)) != {}
