@@ -14,7 +14,6 @@ from broker.deadlines import Deadlines
 from broker.delivery import ASGIApp, Receive, Scope, Send
 from broker.http import Response, Route
 from broker.limits import MAX_BATCH_BYTES
-from broker.operations.tasks import undisturbed
 from broker.routing import Match, RouteTable
 from broker.translation import ANSWER_SECONDS, BODY_SECONDS, Headers, Translator
 
@@ -40,11 +39,7 @@ class Fastpath:
             await self._app(scope, receive, send)
             return
         client = _Client(receive, send, self._patience)
-        before = undisturbed.set(not match.route.gives)
-        try:
-            await client.serve(self._serve(client, scope, match))
-        finally:
-            undisturbed.reset(before)
+        await client.serve(self._serve(client, scope, match))
 
     async def _serve(self, client: _Client, scope: Scope, match: Match) -> None:
         body, refusal = b"", None

@@ -14,6 +14,9 @@ from broker.translation import name_of, paths_of
 _REMEMBERED = 512
 """How many paths are known by heart: those of the queues that are busy."""
 
+_MEMORABLE = 512
+"""How long such a path may be."""
+
 
 class Match(msgspec.Struct, frozen=True, gc=False):
     """The route that a request is for, the name it is counted under, its path's variable parts."""
@@ -31,8 +34,11 @@ class RouteTable:
         for route in routes:
             for path in paths_of(route):
                 self._methods.setdefault(route.method, _Step()).add(path, route)
-        self.find = lru_cache(_REMEMBERED)(self._find)
+        self._recall = lru_cache(_REMEMBERED)(self._find)
+
+    def find(self, method: str, path: str) -> Match | None:
         """Return the match of a method and a path, None if there is none."""
+        return (self._recall if len(path) <= _MEMORABLE else self._find)(method, path)
 
     def _find(self, method: str, path: str) -> Match | None:
         step = self._methods.get(method)

@@ -104,7 +104,7 @@ def _leave(end: SystemExit) -> None:
     logging.shutdown()
     with contextlib.suppress(OSError):
         sys.stdout.flush()
-    os._exit(end.code if isinstance(end.code, int) else 1)
+    os._exit(end.code if isinstance(end.code, int) else 0 if end.code is None else 1)
 
 
 def plugin_command(name: str, args: Sequence[str]) -> tuple[click.Command, PluginContext] | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from contextvars import ContextVar
 from functools import partial
 from typing import Any, TypeVar
 
@@ -12,9 +11,6 @@ from broker.errors import StorageFailed
 from broker.operations.failure import Failure
 
 T = TypeVar("T")
-
-undisturbed: ContextVar[bool] = ContextVar("undisturbed", default=False)
-"""Whether the running task is one that nobody cancels because its client went away."""
 
 
 class Tasks:
@@ -36,12 +32,6 @@ class Tasks:
 
     async def finish(self, work: Coroutine[Any, Any, T]) -> T:
         """Do the work to its end, also when the caller is cancelled meanwhile."""
-        if undisturbed.get():
-            try:
-                return await work
-            except StorageFailed as error:
-                self.failure.note(error)
-                raise
         # Less than asyncio.shield, which costs as much as the task itself.
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self.start(work).add_done_callback(partial(_tell, answer))

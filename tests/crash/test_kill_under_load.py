@@ -1,15 +1,12 @@
 """`kill -9` while eight publish and four consume: what was answered holds."""
 
-import os
-
 import pytest
 from crash.campaign import Campaign
 
 
 @pytest.mark.timeout(300)
 async def test_kill_9_under_load_breaks_no_promise(tmp_path):
-    seed = int.from_bytes(os.urandom(4))
-    campaign = Campaign(tmp_path, seed)
+    campaign = Campaign(tmp_path, seed=1)
     try:
         summary = await campaign.run(20)
     finally:

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from broker.errors import StorageFailed
-from broker.operations.tasks import Tasks, undisturbed
+from broker.operations.tasks import Tasks
 
 
 async def test_work_goes_on_when_its_caller_is_cancelled():
@@ -57,28 +57,13 @@ async def test_an_error_that_nobody_waits_for_is_not_reported_by_the_loop():
     assert reported == []
 
 
-async def test_undisturbed_work_needs_no_task_of_its_own():
-    tasks = Tasks()
-
-    async def tell_task():
-        return asyncio.current_task()
-
-    assert await tasks.finish(tell_task()) is not asyncio.current_task()
-    before = undisturbed.set(True)
-    assert await tasks.finish(tell_task()) is asyncio.current_task()
-    undisturbed.reset(before)
-
-
-@pytest.mark.parametrize("is_undisturbed", [True, False])
-async def test_a_storage_that_gives_up_is_noted_in_either_case(is_undisturbed):
+async def test_a_storage_that_gives_up_is_noted():
     tasks = Tasks()
 
     async def fail():
         raise StorageFailed("the disk is gone")
 
-    before = undisturbed.set(is_undisturbed)
     with pytest.raises(StorageFailed):
         await tasks.finish(fail())
-    undisturbed.reset(before)
 
     assert (await tasks.failure.wait()).problem == "the disk is gone"
