@@ -10,14 +10,18 @@ _OLD = ("1.0", "1")
 
 
 class Strictness:
-    """An ASGI layer that refuses requests which RFC 9112, section 3.2, calls invalid."""
+    """An ASGI layer that refuses requests which RFC 9112 calls invalid.
+
+    Of two readers of one connection, such as a proxy and this server, each may take the end of a
+    request of doubtful length for elsewhere: so none is served, and its connection ends.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection's request."""
-        if scope["type"] == "http" and not (_has_one_host(scope) and _has_target(scope)):
+        if scope["type"] == "http" and not (_has_target(scope) and _has_sound_headers(scope)):
             await refuse(send)
         else:
             await self._app(scope, receive, send)
@@ -30,13 +34,24 @@ async def refuse(send: Send) -> None:
     await send({"type": "http.response.body"})
 
 
-def _has_one_host(scope: Scope) -> bool:
-    hosts = [value for name, value in scope["headers"] if name == b"host"]
-    if scope["http_version"] in _OLD:
-        return len(hosts) <= 1
-    return len(hosts) == 1 and hosts[0] != b""
-
-
 def _has_target(scope: Scope) -> bool:
+    """Tell whether the target has a form that section 3.2 allows for the method."""
     path: str = scope["path"]
     return path.startswith(_FORMS) or (path == "*" and scope["method"] == "OPTIONS")
+
+
+def _has_sound_headers(scope: Scope) -> bool:
+    """Tell whether one host is named (section 3.2) and the body has one length (section 6)."""
+    hosts, lengths, encodings = [], [], []
+    for name, value in scope["headers"]:
+        if name == b"host":
+            hosts.append(value)
+        elif name == b"content-length":
+            lengths.append(value)
+        elif name == b"transfer-encoding":
+            encodings.append(value.lower())
+    is_old = scope["http_version"] in _OLD
+    has_host = len(hosts) <= 1 if is_old else len(hosts) == 1 and hosts[0] != b""
+    if encodings:
+        return has_host and encodings == [b"chunked"] and not lengths and not is_old
+    return has_host and len(lengths) <= 1 and all(length.isdigit() for length in lengths)

@@ -10,6 +10,7 @@ from typing import Any
 import hypercorn.protocol
 from hypercorn.asyncio import serve as serve_with_hypercorn
 from hypercorn.config import Config
+from hypercorn.events import Closed
 from hypercorn.protocol.h11 import H11Protocol
 
 from broker.delivery import ASGIApp
@@ -25,8 +26,20 @@ async def serve(app: ASGIApp, endpoint: Endpoint, drained: asyncio.Event) -> Non
 class _Http1Only(H11Protocol):
     """HTTP/1.1 without the ways to HTTP/2, which would lead requests past a proxy's rules."""
 
+    _is_closed = False
+
     async def _check_protocol(self, event: Any) -> None:
         pass
+
+    async def handle(self, event: Any) -> None:
+        if isinstance(event, Closed):
+            self._is_closed = True
+        await super().handle(event)
+
+    async def _create_stream(self, request: Any) -> None:
+        # Or requests that a client sent ahead would be answered, one by one, when it is gone.
+        if not self._is_closed:
+            await super()._create_stream(request)
 
 
 def _config(endpoint: Endpoint) -> Config:

@@ -119,6 +119,36 @@ def test_what_is_http_is_answered(served, request_bytes):
     assert body == b'{"status":"ok"}'
 
 
+def test_no_request_is_smuggled_behind_one_of_doubtful_length(served):
+    served.run("queue", "create", "prey")
+    hidden = b"DELETE /queues/prey HTTP/1.1\r\nhost: b\r\nconnection: close\r\n\r\n"
+    answer = talk(
+        served,
+        b"POST /queues/q/messages HTTP/1.1\r\nhost: b\r\n"
+        b"content-length: 4\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n" + hidden,
+    )
+
+    # Granian believes the chunks, but no more of that connection.
+    assert answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 201 "))
+    assert answer.count(b"HTTP/1.1") == 1
+    assert served.counts("prey")["pending"] == 0
+    served.run("queue", "purge", "q", "--yes")
+
+
+def test_what_a_client_asked_for_ahead_is_not_answered_when_it_is_gone(served):
+    served.run("queue", "create", "far")
+    served.run("publish", "far", "x" * 1_000_000)
+    with socket.create_connection(("127.0.0.1", served.port)) as connection:
+        # Too much for the buffers between them, so the server waits, and learns that it is over.
+        connection.sendall(b"GET /queues/far/messages HTTP/1.1\r\nhost: b\r\n\r\n" * 30)
+        connection.recv(1)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    for _ in range(30):
+        served.counts("far")  # as many requests as it would have to answer
+
+    assert "socket.send() raised exception" not in (served.directory / "log.txt").read_text()
+
+
 def test_http_2_is_not_spoken_in_clear_text(served):
     preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
 

@@ -32,6 +32,8 @@ async def ask(path="/", *, method="GET", version="1.1", headers=(HOST,), kind="h
         {"version": "1.0", "headers": ()},
         {"version": "1", "headers": [(b"host", b"")]},
         {"kind": "lifespan", "headers": ()},
+        {"headers": [HOST, (b"content-length", b"3")]},
+        {"headers": [HOST, (b"transfer-encoding", b"Chunked")]},
     ],
 )
 async def test_what_http_allows_is_served(request_):
@@ -47,6 +49,13 @@ async def test_what_http_allows_is_served(request_):
         {"path": "*"},
         {"path": "queues"},
         {"headers": ()},
+        {"headers": [HOST, (b"content-length", b"3"), (b"transfer-encoding", b"chunked")]},
+        {"headers": [HOST, (b"transfer-encoding", b"gzip, chunked")]},
+        {"headers": [HOST, (b"transfer-encoding", b"chunked"), (b"transfer-encoding", b"chunked")]},
+        {"headers": [HOST, (b"transfer-encoding", b"chunked")], "version": "1.0"},
+        {"headers": [HOST, (b"content-length", b"3"), (b"content-length", b"3")]},
+        {"headers": [HOST, (b"content-length", b"3, 3")]},
+        {"headers": [HOST, (b"content-length", b"+3")]},
         {"headers": [(b"host", b"")]},
         {"headers": [HOST, HOST]},
         {"version": "1.0", "headers": [HOST, HOST]},
