@@ -43,7 +43,9 @@ def main(*, suites: tuple[str, ...], rounds: int, directory: Path) -> None:
             click.echo(f"measuring {suite} ...")
             (own / suite).mkdir()
             results += SUITES[suite](own / suite, rounds)
-    click.echo(f"\nMedians of {rounds} rounds; generator: its share of {CORES} cores.\n")
+    click.echo(
+        f"\nMedians of {rounds} rounds, but memory: one. Generator: its share of {CORES} cores.\n"
+    )
     click.echo(_line(_HEAD))
     for measured in results:
         click.echo(_line(_cells(measured)))

@@ -9,7 +9,8 @@ from bench.figures import Measured, Row, Sample
 from bench.servers import broker
 
 PUBLISHES = 1_000_000
-_BATCH = 100
+_WARM_UP = 20_000
+"""Past the start, when caches fill that have a bound."""
 _ROW = Row(
     name="memory, 1 000 000 publishes of 1 KiB",
     at_most=64,
@@ -18,13 +19,11 @@ _ROW = Row(
 
 
 def measure(directory: Path, _rounds: int) -> Iterator[Measured]:
-    """Measure once: it takes its time."""
-    batch = {"messages": [{"content": "x" * 1024}] * _BATCH}
-    load = {"connections": 8, "answers": PUBLISHES // _BATCH}
+    """Measure once, because it takes some minutes: each publish is a request of its own."""
+    message = {"content": "x" * 1024}
     with broker(directory) as ours:
         ours.make_queue("q")
-        # Past the start, when caches fill that have a bound.
-        ours.load("/queues/q/messages/batch", batch, connections=8, answers=200)
+        ours.load("/queues/q/messages", message, connections=32, answers=_WARM_UP)
         before = ours.resident_mib()
-        done = ours.load("/queues/q/messages/batch", batch, **load)
+        done = ours.load("/queues/q/messages", message, connections=32, answers=PUBLISHES)
         yield Measured(_ROW, [Sample(ours.resident_mib() - before, done.cpu)])

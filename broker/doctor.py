@@ -17,6 +17,8 @@ from broker.errors import BrokerError, StorageLocked
 from broker.lifecycle import Lifecycle
 from broker.plugins import inspect_plugins
 from broker.safety import refuse_open_door
+from broker.serving import server_named
+from broker.serving.tls import certificate_of
 
 if TYPE_CHECKING:
     from broker.assembly import Assembly
@@ -47,6 +49,8 @@ async def examine(path: Path | None) -> list[Finding]:
     findings += _plugins(config)
     try:
         refuse_open_door(config, insecure=False)
+        server_named(config.server.http_server)
+        certificate_of(config)
         assembly = assemble(config)
     except BrokerError as error:
         if not any(finding.level == "error" for finding in findings):

@@ -93,7 +93,7 @@ def test_a_publish_without_room_is_507_and_works_again_without_a_restart(served)
     told = re.findall(r"WARNING \S+ (.*)\n", (served.directory / "log.txt").read_text())
     database = served.directory / "broker.db"
     assert told == [
-        f"there is no room for {database}: publishing is refused until there is",
+        f"no room for {database}: publishing is refused until more than 32 MiB are free",
         f"there is room for {database} again",
     ]
 

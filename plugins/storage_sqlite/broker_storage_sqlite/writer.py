@@ -19,6 +19,7 @@ from broker import Closed, StorageFull
 
 from broker_storage_sqlite.faults import give_up, is_fatal, translate
 from broker_storage_sqlite.group_commit import Job, carry_out
+from broker_storage_sqlite.room import RESERVE_BYTES
 from broker_storage_sqlite.transaction import Transaction
 from broker_storage_sqlite.witness import Stamp
 
@@ -189,7 +190,9 @@ class Writer:
             if not self._is_full:
                 self._is_full = True
                 self._logger.warning(
-                    "there is no room for %s: publishing is refused until there is", self._path
+                    "no room for %s: publishing is refused until more than %d MiB are free",
+                    self._path,
+                    RESERVE_BYTES // 1024**2,
                 )
         elif self._is_full and any(job.size and job.error is None for job in jobs):
             self._is_full = False

@@ -111,6 +111,9 @@ async def test_a_full_disk_is_told_once_and_once_more_when_it_is_over(
             for _ in range(3):
                 await bench.put(b"stored")
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
-        ("WARNING", f"there is no room for {path}: publishing is refused until there is"),
+        (
+            "WARNING",
+            f"no room for {path}: publishing is refused until more than 32 MiB are free",
+        ),
         ("WARNING", f"there is room for {path} again"),
     ] * 2
