@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
-from typing import Literal
 from urllib.parse import quote
 
 from databases import Database
@@ -51,10 +50,17 @@ def connect_reader(path: Path, *, is_frozen: bool = False) -> sqlite3.Connection
     return sql
 
 
-def database(path: Path, mode: Literal["ro", "rw"]) -> Database:
-    """Return a `databases` handle on an existing file."""
+def connect_plain(path: Path) -> sqlite3.Connection:
+    """Return a connection with SQLite's own settings; the schema is made and changed on it."""
+    return sqlite3.connect(
+        _uri(path) + "?mode=rw", uri=True, timeout=_BUSY_TIMEOUT_S, isolation_level=None
+    )
+
+
+def database(path: Path) -> Database:
+    """Return a `databases` handle on an existing file, which changes nothing."""
     # Quoted twice: once for the URL that `databases` reads, once for the one that SQLite reads.
-    url = f"sqlite:///{quote(_uri(path), safe='')}?mode={mode}"
+    url = f"sqlite:///{quote(_uri(path), safe='')}?mode=ro"
     return Database(url, uri=True, timeout=_BUSY_TIMEOUT_S)
 
 

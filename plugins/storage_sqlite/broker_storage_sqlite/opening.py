@@ -6,13 +6,14 @@ import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from broker import StartupError, StorageLocked, StorageUnreadable
-from databases.core import Connection
 
 from broker_storage_sqlite.agreement import check_absence, check_agreement
-from broker_storage_sqlite.connections import database
+from broker_storage_sqlite.connections import connect_plain, connect_reader
+from broker_storage_sqlite.interruptible import work_on
 from broker_storage_sqlite.schema import (
     APPLICATION_ID,
     Migration,
@@ -65,18 +66,11 @@ async def prepare_file(
     The caller holds the lock; `witness` is what its file remembers.
     """
     if _is_there(path):
+        check = partial(_check, path=path, migrations=migrations, witness=witness)
         # Read-only, because closing would copy a log that may be refused into the file.
-        async with database(path, "ro") as file, file.connection() as connection:
-            await _check(connection, path, migrations, witness)
-        async with database(path, "rw") as file, file.connection() as connection:
-            # Whoever else writes to it now would make every publish fail later.
-            await connection.execute("BEGIN IMMEDIATE")
-            await connection.execute("ROLLBACK")
-            # Some ways to copy a database leave this out.
-            await connection.fetch_val("PRAGMA journal_mode = WAL")
-            await migrate(connection, migrations)
-            if missing := await find_missing(connection, migrations):
-                raise StorageUnreadable(f"{path} lacks {', '.join(missing)}; {_RESTORE}")
+        await work_on(partial(connect_reader, path), check)
+        renew = partial(_renew, path=path, migrations=migrations)
+        await work_on(partial(connect_plain, path), renew)
     else:
         check_absence(path, witness)
         await _create(path, migrations)
@@ -106,13 +100,16 @@ async def _create(path: Path, migrations: Sequence[Migration]) -> None:
         new.with_name(new.name + suffix).unlink(missing_ok=True)
     # SQLite gives the files beside it the same mode.
     os.close(os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-    async with database(new, "rw") as file, file.connection() as connection:
-        # In this order: vacuuming cannot become incremental once the file has a page.
-        await connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        await connection.fetch_val("PRAGMA journal_mode = WAL")
-        await migrate(connection, migrations)
+    await work_on(partial(connect_plain, new), partial(_fill, migrations=migrations))
     new.rename(path)
     _sync_names(path.parent)
+
+
+def _fill(sql: sqlite3.Connection, migrations: Sequence[Migration]) -> None:
+    # In this order: vacuuming cannot become incremental once the file has a page.
+    sql.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    sql.execute("PRAGMA journal_mode = WAL").fetchone()
+    migrate(sql, migrations)
 
 
 def _sync_names(directory: Path) -> None:
@@ -124,31 +121,42 @@ def _sync_names(directory: Path) -> None:
         os.close(descriptor)
 
 
-async def _check(
-    connection: Connection, path: Path, migrations: Sequence[Migration], witness: Witness | None
+def _check(
+    sql: sqlite3.Connection, path: Path, migrations: Sequence[Migration], witness: Witness | None
 ) -> None:
-    if await read_pragma(connection, "application_id") != APPLICATION_ID:
+    if read_pragma(sql, "application_id") != APPLICATION_ID:
         raise StorageUnreadable(f"{path} is a database of another program; {_ELSEWHERE}")
-    version = await read_pragma(connection, "user_version")
+    version = read_pragma(sql, "user_version")
     newest = migrations[-1].version
     if version > newest:
         raise StorageUnreadable(
             f"{path} has schema version {version}, and this broker knows versions up to {newest};"
             " use the newer broker that wrote it, or restore a backup from before its upgrade"
         )
-    check_agreement(path, await _read_stamp(connection), witness)
+    check_agreement(path, _read_stamp(sql), witness)
     # Not quick_check, which is content with an index that hides messages.
-    problem = str(await connection.fetch_val("PRAGMA integrity_check(1)"))
+    [problem] = sql.execute("PRAGMA integrity_check(1)").fetchone()
     if problem != "ok":
         raise StorageUnreadable(f"{path} is damaged ({' '.join(problem.split())}); {_RESTORE}")
 
 
-async def _read_stamp(connection: Connection) -> Stamp | None:
+def _read_stamp(sql: sqlite3.Connection) -> Stamp | None:
     """Return what the file says together with its log; None from a broker that knew no stamps."""
-    if not await connection.fetch_val("SELECT 1 FROM sqlite_master WHERE name = 'store'"):
+    if not sql.execute("SELECT 1 FROM sqlite_master WHERE name = 'store'").fetchone():
         return None
-    row = await connection.fetch_one(READ_STAMP)
-    return stamp_of(None if row is None else tuple(row._mapping.values()))  # noqa: SLF001  # its API
+    return stamp_of(sql.execute(READ_STAMP).fetchone())
+
+
+def _renew(sql: sqlite3.Connection, path: Path, migrations: Sequence[Migration]) -> None:
+    """Bring a database that was checked to the newest schema."""
+    # Whoever else writes to it now would make every publish fail later.
+    sql.execute("BEGIN IMMEDIATE")
+    sql.execute("ROLLBACK")
+    # Some ways to copy a database leave this out.
+    sql.execute("PRAGMA journal_mode = WAL").fetchone()
+    migrate(sql, migrations)
+    if missing := find_missing(sql, migrations):
+        raise StorageUnreadable(f"{path} lacks {', '.join(missing)}; {_RESTORE}")
 
 
 def _refusal(path: Path, error: sqlite3.Error) -> StartupError:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from broker import Closed
 from databases.core import Connection
 
 from broker_storage_sqlite.connections import database
 from broker_storage_sqlite.faults import translate
+
+T = TypeVar("T")
 
 
 class Reader:
@@ -27,12 +29,39 @@ class Reader:
         self._path = path
         self._logger = logger
         self._stack = AsyncExitStack()
-        self._reads: set[asyncio.Task[list[tuple[Any, ...]]]] = set()
+        self._begun: set[asyncio.Task[Any]] = set()
         self._connection: Connection | None = None
 
     async def open(self) -> None:
-        """Connect."""
-        file = await self._stack.enter_async_context(database(self._path, "ro"))
+        """Connect. Close also after this was cancelled or failed."""
+        self._connection = await self._begin(self._connect())
+
+    async def close(self) -> None:
+        """Finish what was begun, and disconnect."""
+        self._connection = None
+        while self._begun:
+            await asyncio.wait(self._begun)
+        await self._stack.aclose()
+
+    async def fetch(self, query: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """Return all rows; a colon in `query` begins a parameter. Raises Unavailable."""
+        if self._connection is None:
+            raise Closed("the storage is not open")
+        return await self._begin(self._fetch(self._connection, query, parameters))
+
+    def _begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Future[T]:
+        """Do something in a task of its own, for which closing waits.
+
+        Connecting that is cut short would leave a connection to nobody, and a read its statement
+        open, and with it a snapshot of the database.
+        """
+        task = asyncio.ensure_future(work)
+        self._begun.add(task)
+        task.add_done_callback(self._done)
+        return asyncio.shield(task)
+
+    async def _connect(self) -> Connection:
+        file = await self._stack.enter_async_context(database(self._path))
         # Held, because a call without a held connection opens one, and loses its settings.
         connection = await self._stack.enter_async_context(file.connection())
         await connection.execute("PRAGMA temp_store = MEMORY")
@@ -40,26 +69,7 @@ class Reader:
         # Who has read keeps the file in use. So a writer that gave up is not the last to leave it,
         # who would copy the log into the file.
         await connection.fetch_val("SELECT count(*) FROM store")
-        self._connection = connection
-
-    async def close(self) -> None:
-        """Finish what is being read, and disconnect."""
-        self._connection = None
-        while self._reads:
-            await asyncio.wait(self._reads)
-        await self._stack.aclose()
-
-    async def fetch(self, query: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-        """Return all rows; a colon in `query` begins a parameter. Raises Unavailable."""
-        if self._connection is None:
-            raise Closed("the storage is not open")
-        reading = self._fetch(self._connection, query, parameters)
-        # In a task of its own: a read that is cut short would leave its statement, and with it
-        # a snapshot of the database, open.
-        read = asyncio.ensure_future(reading)
-        self._reads.add(read)
-        read.add_done_callback(self._done)
-        return await asyncio.shield(read)
+        return connection
 
     async def _fetch(
         self, connection: Connection, query: str, parameters: Mapping[str, Any]
@@ -70,7 +80,7 @@ class Reader:
             raise translate(error, self._path, self._logger) from error
         return [tuple(record._mapping.values()) for record in records]  # noqa: SLF001  # its API
 
-    def _done(self, read: asyncio.Task[list[tuple[Any, ...]]]) -> None:
-        self._reads.discard(read)
-        if not read.cancelled():
-            read.exception()  # taken, so that it is not reported when nobody waits any more
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._begun.discard(task)
+        if not task.cancelled():
+            task.exception()  # taken, so that it is not reported when nobody waits any more

@@ -9,7 +9,6 @@ from importlib.resources import files
 
 import msgspec
 from broker import StorageUnreadable
-from databases.core import Connection
 
 APPLICATION_ID = 0x52424B31
 """Stands in the header of every file of ours."""
@@ -39,26 +38,25 @@ def read_migrations() -> list[Migration]:
     return sorted(found, key=lambda migration: migration.version)
 
 
-async def read_pragma(connection: Connection, pragma: str) -> int:
+def read_pragma(sql: sqlite3.Connection, pragma: str) -> int:
     """Return a setting of the file that is a number."""
-    return int(await connection.fetch_val(f"PRAGMA {pragma}"))
+    return int(sql.execute(f"PRAGMA {pragma}").fetchone()[0])
 
 
-async def migrate(connection: Connection, migrations: Sequence[Migration]) -> None:
+def migrate(sql: sqlite3.Connection, migrations: Sequence[Migration]) -> None:
     """Apply the migrations that the file has not seen, each wholly or not at all.
 
     Raises StorageUnreadable.
     """
-    version = await read_pragma(connection, "user_version")
+    version = read_pragma(sql, "user_version")
     for migration in migrations:
         if migration.version > version:
-            await _apply(connection, migration)
+            _apply(sql, migration)
 
 
-async def find_missing(connection: Connection, migrations: Sequence[Migration]) -> list[str]:
+def find_missing(sql: sqlite3.Connection, migrations: Sequence[Migration]) -> list[str]:
     """Return the tables and indexes that a file of the newest schema should have and has not."""
-    found = {row[0] for row in await connection.fetch_all(OBJECTS)}
-    return sorted(expected_objects(migrations) - found)
+    return sorted(expected_objects(migrations) - {row[0] for row in sql.execute(OBJECTS)})
 
 
 def expected_objects(migrations: Sequence[Migration]) -> set[str]:
@@ -69,11 +67,9 @@ def expected_objects(migrations: Sequence[Migration]) -> set[str]:
         return {row[0] for row in model.execute(OBJECTS)}
 
 
-async def _apply(connection: Connection, migration: Migration) -> None:
-    # Past `databases`: its transactions begin deferred, and it reads a colon in SQL as a parameter.
-    raw = connection.raw_connection
+def _apply(sql: sqlite3.Connection, migration: Migration) -> None:
     try:
-        await raw.executescript(
+        sql.executescript(
             "BEGIN IMMEDIATE;\n"
             f"{migration.sql}\n"
             f"PRAGMA application_id = {APPLICATION_ID};\n"
@@ -81,8 +77,8 @@ async def _apply(connection: Connection, migration: Migration) -> None:
             "COMMIT;"
         )
     except sqlite3.Error as error:
-        if raw.in_transaction:
-            await raw.rollback()
+        if sql.in_transaction:
+            sql.execute("ROLLBACK")
         if error.sqlite_errorcode in _NOT_OF_THE_MIGRATION:
             raise
         raise StorageUnreadable(

@@ -1,25 +1,30 @@
 """Opening: what is refused, and with which words; what is made, and with which modes."""
 
 import asyncio
+import itertools
 import os
 import sqlite3
 import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from broker import QueueSpec, StorageLocked, StorageUnreadable
 from broker.testing import Workbench
 from broker_storage_sqlite import opening
+from broker_storage_sqlite.schema import Migration
 from broker_storage_sqlite.storage import SQLiteStorage
 
 RESTORE = "restore a backup, or move it and its .lock file away to begin with an empty store"
 ELSEWHERE = "set plugins.storage_sqlite.path to another file"
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
 
 
 async def make(path: Path) -> None:
@@ -340,15 +345,75 @@ async def test_every_table_is_strict(path: Path, bench: Workbench) -> None:
     assert ours == {"queues": 1, "messages": 1, "dedup": 1, "store": 1}
 
 
-async def test_opening_that_is_cut_short_leaves_nothing_open(path: Path) -> None:
-    await make(path)
-    opening_task = asyncio.ensure_future(SQLiteStorage(path).open())
-    for _ in range(3):
+class CutShort:
+    """Awaits something, and is cancelled when that waits for the `number`th time."""
+
+    def __init__(self, work: Coroutine[object, None, None], number: int) -> None:
+        self.work = work
+        self.left = number
+
+    def __await__(self) -> Generator[object, None, None]:
+        step = partial(self.work.send, None)
+        while True:
+            try:
+                waits_for = step()
+            except StopIteration:
+                return
+            self.left -= 1
+            task = asyncio.current_task()
+            if self.left == 0 and task is not None:
+                task.cancel()
+            try:
+                yield waits_for
+            except BaseException as error:
+                step = partial(self.work.throw, error)
+            else:
+                step = partial(self.work.send, None)
+
+
+def is_open(sql: sqlite3.Connection) -> bool:
+    try:
+        sql.total_changes  # noqa: B018  # asks also from another thread
+    except sqlite3.ProgrammingError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+async def test_opening_that_is_cut_short_anywhere_leaves_nothing_open(
+    path: Path, monkeypatch: pytest.MonkeyPatch, is_there: bool
+) -> None:
+    connections: list[sqlite3.Connection] = []
+    connect = sqlite3.connect
+
+    def remember(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        connections.append(connect(*arguments, **options))
+        return connections[-1]
+
+    monkeypatch.setattr(sqlite3, "connect", remember)
+    for number in itertools.count(1):
+        path = path.with_name(f"{number}.db")
+        if is_there:
+            await make(path)
+        storage = SQLiteStorage(path)
+        with suppress(asyncio.CancelledError):
+            await CutShort(storage.open(), number)
+            break
+        threads_end()
+        assert not any(map(is_open, connections))
+        await make(path)
+    await storage.close()
+    assert number > 3, "preparing, the writer and the reader are waited for"
+
+
+async def test_a_migration_is_cut_short_too(path: Path) -> None:
+    endless = Migration(1, "0001_endless.sql", f"CREATE TABLE t AS {ENDLESS};")
+    preparing = asyncio.ensure_future(opening.prepare_file(path, [endless]))
+    while not path.with_name("broker.db.new-wal").exists():
         await asyncio.sleep(0)
-    opening_task.cancel()
+    preparing.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await opening_task
-    await make(path)
+        await preparing
     threads_end()
 
 
