@@ -13,7 +13,7 @@ from broker.errors import PluginError, StartupError
 from broker.provider import Provider
 
 OPEN_SECONDS = 300.0
-"""A storage may migrate and check itself before it is open."""
+"""How long whoever has a deadline may take to open."""
 
 CLOSE_SECONDS = 5.0
 
@@ -49,25 +49,28 @@ class Lifecycle:
         """Open one plugin's provider, and close it when the time comes."""
         # Pushed first: a provider whose `open` failed half way may have something to give back.
         self.push(name, provider.close)
-        await self._start(name, f"{type(provider).__name__}.open", provider.open())
+        seconds = self._open_seconds if provider.open_has_deadline else None
+        await self._start(name, f"{type(provider).__name__}.open", provider.open(), seconds)
 
     async def enter(self, name: str, manager: AbstractAsyncContextManager[Any]) -> None:
         """Enter one plugin's background work, and leave it when the time comes."""
-        await self._start(name, "provide_lifespan", manager.__aenter__())
+        await self._start(name, "provide_lifespan", manager.__aenter__(), self._open_seconds)
         self.push(name, lambda: manager.__aexit__(None, None, None))
 
     def push(self, name: str, close: Callable[[], Awaitable[Any]]) -> None:
         """Call `close` when the time comes."""
         self._stack.push_async_callback(self._close, name, close)
 
-    async def _start(self, name: str, step: str, work: Awaitable[Any]) -> None:
+    async def _start(
+        self, name: str, step: str, work: Awaitable[Any], seconds: float | None
+    ) -> None:
         try:
-            async with asyncio.timeout(self._open_seconds):
+            async with asyncio.timeout(seconds):
                 await work
         except StartupError:
             raise
         except TimeoutError as error:
-            problem = f"{step} did not end within {self._open_seconds:g} s"
+            problem = f"{step} did not end within {seconds:g} s"
             raise PluginError(name, problem) from error
         except Exception as error:
             problem = f"{step} failed: {type(error).__name__}: {error}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC
+from typing import ClassVar
 
 
 class Provider(ABC):
@@ -12,6 +13,9 @@ class Provider(ABC):
     use and `close` once after the last, in reverse order of opening, also when a later provider
     failed to open. A provider owns what it opened.
     """
+
+    open_has_deadline: ClassVar[bool] = True
+    """False if `open` takes the longer the more there is; cancelling must end it soon then."""
 
     async def open(self) -> None:
         """Acquire connections, threads, files; raise StartupError to stop with one line."""

@@ -62,6 +62,22 @@ async def test_opening_has_a_deadline():
             await lifecycle.open("a", Part("a", [], hang="open"))
 
 
+async def test_a_provider_without_a_deadline_is_waited_for():
+    class Big(Part):
+        open_has_deadline = False
+
+        async def open(self):
+            for _ in range(3):
+                await asyncio.sleep(0)
+            await super().open()
+
+    log = []
+    async with Lifecycle(open_seconds=0) as lifecycle:
+        await lifecycle.open("big", Big("big", log))
+
+    assert log == ["open big", "close big"]
+
+
 async def test_what_fails_or_hangs_while_closing_is_logged_and_the_rest_is_closed(caplog):
     log = []
     with caplog.at_level(logging.ERROR):

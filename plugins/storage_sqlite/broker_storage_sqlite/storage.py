@@ -55,6 +55,7 @@ class SQLiteStorage(Storage):
     capabilities: ClassVar[frozenset[Capability]] = frozenset(
         {"durable", "search", "priority", "groups", "dedup"}
     )
+    open_has_deadline: ClassVar[bool] = False  # all of the file is checked, however big it is
 
     def __init__(
         self,
