@@ -55,7 +55,7 @@ def prepare_directory(path: Path) -> None:
     for directory in reversed(path.parents):
         if not directory.is_dir():
             directory.mkdir(mode=0o700, exist_ok=True)
-            _sync_names(directory.parent)
+            _sync(directory.parent)
 
 
 async def prepare_file(
@@ -102,7 +102,7 @@ async def _create(path: Path, migrations: Sequence[Migration]) -> None:
     os.close(os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     await work_on(partial(connect_plain, new), partial(_fill, migrations=migrations))
     new.rename(path)
-    _sync_names(path.parent)
+    _sync(path.parent)
 
 
 def _fill(sql: sqlite3.Connection, migrations: Sequence[Migration]) -> None:
@@ -112,9 +112,9 @@ def _fill(sql: sqlite3.Connection, migrations: Sequence[Migration]) -> None:
     migrate(sql, migrations)
 
 
-def _sync_names(directory: Path) -> None:
-    """Make durable what was made or renamed in a directory; a file's fsync need not do that."""
-    descriptor = os.open(directory, os.O_RDONLY)
+def _sync(path: Path) -> None:
+    """Make durable what is in a file, or what was made or renamed in a directory."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
@@ -157,6 +157,8 @@ def _renew(sql: sqlite3.Connection, path: Path, migrations: Sequence[Migration])
     migrate(sql, migrations)
     if missing := find_missing(sql, migrations):
         raise StorageUnreadable(f"{path} lacks {', '.join(missing)}; {_RESTORE}")
+    # From now on the witness may swear to it, and a broker that was killed did not sync it all.
+    _sync(path.with_name(path.name + "-wal"))
 
 
 def _refusal(path: Path, error: sqlite3.Error) -> StartupError:

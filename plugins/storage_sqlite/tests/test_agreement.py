@@ -1,11 +1,13 @@
 """A database, its log and its lock file belong together; what does not is refused, not believed."""
 
+import os
 import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 from lives import Life, beside, take
 
@@ -292,3 +294,35 @@ async def test_only_what_changes_something_is_counted(tmp_path: Path) -> None:
         await life.storage.drop_queue("nothing")
         counted.append(commits(life))
     assert counted == [1, 2, 3, 3]
+
+
+async def test_the_note_promises_to_survive_a_power_cut_once_the_log_does(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def note() -> witness.Witness | None:
+        return witness.read_witness(beside(path, ".lock").read_bytes())
+
+    await live(tmp_path / "a", path, b"second", durability="os")
+    log = beside(path, "-wal").stat().st_ino
+    notes = []
+    fsync = os.fsync
+
+    def remember(descriptor: int) -> None:
+        if os.fstat(descriptor).st_ino == log:
+            notes.append(note())
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", remember)
+    before = note()
+    # Somebody who looks, so that the log is not moved into the file.
+    with closing(sqlite3.connect(path)) as sql:
+        sql.execute("BEGIN")
+        sql.execute("SELECT * FROM store").fetchall()
+        storage = SQLiteStorage(path, durability="full")
+        await storage.open()
+        after = note()
+        await storage.close()
+    assert notes == [before]
+    assert before is not None
+    assert before.durability == "os"
+    assert after == msgspec.structs.replace(before, durability="full")
