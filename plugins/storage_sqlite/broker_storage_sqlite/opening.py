@@ -133,18 +133,21 @@ def _check(
             f"{path} has schema version {version}, and this broker knows versions up to {newest};"
             " use the newer broker that wrote it, or restore a backup from before its upgrade"
         )
-    check_agreement(path, _read_stamp(sql), witness)
+    check_agreement(path, _read_stamp(sql, path), witness)
     # Not quick_check, which is content with an index that hides messages.
     [problem] = sql.execute("PRAGMA integrity_check(1)").fetchone()
     if problem != "ok":
         raise StorageUnreadable(f"{path} is damaged ({' '.join(problem.split())}); {_RESTORE}")
 
 
-def _read_stamp(sql: sqlite3.Connection) -> Stamp | None:
+def _read_stamp(sql: sqlite3.Connection, path: Path) -> Stamp | None:
     """Return what the file says together with its log; None from a broker that knew no stamps."""
     if not sql.execute("SELECT 1 FROM sqlite_master WHERE name = 'store'").fetchone():
         return None
-    return stamp_of(sql.execute(READ_STAMP).fetchone())
+    stamp = stamp_of(sql.execute(READ_STAMP).fetchone())
+    if stamp is None:
+        raise StorageUnreadable(f"{path} is damaged (its table store lacks its row); {_RESTORE}")
+    return stamp
 
 
 def _renew(sql: sqlite3.Connection, path: Path, migrations: Sequence[Migration]) -> None:

@@ -34,6 +34,11 @@ async def make(path: Path) -> None:
     await storage.close()
 
 
+def empty_the_table_store(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as sql, sql:
+        sql.execute("DELETE FROM store")
+
+
 def threads_end() -> None:
     """Assert that no thread but this one goes on."""
     for thread in set(threading.enumerate()) - {threading.main_thread()}:
@@ -94,6 +99,16 @@ REFUSALS: list[tuple[str, Callable[[Path], object], str]] = [
         "half a file",
         lambda path: os.truncate(path, 8192),
         f"{{path}} cannot be opened (database disk image is malformed); {RESTORE}",
+    ),
+    (
+        "a store that does not say whose it is",
+        empty_the_table_store,
+        f"{{path}} is damaged (its table store lacks its row); {RESTORE}",
+    ),
+    (
+        "the same, when no lock file remembers it",
+        lambda path: (empty_the_table_store(path), path.with_name("broker.db.lock").unlink()),
+        f"{{path}} is damaged (its table store lacks its row); {RESTORE}",
     ),
     (
         "a directory",
