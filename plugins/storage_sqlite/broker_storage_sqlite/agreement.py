@@ -27,7 +27,7 @@ def check_agreement(path: Path, found: Stamp | None, witness: Witness | None) ->
 
     `found` is what the database says when it is read together with its log.
     """
-    _check_log(path, found)
+    check_log(path, found)
     if witness is None:
         return
     lock = lock_path(path)
@@ -45,6 +45,24 @@ def check_agreement(path: Path, found: Stamp | None, witness: Witness | None) ->
         )
 
 
+def check_log(path: Path, found: Stamp | None) -> None:
+    """Raise StorageUnreadable if what `found` says was read with a log of another database."""
+    alone = _stamp_without_log(path)
+    log = path.with_name(path.name + "-wal")
+    if alone is not None and not _continues(log, alone, found):
+        raise StorageUnreadable(
+            f"{log} does not belong to {path}: one of them was exchanged; bring back those that"
+            f" belong together, or move {log} away to see what is in {path} alone"
+        )
+
+
+def read_stamp(sql: sqlite3.Connection) -> Stamp | None:
+    """Return what a database says; None if it says nothing, as that of an old broker."""
+    if not sql.execute("SELECT 1 FROM sqlite_master WHERE name = 'store'").fetchone():
+        return None
+    return stamp_of(sql.execute(READ_STAMP).fetchone())
+
+
 def check_absence(path: Path, witness: Witness | None) -> None:
     """Raise StorageUnreadable if there was a store that is not there now."""
     if witness is not None and witness.stamp.commits > 0:
@@ -52,16 +70,6 @@ def check_absence(path: Path, witness: Witness | None) -> None:
         raise StorageUnreadable(
             f"{path} is missing, but {lock} remembers a store with {witness.stamp.commits} commits:"
             f" bring it back, or remove {lock} to begin with an empty store"
-        )
-
-
-def _check_log(path: Path, found: Stamp | None) -> None:
-    alone = _stamp_without_log(path)
-    log = path.with_name(path.name + "-wal")
-    if alone is not None and not _continues(log, alone, found):
-        raise StorageUnreadable(
-            f"{log} does not belong to {path}: one of them was exchanged; bring back those that"
-            f" belong together, or move {log} away to see what is in {path} alone"
         )
 
 
@@ -77,7 +85,7 @@ def _stamp_without_log(path: Path) -> Stamp | None:
     """Return what the file says by itself; None if that cannot be read without the log."""
     # What a checkpoint left half done is no error: the log has the pages that are torn.
     with suppress(sqlite3.Error), closing(connect_reader(path, is_frozen=True)) as sql:
-        return stamp_of(sql.execute(READ_STAMP).fetchone())
+        return read_stamp(sql)
     return None
 
 

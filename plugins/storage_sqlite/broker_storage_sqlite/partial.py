@@ -55,12 +55,21 @@ class Partial:
         os.fdatasync(self._descriptor)
 
     def place(self) -> None:
-        """Move it to its place, durably, over what is there, whose owner it gets."""
+        """Move it to its place, durably, over what is there, whose owner it gets.
+
+        Nothing stays beside it that belonged to what was there: SQLite would read it as its own.
+        """
         if os.geteuid() == 0 and self._target.exists():
             owner = self._target.stat()
             os.fchown(self._descriptor, owner.st_uid, owner.st_gid)
         os.fsync(self._descriptor)
+        # What is beside a database that is not there is left: it keeps brokers from making one.
+        if self._target.exists():
+            remove_sidecars(self._target)
+            sync_directory(self._target)
         self.path.rename(self._target)
+        sync_directory(self._target)
+        remove_sidecars(self._target)
         sync_directory(self._target)
 
     def _lock(self) -> None:

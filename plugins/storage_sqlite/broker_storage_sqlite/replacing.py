@@ -19,7 +19,6 @@ from broker_storage_sqlite.partial import (
     Partial,
     beside,
     is_filled,
-    remove_sidecars,
     sync_directory,
 )
 from broker_storage_sqlite.soundness import demand_ours, demand_store, find_damage
@@ -75,11 +74,7 @@ def replace(path: Path, partial: Partial) -> Path | None:
             _link(path, kept)
         else:
             _move_with_log(path, log, kept, empty=beside(partial.path, "-wal"))
-    # Nothing in a -shm outlives its readers, and the new database must not share one with them.
-    beside(path, "-shm").unlink(missing_ok=True)
     partial.place()
-    remove_sidecars(path)
-    sync_directory(path)
     return kept
 
 
@@ -108,6 +103,8 @@ def _move_with_log(path: Path, log: Path, kept: Path, *, empty: Path) -> None:
         sync_directory(path)
     empty.touch(0o600)
     empty.rename(log)
+    # Nothing in a -shm outlives its readers, and the new database must not share one with them.
+    beside(path, "-shm").unlink(missing_ok=True)
     sync_directory(path)
 
 

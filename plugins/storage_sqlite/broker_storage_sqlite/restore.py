@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 from broker import BrokerError, StorageUnreadable
 
+from broker_storage_sqlite.agreement import check_log, read_stamp
 from broker_storage_sqlite.backup import copy, count
 from broker_storage_sqlite.connections import connect_reader
 from broker_storage_sqlite.opening import prepare_directory
@@ -80,6 +81,7 @@ def _copy(backup: Path, partial: Partial) -> None:
         with closing(connect_reader(backup, is_frozen=is_alone)) as source:
             source.execute("BEGIN")
             demand_ours(source, backup, remedy=_ANOTHER)
+            check_log(backup, read_stamp(source))
             copy(source, backup, partial)
     except sqlite3.Error as error:
         raise StorageUnreadable(f"{backup} cannot be read ({error}); {_ANOTHER}") from error

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 import sqlite3
 import stat
 from contextlib import closing
@@ -14,6 +15,7 @@ from broker.testing import Workbench
 from broker_storage_sqlite import backup as backups
 from broker_storage_sqlite.backup import back_up
 from broker_storage_sqlite.connections import connect_reader
+from broker_storage_sqlite.restore import restore
 
 
 @pytest.fixture
@@ -128,6 +130,20 @@ async def test_a_file_that_is_there_stays_unless_forced(
         back_up(path, target)
     assert target.read_text() == "precious"
     assert back_up(path, target, force=True).queues == 1
+
+
+async def test_a_log_beside_what_is_overwritten_is_no_part_of_the_new_backup(
+    path: Path, bench: Workbench, target: Path
+) -> None:
+    async with bench:
+        await bench.make_queue()
+        await bench.put()
+        for suffix in ("", "-wal"):
+            shutil.copyfile(f"{path}{suffix}", f"{target}{suffix}")
+        await bench.put_many(50)
+        assert back_up(path, target, force=True).messages == 51
+    assert beside(target) == ["backup.db"]
+    assert restore(path.with_name("restored.db"), target).messages == 51
 
 
 async def test_a_file_that_appears_meanwhile_stays(

@@ -69,7 +69,31 @@ def test_it_is_durable_before_it_has_its_name(path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(os, "fsync", spy)
     with Partial(path) as partial:
         partial.place()
-    assert seen == [("file", False), ("directory", True)]
+    assert seen == [("file", False), ("directory", True), ("directory", True)]
+
+
+def test_what_belonged_to_a_file_that_was_there_is_gone_before_and_after(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def beside() -> list[str]:
+        return sorted(file.name for file in path.parent.iterdir())
+
+    path.write_text("before")
+    for suffix in ("-wal", "-shm", "-journal"):
+        path.with_name(f"broker.db{suffix}").write_text("of the one before")
+    seen = []
+    rename = Path.rename
+
+    def spy(self: Path, target: Path) -> Path:
+        seen.extend(beside())
+        path.with_name("broker.db-shm").write_text("of a reader that came now")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", spy)
+    with Partial(path) as partial:
+        partial.place()
+    assert seen == ["broker.db", "broker.db.partial"]
+    assert beside() == ["broker.db"]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")

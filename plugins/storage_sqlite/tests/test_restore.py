@@ -230,6 +230,22 @@ async def test_a_copy_of_a_killed_store_with_its_log_is_a_backup_too(
     assert await bodies(path) == [b"in the log"]
 
 
+async def test_a_backup_with_the_log_of_a_later_time_is_not_restored(
+    path: Path, tmp_path: Path
+) -> None:
+    source = await make(tmp_path / "source.db", b"in the backup")
+    backup = tmp_path / "backup.db"
+    shutil.copyfile(source, backup)
+    async with bench_of(source) as bench:
+        await bench.put_many(2)
+    async with bench_of(source) as bench:
+        await bench.put()
+        shutil.copyfile(f"{source}-wal", f"{backup}-wal")
+    with pytest.raises(StorageUnreadable, match=f"{backup}-wal does not belong to {backup}"):
+        restore(path, backup)
+    assert names(path) == ["broker.db.lock"]
+
+
 async def test_a_backup_that_another_tool_made_gets_its_log_mode(
     path: Path, tmp_path: Path
 ) -> None:
