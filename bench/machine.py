@@ -21,7 +21,7 @@ def describe(directory: Path) -> str:
         f"Python {platform.python_version()}",
         f"SQLite {sqlite3.sqlite_version}",
         f"load average {os.getloadavg()[0]:.1f}",
-        f"fdatasync of 4 KiB {_sync_seconds(directory) * 1000:.2f} ms",
+        f"fsync of 4 KiB {_sync_seconds(directory) * 1000:.2f} ms",
     )
     return "; ".join(parts)
 
@@ -41,6 +41,6 @@ def _sync_seconds(directory: Path) -> float:
         for _ in range(_SYNCS):
             file.write(bytes(4096))
             start = time.perf_counter()
-            os.fdatasync(file.fileno())
+            os.fsync(file.fileno())
             times.append(time.perf_counter() - start)
     return median(times)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 from pathlib import Path
 from types import TracebackType
 
@@ -11,6 +12,9 @@ from broker import StorageLocked, StorageUnreadable
 
 SIDECARS = ("-wal", "-shm", "-journal")
 """What SQLite puts beside a database; it would take an old one for part of a new database."""
+
+
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 class Partial:
@@ -23,15 +27,19 @@ class Partial:
         self._target = target
         self.path = beside(target, ".partial")
         self._descriptor = -1
+        self._is_placed = False
 
     def __enter__(self) -> Partial:
         try:
-            self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._descriptor = os.open(self.path, _FLAGS, 0o600)
         except OSError as error:
+            if self.path.is_symlink():
+                raise self._foreign() from error
             problem = f"{self.path} cannot be made ({error.strerror}); choose another place"
             raise StorageUnreadable(problem) from error
         try:
             self._lock()
+            self._make_private()
         except BaseException:
             os.close(self._descriptor)
             raise
@@ -46,13 +54,15 @@ class Partial:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.path.unlink(missing_ok=True)
-        remove_sidecars(self.path)
+        # Once it is placed, what has its name is another process's.
+        if not self._is_placed:
+            self.path.unlink(missing_ok=True)
+            remove_sidecars(self.path)
         os.close(self._descriptor)
 
     def sync(self) -> None:
         """Wait until what was written so far is on disk."""
-        os.fdatasync(self._descriptor)
+        os.fsync(self._descriptor)
 
     def place(self) -> None:
         """Move it to its place, durably, over what is there, whose owner it gets.
@@ -68,6 +78,7 @@ class Partial:
             remove_sidecars(self._target)
             sync_directory(self._target)
         self.path.rename(self._target)
+        self._is_placed = True
         sync_directory(self._target)
         remove_sidecars(self._target)
         sync_directory(self._target)
@@ -76,11 +87,24 @@ class Partial:
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # Whoever held the lock a moment ago may have moved the file to its place.
-            is_mine = os.path.samestat(os.fstat(self._descriptor), self.path.stat())
+            is_mine = os.path.samestat(os.fstat(self._descriptor), self.path.lstat())
         except (BlockingIOError, FileNotFoundError):
             is_mine = False
         if not is_mine:
             raise StorageLocked(f"{self.path} is being written by another process; try again later")
+
+    def _make_private(self) -> None:
+        """Refuse a file that others have put there, or can still read and write."""
+        found = os.fstat(self._descriptor)
+        is_own = found.st_uid == os.geteuid() and found.st_nlink == 1
+        if not is_own or not stat.S_ISREG(found.st_mode):
+            raise self._foreign()
+        os.fchmod(self._descriptor, 0o600)
+
+    def _foreign(self) -> StorageUnreadable:
+        return StorageUnreadable(
+            f"{self.path} is a link, or not a file of the user that runs this; remove it"
+        )
 
 
 def beside(path: Path, suffix: str) -> Path:

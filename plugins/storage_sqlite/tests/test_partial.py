@@ -2,11 +2,12 @@
 
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from broker import StorageLocked
+from broker import StorageLocked, StorageUnreadable
 from broker_storage_sqlite.partial import Partial
 
 
@@ -36,6 +37,69 @@ def test_one_at_a_time_makes_a_file(path: Path) -> None:
         partial.path.write_text("mine")
         partial.place()
     assert path.read_text() == "mine"
+
+
+def test_whoever_has_placed_a_file_does_not_remove_that_of_the_next(path: Path) -> None:
+    first, second = Partial(path), Partial(path)
+    with first:
+        first.place()
+        second.__enter__()
+        second.path.with_name("broker.db.partial-wal").touch()
+    assert second.path.exists()
+    assert second.path.with_name("broker.db.partial-wal").exists()
+    second.place()
+    second.__exit__(None, None, None)
+
+
+def link(planted: Path, other: Path) -> None:
+    planted.symlink_to(other)
+
+
+def link_hard(planted: Path, other: Path) -> None:
+    planted.hardlink_to(other)
+
+
+def link_to_nothing(planted: Path, other: Path) -> None:
+    planted.symlink_to(other.with_name("nothing"))
+
+
+def pipe(planted: Path, other: Path) -> None:
+    os.mkfifo(planted)
+
+
+@pytest.mark.parametrize("plant", [link, link_hard, link_to_nothing, pipe])
+def test_what_others_put_there_is_not_written_to(
+    path: Path, plant: Callable[[Path, Path], None]
+) -> None:
+    other, planted = path.with_name("other"), path.with_name("broker.db.partial")
+    other.write_text("precious")
+    plant(planted, other)
+    with pytest.raises(StorageUnreadable) as refused:
+        Partial(path).__enter__()
+    assert str(refused.value) == (
+        f"{planted} is a link, or not a file of the user that runs this; remove it"
+    )
+    assert other.read_text() == "precious"
+    assert not path.with_name("nothing").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_a_file_of_somebody_else_is_not_written_to(path: Path) -> None:
+    planted = path.with_name("broker.db.partial")
+    planted.touch()
+    os.chown(planted, 4711, 4712)
+    with pytest.raises(StorageUnreadable, match="not a file of the user that runs this"):
+        Partial(path).__enter__()
+    assert planted.exists()
+
+
+def test_what_a_killed_process_left_for_all_to_read_is_for_its_owner_again(path: Path) -> None:
+    left = path.with_name("broker.db.partial")
+    left.touch()
+    left.chmod(0o666)
+    with Partial(path) as partial:
+        partial.place()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 def test_whoever_waited_for_a_file_that_was_placed_does_not_write_into_it(
