@@ -54,6 +54,8 @@ class FileLock:
     def forget(self) -> None:
         """Remove the note: whatever store is put in the place of the old one is the right one."""
         os.ftruncate(self._held, 0)
+        # The other notes may be lost in a power cut; this one would be there again.
+        os.fsync(self._held)
 
     @property
     def _held(self) -> int:

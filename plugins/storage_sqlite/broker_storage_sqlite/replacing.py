@@ -11,6 +11,7 @@ from pathlib import Path
 
 from broker import StorageLocked, StorageUnreadable
 
+from broker_storage_sqlite.agreement import check_log, read_stamp
 from broker_storage_sqlite.connections import connect_reader, connect_writer
 from broker_storage_sqlite.lock import FileLock
 from broker_storage_sqlite.opening import startup_errors
@@ -57,12 +58,12 @@ def fold_log(path: Path) -> None:
         )
 
 
-def replace(path: Path, partial: Partial) -> Path | None:
+def replace(path: Path, partial: Partial, lock: FileLock) -> Path | None:
     """Move a new database to `path`; return where the store that was there is now, if one was.
 
-    The caller owns the store. Killed at any point, this leaves the old store or the new one; if
-    the old one is so damaged that its log cannot be written into it, also one that is refused at
-    the start until this is done again.
+    The caller owns the store, by `lock`, which forgets it. Killed at any point, this leaves the
+    old store or the new one; if the old one is damaged, or its log is that of another one, also
+    one that is refused at the start until this is done again.
     """
     log = beside(path, "-wal")
     kept = _free_name(path, log) if path.exists() or is_filled(log) else None
@@ -74,6 +75,7 @@ def replace(path: Path, partial: Partial) -> Path | None:
             _link(path, kept)
         else:
             _move_with_log(path, log, kept, empty=beside(partial.path, "-wal"))
+    lock.forget()
     partial.place()
     return kept
 
@@ -84,6 +86,7 @@ def _is_sound(path: Path) -> bool:
         demand_store(path)
         with closing(connect_reader(path)) as sql:
             demand_ours(sql, path, remedy="")
+            check_log(path, read_stamp(sql))
             return not find_damage(sql, quick=True)
     except (sqlite3.DatabaseError, StorageUnreadable) as error:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in _OF_THE_MOMENT:
@@ -92,7 +95,7 @@ def _is_sound(path: Path) -> bool:
 
 
 def _move_with_log(path: Path, log: Path, kept: Path, *, empty: Path) -> None:
-    """Move a damaged database away, with the log that belongs to it and to no other.
+    """Move a database away together with its log, which cannot be written into it.
 
     An empty log stays behind: as long as there is a log and no database, a broker refuses to
     start instead of making an empty store.

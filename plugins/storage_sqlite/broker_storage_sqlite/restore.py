@@ -45,8 +45,7 @@ def restore(path: Path, backup: Path, *, force: bool = False) -> Restored:
         demand_sound(partial.path, backup, remedy=_ANOTHER)
         use_log(partial.path)
         messages, queues = count(partial.path)
-        lock.forget()
-        kept = replace(path, partial)
+        kept = replace(path, partial, lock)
     return Restored(
         path=str(path), messages=messages, queues=queues, kept=None if kept is None else str(kept)
     )
@@ -81,7 +80,16 @@ def _copy(backup: Path, partial: Partial) -> None:
         with closing(connect_reader(backup, is_frozen=is_alone)) as source:
             source.execute("BEGIN")
             demand_ours(source, backup, remedy=_ANOTHER)
-            check_log(backup, read_stamp(source))
+            found = read_stamp(source)
+            check_log(backup, found)
             copy(source, backup, partial)
+            if found is not None:
+                _rename_store(partial.path)
     except sqlite3.Error as error:
         raise StorageUnreadable(f"{backup} cannot be read ({error}); {_ANOTHER}") from error
+
+
+def _rename_store(path: Path) -> None:
+    """Give a store an id of its own: what was published since the backup is no past of it."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as sql:
+        sql.execute("UPDATE store SET id = randomblob(16)")

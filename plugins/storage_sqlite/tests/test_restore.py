@@ -258,12 +258,63 @@ async def test_a_backup_that_another_tool_made_gets_its_log_mode(
     assert await bodies(path) == [b"one"]
 
 
-async def test_the_lock_remembers_nothing_of_the_store_before(path: Path, saved: Saved) -> None:
+async def test_the_lock_forgets_the_store_before_just_before_it_is_replaced(
+    path: Path, saved: Saved, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await make(path, b"old")
     lock = path.with_name("broker.db.lock")
-    lock.write_text("something about the old store")
-    restore(path, await saved(b"new"), force=True)
-    assert lock.read_bytes() == b""
+    backup = await saved(b"new")
+    synced: list[tuple[bytes, bool]] = []
+    sync, inode = os.fsync, path.stat().st_ino
+
+    def spy(descriptor: int) -> None:
+        if os.path.samestat(os.fstat(descriptor), lock.stat()):
+            synced.append((lock.read_bytes(), path.stat().st_ino == inode))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", spy)
+    restore(path, backup, force=True)
+    assert synced == [(b"", True)]
+
+
+async def test_after_a_restore_that_was_refused_the_lock_remembers_the_store(
+    path: Path, saved: Saved
+) -> None:
+    await make(path, b"old")
+    lock = path.with_name("broker.db.lock")
+    before, backup = lock.read_bytes(), await saved(b"new")
+    with closing(connect_reader(path)) as sql:
+        sql.execute("BEGIN")
+        sql.execute("SELECT count(*) FROM messages").fetchone()
+        with pytest.raises(StorageLocked):
+            restore(path, backup, force=True)
+    assert lock.read_bytes() == before != b""
+
+
+async def test_the_store_before_is_not_taken_for_the_one_that_was_restored(
+    path: Path, saved: Saved
+) -> None:
+    await make(path, b"old")
+    back_up(path, path.with_name("backup.db"))
+    async with bench_of(path) as bench:
+        await bench.put_many(9)
+    kept = restore(path, path.with_name("backup.db"), force=True).kept
+    async with bench_of(path) as bench:
+        await bench.put(b"since the restore")
+    assert kept is not None
+    shutil.copyfile(kept, path)
+    with pytest.raises(StorageUnreadable, match="is not the store that was here before"):
+        await bodies(path)
+
+
+async def test_a_store_with_the_log_of_another_is_kept_as_it_is(path: Path, saved: Saved) -> None:
+    await make_killed(path, b"not ours")
+    await make(path.with_name("ours.db"), b"ours")
+    shutil.copyfile(path.with_name("ours.db"), path)
+    before = [file.read_bytes() for file in (path, path.with_name("broker.db-wal"))]
+    kept = restore(path, await saved(b"new"), force=True).kept
+    assert [Path(f"{kept}{suffix}").read_bytes() for suffix in ("", "-wal")] == before
+    assert await bodies(path) == [b"new"]
 
 
 # Kills the work at each of its steps: before the n-th operation on files that Python reports, or
