@@ -17,7 +17,7 @@ from broker import BrokerError, StorageUnreadable
 
 from broker_storage_sqlite.connections import connect_reader
 from broker_storage_sqlite.opening import startup_errors
-from broker_storage_sqlite.partial import Partial
+from broker_storage_sqlite.partial import Partial, belongs_to
 from broker_storage_sqlite.soundness import demand_ours, demand_sound, demand_store
 
 _PAGES = 256
@@ -97,9 +97,7 @@ def count(path: Path) -> tuple[int, int]:
 
 
 def _demand_free(path: Path, target: Path, *, force: bool) -> None:
-    if not target.exists():
-        return
-    if not target.is_file() or target.samefile(path):
+    if belongs_to(target, path) or (target.exists() and not target.is_file()):
         raise BrokerError(f"{target} is not to be overwritten; name another file")
-    if not force:
+    if target.exists() and not force:
         raise BrokerError(f"{target} is there already; --force overwrites it")

@@ -6,10 +6,13 @@ import fcntl
 import os
 from pathlib import Path
 
-from broker import StorageLocked
+from broker import StorageLocked, StorageUnreadable
 
 _NOTE_BYTES = 512
 """How long a note may be: what a disk writes wholly or not at all."""
+
+
+_FLAGS = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 def lock_path(path: Path) -> Path:
@@ -21,12 +24,13 @@ class FileLock:
     """An exclusive lock on `<path>.lock`; the kernel lifts it when the process ends, however."""
 
     def __init__(self, path: Path) -> None:
+        self._database = path
         self._path = lock_path(path)
         self._descriptor: int | None = None
 
     def acquire(self) -> None:
-        """Take the lock; raises StorageLocked if somebody else has it, and OSError."""
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        """Take the lock; raises StorageLocked, StorageUnreadable and OSError."""
+        descriptor = self._open()
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -56,6 +60,21 @@ class FileLock:
         os.ftruncate(self._held, 0)
         # The other notes may be lost in a power cut; this one would be there again.
         os.fsync(self._held)
+
+    def _open(self) -> int:
+        try:
+            descriptor = os.open(self._path, _FLAGS | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError as error:
+            if self._path.is_symlink():
+                problem = f"{self._path} is a link, and could lead to any file; remove it"
+                raise StorageUnreadable(problem) from error
+            return os.open(self._path, _FLAGS)
+        if os.geteuid() == 0:
+            # A broker that may not open it could not start.
+            there = self._database if self._database.exists() else self._database.parent
+            owner = there.stat()
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)
+        return descriptor
 
     @property
     def _held(self) -> int:

@@ -14,6 +14,9 @@ SIDECARS = ("-wal", "-shm", "-journal")
 """What SQLite puts beside a database; it would take an old one for part of a new database."""
 
 
+_OURS = (".lock", ".partial", ".new")
+"""What this plugin puts beside a database."""
+
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
@@ -110,6 +113,17 @@ class Partial:
 def beside(path: Path, suffix: str) -> Path:
     """Return the path of a file that belongs to another one."""
     return path.with_name(path.name + suffix)
+
+
+def belongs_to(file: Path, path: Path) -> bool:
+    """Tell whether a file is a store, or has a name that is kept for one of its files."""
+    own = [beside(path.resolve(), suffix) for suffix in ("", *SIDECARS, *_OURS)]
+    return any(file.resolve() == other or is_same(file, other) for other in own)
+
+
+def is_same(first: Path, second: Path) -> bool:
+    """Tell whether two names lead to one file that is there."""
+    return first.exists() and second.exists() and first.samefile(second)
 
 
 def is_filled(path: Path) -> bool:

@@ -20,6 +20,7 @@ from broker_storage_sqlite.partial import (
     Partial,
     beside,
     is_filled,
+    is_same,
     sync_directory,
 )
 from broker_storage_sqlite.soundness import demand_ours, demand_store, find_damage
@@ -123,12 +124,8 @@ def _free_name(path: Path, log: Path) -> Path:
     for number in count(1):
         kept = beside(path, f".before-restore-{number}")
         kept_log = beside(kept, "-wal")
-        if _is_same(kept, path) or _is_same(kept_log, log):
+        if is_same(kept, path) or is_same(kept_log, log):
             return kept
         if not kept.exists() and not kept_log.exists():
             return kept
     raise AssertionError("numbers do not end")
-
-
-def _is_same(first: Path, second: Path) -> bool:
-    return first.exists() and second.exists() and first.samefile(second)

@@ -13,7 +13,7 @@ from broker_storage_sqlite.agreement import check_log, read_stamp
 from broker_storage_sqlite.backup import copy, count
 from broker_storage_sqlite.connections import connect_reader
 from broker_storage_sqlite.opening import prepare_directory
-from broker_storage_sqlite.partial import Partial, beside, is_filled
+from broker_storage_sqlite.partial import Partial, belongs_to, beside, is_filled
 from broker_storage_sqlite.replacing import owning, replace, use_log
 from broker_storage_sqlite.soundness import demand_ours, demand_sound
 
@@ -38,9 +38,14 @@ def restore(path: Path, backup: Path, *, force: bool = False) -> Restored:
     """
     if not backup.is_file() or not is_filled(backup):
         raise StorageUnreadable(f"{backup} is no file, or empty; {_ANOTHER}")
+    if belongs_to(backup, path):
+        raise BrokerError(f"{backup} is a file of the store itself; name a backup")
     prepare_directory(path)
     with owning(path) as lock, Partial(path) as partial:
-        _demand_replaceable(path, backup, force=force)
+        if not force and not _is_empty(path):
+            raise BrokerError(
+                f"{path} is a store with queues; --force replaces it, and keeps it beside"
+            )
         _copy(backup, partial)
         demand_sound(partial.path, backup, remedy=_ANOTHER)
         use_log(partial.path)
@@ -49,15 +54,6 @@ def restore(path: Path, backup: Path, *, force: bool = False) -> Restored:
     return Restored(
         path=str(path), messages=messages, queues=queues, kept=None if kept is None else str(kept)
     )
-
-
-def _demand_replaceable(path: Path, backup: Path, *, force: bool) -> None:
-    if path.exists() and path.samefile(backup):
-        raise BrokerError(f"{backup} is the store itself; name a backup")
-    if not force and not _is_empty(path):
-        raise BrokerError(
-            f"{path} is a store with queues; --force replaces it, and keeps it beside"
-        )
 
 
 def _is_empty(path: Path) -> bool:

@@ -170,6 +170,18 @@ async def test_neither_the_store_nor_a_directory_is_overwritten(
     assert path.read_bytes() == before
 
 
+@pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal", ".lock", ".partial", ".new"])
+async def test_no_file_of_a_store_in_use_is_overwritten(
+    path: Path, bench: Workbench, suffix: str
+) -> None:
+    async with bench:
+        await bench.make_queue()
+        with pytest.raises(BrokerError, match="is not to be overwritten; name another file"):
+            back_up(path, path.with_name(f"broker.db{suffix}"), force=True)
+        await bench.put()
+    assert beside(path) == ["broker.db", "broker.db.lock"]
+
+
 async def test_a_place_that_cannot_be_written_is_named(path: Path, bench: Workbench) -> None:
     async with bench:
         pass

@@ -214,10 +214,20 @@ async def test_what_is_no_sound_store_is_not_restored(
     assert await bodies(path) == [b"old"]
 
 
-async def test_the_store_is_no_backup_of_itself(path: Path) -> None:
-    await make(path, b"old")
-    with pytest.raises(BrokerError, match="is the store itself; name a backup"):
-        restore(path, path, force=True)
+@pytest.mark.parametrize("suffix", ["", "-wal", "-shm", "-journal", ".lock", ".partial", ".new"])
+async def test_no_file_of_the_store_is_a_backup_of_it(
+    path: Path, saved: Saved, suffix: str
+) -> None:
+    own = path.with_name(f"broker.db{suffix}")
+    shutil.copyfile(await saved(b"new"), own)
+    before = own.read_bytes()
+    link = path.with_name("link")
+    link.symlink_to(own)
+    for backup in (own, link):
+        with pytest.raises(BrokerError) as refused:
+            restore(path, backup, force=True)
+        assert str(refused.value) == f"{backup} is a file of the store itself; name a backup"
+    assert own.read_bytes() == before
 
 
 async def test_a_copy_of_a_killed_store_with_its_log_is_a_backup_too(
