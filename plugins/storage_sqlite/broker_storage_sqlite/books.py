@@ -14,7 +14,9 @@ import msgspec
 from broker_storage_sqlite.counters import HELD
 from broker_storage_sqlite.rows import QUEUE_COLUMNS, queue_of
 
-Kind = Literal["file", "schema", "policy", "reference", "key", "counter", "id", "shelf", "rank"]
+Kind = Literal[
+    "file", "agreement", "schema", "policy", "reference", "key", "counter", "id", "shelf", "rank"
+]
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):

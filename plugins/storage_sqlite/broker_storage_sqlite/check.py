@@ -9,13 +9,16 @@ from pathlib import Path
 import msgspec
 from broker import StorageUnreadable
 
+from broker_storage_sqlite.agreement import check_agreement, read_stamp
 from broker_storage_sqlite.books import Finding, correct, find_mistakes, find_unreadable_policies
 from broker_storage_sqlite.connections import connect_reader
+from broker_storage_sqlite.lock import read_note
 from broker_storage_sqlite.opening import startup_errors
 from broker_storage_sqlite.schema import read_migrations
 from broker_storage_sqlite.shelves import find_misplaced, put_in_place
 from broker_storage_sqlite.soundness import demand_ours, demand_store, find_damage, find_missing
 from broker_storage_sqlite.storage import SQLiteStorage
+from broker_storage_sqlite.witness import Witness, read_witness
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,7 +26,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     path: str
     messages: int | None
-    """None in a damaged file, where nobody counts."""
+    """None in a file that a broker would refuse, where nobody counts."""
     queues: int | None
     findings: list[Finding]
 
@@ -41,6 +44,9 @@ def check(path: Path) -> Report:
     Raises StorageUnreadable if there is nothing to be looked at.
     """
     demand_store(path)
+    # Before the snapshot, which then holds all that a broker at work had noted.
+    with startup_errors(path):
+        witness = read_witness(read_note(path))
     with startup_errors(path), closing(connect_reader(path)) as sql:
         sql.execute("BEGIN")
         version = demand_ours(sql, path, remedy="set plugins.storage_sqlite.path to another file")
@@ -50,7 +56,7 @@ def check(path: Path) -> Report:
                 f"{path} has schema version {version}, and what is checked has {newest};"
                 " start the broker once, which brings it there"
             )
-        findings = _find_damage(sql, version)
+        findings = _find_damage(sql, version) + _find_disagreement(sql, path, witness)
         if findings:
             return Report(path=str(path), messages=None, queues=None, findings=findings)
         [messages] = sql.execute("SELECT count(*) FROM messages").fetchone()
@@ -91,3 +97,16 @@ def _find_damage(sql: sqlite3.Connection, version: int) -> list[Finding]:
         Finding(kind="schema", text=f"{name} is missing", is_repairable=False)
         for name in find_missing(sql, version)
     ]
+
+
+def _find_disagreement(
+    sql: sqlite3.Connection, path: Path, witness: Witness | None
+) -> list[Finding]:
+    try:
+        check_agreement(path, read_stamp(sql), witness)
+    except StorageUnreadable as error:
+        return [Finding(kind="agreement", text=str(error), is_repairable=False)]
+    except sqlite3.DatabaseError:
+        # Damage, which is found without this.
+        return []
+    return []

@@ -20,6 +20,12 @@ def lock_path(path: Path) -> Path:
     return path.with_name(path.name + ".lock")
 
 
+def read_note(path: Path) -> bytes:
+    """Return the note beside a database, whoever has the lock; it may be half written."""
+    lock = lock_path(path)
+    return lock.read_bytes()[:_NOTE_BYTES] if lock.is_file() else b""
+
+
 class FileLock:
     """An exclusive lock on `<path>.lock`; the kernel lifts it when the process ends, however."""
 

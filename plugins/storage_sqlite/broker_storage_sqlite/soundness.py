@@ -8,6 +8,7 @@ from pathlib import Path
 
 from broker import StorageUnreadable
 
+from broker_storage_sqlite.agreement import read_stamp
 from broker_storage_sqlite.connections import connect_reader
 from broker_storage_sqlite.partial import is_filled
 from broker_storage_sqlite.schema import (
@@ -47,9 +48,12 @@ def demand_ours(sql: sqlite3.Connection, path: Path, *, remedy: str) -> int:
 
 
 def find_missing(sql: sqlite3.Connection, version: int) -> list[str]:
-    """Return the tables and indexes that a store of this version should have and has not."""
+    """Return what a store of this version should have and has not: tables, indexes, its id."""
     expected = expected_objects([m for m in read_migrations() if m.version <= version])
-    return sorted(expected - {row[0] for row in sql.execute(OBJECTS)})
+    missing = sorted(expected - {row[0] for row in sql.execute(OBJECTS)})
+    if not missing and "store" in expected and read_stamp(sql) is None:
+        return ["the row of store"]
+    return missing
 
 
 def find_damage(sql: sqlite3.Connection, *, quick: bool = False) -> list[str]:

@@ -15,6 +15,7 @@ from broker_storage_sqlite.replacing import fold_log, owning, use_log
 from broker_storage_sqlite.room import RESERVE_BYTES, free_on_disk
 from broker_storage_sqlite.schema import read_migrations
 from broker_storage_sqlite.soundness import demand_sound, demand_store
+from broker_storage_sqlite.witness import read_witness
 
 
 class Vacuumed(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,8 +34,8 @@ async def vacuum(path: Path) -> Vacuumed:
     """
     demand_store(path)
     before = _size(path)
-    with owning(path), Partial(path) as partial:
-        await prepare_file(path, read_migrations())
+    with owning(path) as lock, Partial(path) as partial:
+        await prepare_file(path, read_migrations(), read_witness(lock.read()))
         with closing(connect_writer(path, "full")) as sql:
             [pages] = sql.execute("PRAGMA page_count").fetchone()
             [free] = sql.execute("PRAGMA freelist_count").fetchone()

@@ -1,16 +1,21 @@
 """Checking: every kind of mistake is found, told with numbers, and mended where that can be."""
 
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from lives import Life
 
 from broker import StorageLocked, StorageUnreadable
 from broker.testing import Workbench
+from broker_storage_sqlite import check as checking
 from broker_storage_sqlite.check import check, find_all, repair
 from broker_storage_sqlite.connections import connect_reader
 from broker_storage_sqlite.schema import read_migrations
+from broker_storage_sqlite.storage import SQLiteStorage
+from broker_storage_sqlite.witness import Stamp, Witness, read_witness
 
 
 async def fill(bench: Workbench) -> None:
@@ -58,6 +63,67 @@ async def test_a_store_in_use_is_right_whatever_was_done_in_it(
         counted = [status.counts.total for status, _ in await bench.everything()]
     assert report.findings == []
     assert (report.messages, report.queues) == (sum(counted), 3)
+
+
+async def test_a_store_that_lacks_what_was_answered_is_found(path: Path, bench: Workbench) -> None:
+    async with bench:
+        await bench.make_queue()
+    shutil.copyfile(path, path.with_name("older.db"))
+    async with bench:
+        await bench.put()
+    shutil.copyfile(path.with_name("older.db"), path)
+    with pytest.raises(StorageUnreadable) as refused:
+        await SQLiteStorage(path).open()
+    report = check(path)
+    assert [(finding.kind, finding.text) for finding in report.findings] == [
+        ("agreement", str(refused.value))
+    ]
+    assert not report.findings[0].is_repairable
+    assert (report.messages, report.queues) == (None, None)
+
+
+async def test_a_log_of_another_store_is_found(path: Path, tmp_path: Path) -> None:
+    async with Life(tmp_path / "other") as life:
+        await life.publish(b"not ours")
+        life.end(tmp_path / "other.db")
+    async with Life(tmp_path / "a") as life:
+        life.checkpoint()
+        life.end(path)
+    shutil.copyfile(tmp_path / "other.db-wal", f"{path}-wal")
+    assert f"{path}-wal does not belong to {path}" in "\n".join(findings(path))
+
+
+async def test_what_a_broker_commits_as_the_check_begins_is_no_finding(
+    path: Path, bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = path.with_name("broker.db.lock")
+
+    def connect(path: Path) -> sqlite3.Connection:
+        """Connect, and note a commit that came after the snapshot."""
+        noted = read_witness(lock.read_bytes())
+        assert noted is not None
+        stamp = Stamp(noted.stamp.store, noted.stamp.commits + 1)
+        lock.write_bytes(Witness(stamp, "full", "").encode())
+        return connect_reader(path)
+
+    async with bench:
+        await bench.make_queue()
+        with monkeypatch.context() as patched:
+            patched.setattr(checking, "connect_reader", connect)
+            assert findings(path) == []
+        assert "lacks what was answered last" in "".join(findings(path))
+
+
+@pytest.mark.parametrize("is_remembered", [True, False])
+async def test_a_store_without_its_id_is_found(
+    path: Path, bench: Workbench, *, is_remembered: bool
+) -> None:
+    async with bench:
+        await bench.make_queue()
+    spoil(path, "DELETE FROM store")
+    if not is_remembered:
+        path.with_name("broker.db.lock").unlink()
+    assert "the row of store is missing" in findings(path)
 
 
 SPOILED = [

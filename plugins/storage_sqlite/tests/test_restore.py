@@ -197,6 +197,7 @@ def change(statement: str) -> Callable[[Path], None]:
             "{backup} has schema version 99, and this broker knows versions up to",
         ),
         (change("DROP INDEX messages_ready"), "{backup} lacks messages_ready; choose another"),
+        (change("DELETE FROM store"), "{backup} lacks the row of store; choose another backup"),
         (damage_page, "{backup} is damaged ("),
         (lambda backup: os.truncate(backup, 40_960), "{backup} cannot be read ("),
     ],

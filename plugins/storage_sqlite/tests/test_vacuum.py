@@ -90,6 +90,20 @@ async def test_a_store_that_is_being_read_is_not_vacuumed(path: Path, bench: Wor
     assert check(path).findings == []
 
 
+async def test_a_store_that_lacks_what_was_answered_is_not_vacuumed(
+    path: Path, bench: Workbench
+) -> None:
+    async with bench:
+        await bench.make_queue()
+    older = path.read_bytes()
+    async with bench:
+        await bench.put()
+    path.write_bytes(older)
+    with pytest.raises(StorageUnreadable, match="lacks what was answered last"):
+        await vacuum(path)
+    assert path.read_bytes() == older
+
+
 async def test_a_store_that_is_not_there_is_not_made(path: Path) -> None:
     with pytest.raises(StorageUnreadable, match="is not there"):
         await vacuum(path)
