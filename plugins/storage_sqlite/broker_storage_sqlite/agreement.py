@@ -14,6 +14,7 @@ from broker import StorageUnreadable
 
 from broker_storage_sqlite.connections import connect_reader
 from broker_storage_sqlite.lock import lock_path
+from broker_storage_sqlite.partial import beside
 from broker_storage_sqlite.wal import read_pages
 from broker_storage_sqlite.witness import READ_STAMP, Stamp, Witness, stamp_of
 
@@ -48,7 +49,7 @@ def check_agreement(path: Path, found: Stamp | None, witness: Witness | None) ->
 def check_log(path: Path, found: Stamp | None) -> None:
     """Raise StorageUnreadable if what `found` says was read with a log of another database."""
     alone = _stamp_without_log(path)
-    log = path.with_name(path.name + "-wal")
+    log = beside(path, "-wal")
     if alone is not None and not _continues(log, alone, found):
         raise StorageUnreadable(
             f"{log} does not belong to {path}: one of them was exchanged; bring back those that"

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from broker import StorageLocked, StorageUnreadable
 
+from broker_storage_sqlite.partial import beside
+
 _NOTE_BYTES = 512
 """How long a note may be: what a disk writes wholly or not at all."""
 
@@ -17,7 +19,7 @@ _FLAGS = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
 
 def lock_path(path: Path) -> Path:
     """Return where the lock file of a database is."""
-    return path.with_name(path.name + ".lock")
+    return beside(path, ".lock")
 
 
 def read_note(path: Path) -> bytes:
