@@ -21,7 +21,6 @@ RUNNING, STOPPED = (
 def served(tmp_path):
     """A broker with a processed, a failed and a pending message, in two queues."""
     served = Served(tmp_path)
-    (tmp_path / "backups").mkdir()
     assert served.run("publish", "mail", "one", "--create").exit_code == 0
     assert served.run("consume", "mail", "--limit", "1").exit_code == 0
     assert served.run("publish", "mail", "two").exit_code == 0

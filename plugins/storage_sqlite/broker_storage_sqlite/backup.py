@@ -15,10 +15,13 @@ from pathlib import Path
 import msgspec
 from broker import BrokerError, StorageUnreadable
 
+from broker_storage_sqlite.agreement import check_agreement, read_stamp
 from broker_storage_sqlite.connections import connect_reader
-from broker_storage_sqlite.opening import startup_errors
+from broker_storage_sqlite.lock import read_note
+from broker_storage_sqlite.opening import prepare_directory, startup_errors
 from broker_storage_sqlite.partial import Partial, belongs_to
 from broker_storage_sqlite.soundness import demand_ours, demand_sound, demand_store
+from broker_storage_sqlite.witness import read_witness
 
 _PAGES = 256
 """Copied at a time: a mebibyte."""
@@ -43,15 +46,20 @@ def back_up(path: Path, target: Path, *, force: bool = False) -> Backup:
     """Copy the store at `path`, in use or not, to `target`, which appears when it is whole.
 
     It holds everything that was committed before this began. Raises BrokerError if `target` is
-    there already, without `force`.
+    there already, without `force`, and StorageUnreadable for a store that no broker would start
+    with: its backup would take the place of a better one.
     """
     began = time.monotonic()
     demand_store(path)
     _demand_free(path, target, force=force)
+    with startup_errors(path):
+        witness = read_witness(read_note(path))  # before the snapshot, which has all of it then
+    _make_directory(target)
     with Partial(target) as partial:
         with startup_errors(path), closing(connect_reader(path)) as source:
             source.execute("BEGIN")
             demand_ours(source, path, remedy=_ELSEWHERE)
+            check_agreement(path, read_stamp(source), witness)
             copy(source, path, partial)
         demand_sound(partial.path, path, remedy="see broker db check", quick=True)
         messages, queues = count(partial.path)
@@ -94,6 +102,14 @@ def count(path: Path) -> tuple[int, int]:
         [messages] = sql.execute("SELECT count(*) FROM messages").fetchone()
         [queues] = sql.execute("SELECT count(*) FROM queues").fetchone()
     return int(messages), int(queues)
+
+
+def _make_directory(target: Path) -> None:
+    try:
+        prepare_directory(target.absolute())
+    except OSError as error:
+        problem = f"{error.filename} cannot be made ({error.strerror}); choose another place"
+        raise StorageUnreadable(problem) from error
 
 
 def _demand_free(path: Path, target: Path, *, force: bool) -> None:

@@ -185,12 +185,9 @@ async def test_no_file_of_a_store_in_use_is_overwritten(
 async def test_a_place_that_cannot_be_written_is_named(path: Path, bench: Workbench) -> None:
     async with bench:
         pass
-    target = path.parent / "missing" / "backup.db"
     with pytest.raises(StorageUnreadable) as refused:
-        back_up(path, target)
-    assert str(refused.value) == (
-        f"{target}.partial cannot be made (No such file or directory); choose another place"
-    )
+        back_up(path, path / "backup.db")
+    assert str(refused.value) == f"{path} cannot be made (File exists); choose another place"
 
 
 async def test_damage_is_not_backed_up(path: Path, bench: Workbench, target: Path) -> None:
@@ -254,3 +251,27 @@ async def test_the_copy_of_a_big_store_is_synced_on_the_way(
     made = back_up(path, target)
     # The last one is that of the whole file.
     assert len(synced) == made.bytes // 4096 // 256 // 16 + 1
+
+
+async def test_the_directory_of_a_backup_is_made(path: Path, bench: Workbench) -> None:
+    async with bench:
+        await bench.make_queue()
+        back_up(path, path.with_name("new") / "deep" / "backup.db")
+    assert stat.S_IMODE(path.with_name("new").stat().st_mode) == 0o700
+    assert beside(path.with_name("new") / "deep" / "backup.db") == ["backup.db"]
+
+
+async def test_a_store_that_no_broker_would_start_with_is_not_backed_up(
+    path: Path, bench: Workbench, target: Path
+) -> None:
+    left = path.with_name("left")
+    left.mkdir()
+    async with bench:
+        await bench.make_queue()
+        await bench.put_many(3)
+        for name in (path.name, f"{path.name}.lock"):  # and not its log
+            shutil.copy(path.with_name(name), left)
+    target.write_bytes(b"a better one")
+    with pytest.raises(StorageUnreadable, match="lacks what was answered last"):
+        back_up(left / path.name, target, force=True)
+    assert target.read_bytes() == b"a better one"
