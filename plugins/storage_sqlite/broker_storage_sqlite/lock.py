@@ -13,7 +13,6 @@ from broker_storage_sqlite.partial import beside
 _NOTE_BYTES = 512
 """How long a note may be: what a disk writes wholly or not at all."""
 
-
 _FLAGS = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
 
 

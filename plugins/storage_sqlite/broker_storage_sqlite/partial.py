@@ -13,7 +13,6 @@ from broker import StorageLocked, StorageUnreadable
 SIDECARS = ("-wal", "-shm", "-journal")
 """What SQLite puts beside a database; it would take an old one for part of a new database."""
 
-
 _OURS = (".lock", ".partial", ".new")
 """What this plugin puts beside a database."""
 
