@@ -6,10 +6,9 @@ import asyncio
 import sys
 from typing import Any
 
+from broker.server import listen
 from broker.serving import server_named
 from broker.serving.endpoint import Endpoint
-
-from broker.server import listen
 
 
 async def echo(scope: Any, receive: Any, send: Any) -> None:
