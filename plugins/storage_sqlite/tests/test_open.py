@@ -8,9 +8,8 @@ import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Coroutine, Generator
-from contextlib import closing, suppress
-from functools import partial
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -360,32 +359,6 @@ async def test_every_table_is_strict(path: Path, bench: Workbench) -> None:
     assert ours == {"queues": 1, "messages": 1, "dedup": 1, "store": 1}
 
 
-class CutShort:
-    """Awaits something, and is cancelled when that waits for the `number`th time."""
-
-    def __init__(self, work: Coroutine[object, None, None], number: int) -> None:
-        self.work = work
-        self.left = number
-
-    def __await__(self) -> Generator[object, None, None]:
-        step = partial(self.work.send, None)
-        while True:
-            try:
-                waits_for = step()
-            except StopIteration:
-                return
-            self.left -= 1
-            task = asyncio.current_task()
-            if self.left == 0 and task is not None:
-                task.cancel()
-            try:
-                yield waits_for
-            except BaseException as error:
-                step = partial(self.work.throw, error)
-            else:
-                step = partial(self.work.send, None)
-
-
 def is_open(sql: sqlite3.Connection) -> bool:
     try:
         sql.total_changes  # noqa: B018  # asks also from another thread
@@ -395,30 +368,42 @@ def is_open(sql: sqlite3.Connection) -> bool:
 
 
 @pytest.mark.parametrize("is_there", [True, False])
-async def test_opening_that_is_cut_short_anywhere_leaves_nothing_open(
-    path: Path, monkeypatch: pytest.MonkeyPatch, is_there: bool
+async def test_opening_that_is_cut_short_while_it_connects_leaves_nothing_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_there: bool
 ) -> None:
-    connections: list[sqlite3.Connection] = []
+    loop = asyncio.get_running_loop()
     connect = sqlite3.connect
+    connections: list[sqlite3.Connection] = []
 
-    def remember(*arguments: Any, **options: Any) -> sqlite3.Connection:
-        connections.append(connect(*arguments, **options))
-        return connections[-1]
+    async def is_cut_short(path: Path, number: int) -> bool:
+        """Open a storage, cancel that when it makes its nth connection; tell if it ever did."""
 
-    monkeypatch.setattr(sqlite3, "connect", remember)
+        def connect_and_cancel(*arguments: Any, **options: Any) -> sqlite3.Connection:
+            connections.append(connect(*arguments, **options))
+            if len(connections) == number:
+                loop.call_soon_threadsafe(opening_task.cancel)
+            return connections[-1]
+
+        storage = SQLiteStorage(path)
+        connections.clear()
+        with monkeypatch.context() as patched:
+            patched.setattr(sqlite3, "connect", connect_and_cancel)
+            opening_task = asyncio.ensure_future(storage.open())
+            await asyncio.wait([opening_task])
+        if not opening_task.cancelled():
+            await storage.close()
+        return opening_task.cancelled()
+
     for number in itertools.count(1):
-        path = path.with_name(f"{number}.db")
+        path = tmp_path / f"{number}.db"
         if is_there:
             await make(path)
-        storage = SQLiteStorage(path)
-        with suppress(asyncio.CancelledError):
-            await CutShort(storage.open(), number)
+        if not await is_cut_short(path, number):
             break
         threads_end()
         assert not any(map(is_open, connections))
         await make(path)
-    await storage.close()
-    assert number > 3, "preparing, the writer and the reader are waited for"
+    assert number > 3, "whoever prepares, the writer and the reader connect"
 
 
 async def test_a_migration_is_cut_short_too(path: Path) -> None:
