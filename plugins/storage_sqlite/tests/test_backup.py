@@ -80,7 +80,7 @@ def write_between(
     connect = backups.connect_reader
 
     class Source(sqlite3.Connection):
-        def backup(self, target: sqlite3.Connection, *, pages: int, progress: object) -> None:  # type: ignore[override]
+        def backup(self, target: sqlite3.Connection, *, pages: int, progress: object) -> None:  # type: ignore[override]  # what is called of it
             def copied(status: int, remaining: int, total: int) -> None:
                 steps.append((remaining, total))
                 with closing(sqlite3.connect(path, timeout=0)) as sql, sql:

@@ -38,7 +38,7 @@ def store(path: Path) -> Path:
     """A store with a processed, two failed and a pending message."""
 
     async def fill() -> None:
-        async with Workbench(lambda: SQLiteStorage(path), Clock()) as bench:  # type: ignore[arg-type]
+        async with Workbench(lambda: SQLiteStorage(path), Clock()) as bench:  # type: ignore[arg-type]  # it only asks for now()
             await bench.make_queue("mail")
             await bench.put_processed("mail")
             await bench.put_failed("mail")
