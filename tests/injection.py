@@ -9,11 +9,11 @@ from contextlib import contextmanager
 import pytest
 
 
-def demand_strace():
-    """Skip where system calls cannot be tampered with."""
+def demand_strace(command=("strace",)):
+    """Skip, with the reason, where no process can be traced so."""
     if shutil.which("strace") is None:
         pytest.skip("strace is not installed")
-    probe = subprocess.run(["strace", "-o", os.devnull, "true"], capture_output=True)
+    probe = subprocess.run([*command, "-o", os.devnull, "true"], capture_output=True)
     if probe.returncode != 0:
         pytest.skip(f"strace may not trace here: {probe.stderr.decode().strip()}")
 

@@ -10,7 +10,8 @@ from random import Random
 from crash.power_disk import OUTCOMES, Disk
 from crash.power_load import History, run_load
 from crash.power_verdict import answers, connect, holds, read_states, recover
-from crash.recording import Recorded, Send, Sync, Write, demand_strace
+from crash.recording import STRACE, Recorded, Send, Sync, Write
+from injection import demand_strace
 
 PHASES = {"creation", "load", "checkpoint", "log restart", "between runs", "shutdown"}
 """What a broker that was stopped and started again was about, at one time or another."""
@@ -23,7 +24,7 @@ class Recording:
     """Some runs of a broker, what they did to its disk, and what was asked and answered."""
 
     def __init__(self, directory, *, durability, ends, **load):
-        demand_strace()
+        demand_strace(STRACE)
         self.durability = durability
         self.history = History()
         broker = Recorded(directory, durability=durability)

@@ -6,13 +6,9 @@ before the thread goes on. So whatever waits for a call to return stands below i
 
 import os
 import re
-import shutil
-import subprocess
 import threading
 from codecs import escape_decode
 from dataclasses import dataclass
-
-import pytest
 
 from served import Served
 
@@ -214,12 +210,3 @@ class Log:
 def unescape(text):
     """Return what strace's quoted text stands for."""
     return escape_decode(text)[0]
-
-
-def demand_strace():
-    """Skip the test, with the reason, where no process can be traced."""
-    if shutil.which("strace") is None:
-        pytest.skip("strace is not installed: power cuts are simulated from its log")
-    tried = subprocess.run([*STRACE, "-o", os.devnull, "true"], capture_output=True, text=True)
-    if tried.returncode:
-        pytest.skip(f"strace cannot trace here: {tried.stderr.strip()}")

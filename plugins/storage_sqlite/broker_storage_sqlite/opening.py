@@ -14,11 +14,12 @@ from broker import StartupError, StorageLocked, StorageUnreadable
 from broker_storage_sqlite.agreement import check_absence, check_agreement
 from broker_storage_sqlite.connections import connect_plain, connect_reader
 from broker_storage_sqlite.interruptible import work_on
+from broker_storage_sqlite.partial import beside, sync, sync_directory
 from broker_storage_sqlite.schema import (
     APPLICATION_ID,
     Migration,
-    find_missing,
     migrate,
+    missing_objects,
     read_pragma,
 )
 from broker_storage_sqlite.witness import READ_STAMP, Stamp, Witness, stamp_of
@@ -55,7 +56,7 @@ def prepare_directory(path: Path) -> None:
     for directory in reversed(path.parents):
         if not directory.is_dir():
             directory.mkdir(mode=0o700, exist_ok=True)
-            _sync(directory.parent)
+            sync_directory(directory)
 
 
 async def prepare_file(
@@ -102,7 +103,7 @@ async def _create(path: Path, migrations: Sequence[Migration]) -> None:
     os.close(os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     await work_on(partial(connect_plain, new), partial(_fill, migrations=migrations))
     new.rename(path)
-    _sync(path.parent)
+    sync_directory(path)
 
 
 def _fill(sql: sqlite3.Connection, migrations: Sequence[Migration]) -> None:
@@ -110,15 +111,6 @@ def _fill(sql: sqlite3.Connection, migrations: Sequence[Migration]) -> None:
     sql.execute("PRAGMA auto_vacuum = INCREMENTAL")
     sql.execute("PRAGMA journal_mode = WAL").fetchone()
     migrate(sql, migrations)
-
-
-def _sync(path: Path) -> None:
-    """Make durable what is in a file, or what was made or renamed in a directory."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _check(
@@ -158,10 +150,10 @@ def _renew(sql: sqlite3.Connection, path: Path, migrations: Sequence[Migration])
     # Some ways to copy a database leave this out.
     sql.execute("PRAGMA journal_mode = WAL").fetchone()
     migrate(sql, migrations)
-    if missing := find_missing(sql, migrations):
+    if missing := missing_objects(sql, migrations):
         raise StorageUnreadable(f"{path} lacks {', '.join(missing)}; {_RESTORE}")
     # From now on the witness may swear to it, and a broker that was killed did not sync it all.
-    _sync(path.with_name(path.name + "-wal"))
+    sync(beside(path, "-wal"))
 
 
 def _refusal(path: Path, error: sqlite3.Error) -> StartupError:

@@ -138,8 +138,13 @@ def remove_sidecars(path: Path) -> None:
 
 def sync_directory(path: Path) -> None:
     """Make the names in the directory of a file durable."""
-    directory = os.open(path.parent, os.O_RDONLY)
+    sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Make durable what is in a file, or what was made or renamed in a directory."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(directory)
+        os.fsync(descriptor)
     finally:
-        os.close(directory)
+        os.close(descriptor)

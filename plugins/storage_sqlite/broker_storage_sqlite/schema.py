@@ -54,7 +54,7 @@ def migrate(sql: sqlite3.Connection, migrations: Sequence[Migration]) -> None:
             _apply(sql, migration)
 
 
-def find_missing(sql: sqlite3.Connection, migrations: Sequence[Migration]) -> list[str]:
+def missing_objects(sql: sqlite3.Connection, migrations: Sequence[Migration]) -> list[str]:
     """Return the tables and indexes that a file of the newest schema should have and has not."""
     return sorted(expected_objects(migrations) - {row[0] for row in sql.execute(OBJECTS)})
 

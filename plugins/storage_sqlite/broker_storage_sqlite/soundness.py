@@ -13,8 +13,8 @@ from broker_storage_sqlite.connections import connect_reader
 from broker_storage_sqlite.partial import is_filled
 from broker_storage_sqlite.schema import (
     APPLICATION_ID,
-    OBJECTS,
     expected_objects,
+    missing_objects,
     read_migrations,
 )
 
@@ -49,9 +49,10 @@ def demand_ours(sql: sqlite3.Connection, path: Path, *, remedy: str) -> int:
 
 def find_missing(sql: sqlite3.Connection, version: int) -> list[str]:
     """Return what a store of this version should have and has not: tables, indexes, its id."""
-    expected = expected_objects([m for m in read_migrations() if m.version <= version])
-    missing = sorted(expected - {row[0] for row in sql.execute(OBJECTS)})
-    if not missing and "store" in expected and read_stamp(sql) is None:
+    migrations = [m for m in read_migrations() if m.version <= version]
+    missing = missing_objects(sql, migrations)
+    has_stamp = "store" in expected_objects(migrations)
+    if not missing and has_stamp and read_stamp(sql) is None:
         return ["the row of store"]
     return missing
 

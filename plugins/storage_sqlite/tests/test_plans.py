@@ -119,22 +119,28 @@ async def test_each_partial_index_serves_what_it_was_made_for(
 PARAMETERS = ("queue_id", "now", "limit", "lease_until", "owner", "grp")
 
 
+def listen_to_reader(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, object]]:
+    """Return a list that gets what the reader is asked from now on."""
+    asked: list[tuple[str, object]] = []
+    reader = storage_of(bench)._reader
+    fetch = reader.fetch
+
+    async def spy(query: str, parameters: dict[str, object]) -> object:
+        asked.append((query, parameters))
+        return await fetch(query, parameters)
+
+    monkeypatch.setattr(reader, "fetch", spy)
+    return asked
+
+
 @pytest.mark.parametrize(
     "states", [(), ("pending",), ("scheduled",), ("processing",), ("processed",), ("failed",)]
 )
 async def test_browsing_a_queue_walks_no_more_than_the_page(
     path: Path, bench: Workbench, states: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[tuple[str, object]] = []
     async with bench:
-        reader = storage_of(bench)._reader
-        fetch = reader.fetch
-
-        async def spy(query: str, parameters: dict[str, object]) -> object:
-            asked.append((query, parameters))
-            return await fetch(query, parameters)
-
-        monkeypatch.setattr(reader, "fetch", spy)
+        asked = listen_to_reader(bench, monkeypatch)
         await bench.page(queue="q", states=states)
         await bench.storage.get_queues(names=["q"], now=bench.now)
         await bench.storage.get_queues(prefix="q", now=bench.now)
@@ -163,16 +169,8 @@ async def test_a_purge_by_age_goes_straight_to_what_is_old(
 async def test_what_a_search_found_is_read_by_its_ids_alone(
     path: Path, bench: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[tuple[str, object]] = []
     async with bench:
-        reader = storage_of(bench)._reader
-        fetch = reader.fetch
-
-        async def spy(query: str, parameters: dict[str, object]) -> object:
-            asked.append((query, parameters))
-            return await fetch(query, parameters)
-
-        monkeypatch.setattr(reader, "fetch", spy)
+        asked = listen_to_reader(bench, monkeypatch)
         await bench.make_queue()
         await bench.put(b"apple")
         await bench.page(queue="q", states=("pending", "failed"), text="apple")
