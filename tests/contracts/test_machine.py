@@ -116,6 +116,15 @@ def test_the_program_is_told_and_small(tmp_path: Path) -> None:
     )
 
 
+def test_a_continuous_integration_is_told_no_more_than_others() -> None:
+    before = settings.get_current_profile_name()
+    settings.load_profile("ci")
+    try:
+        assert not programs.budget().print_blob
+    finally:
+        settings.load_profile(before)
+
+
 @pytest.mark.usefixtures("unshrunk")
 def test_a_dedup_key_that_is_lost_at_ack_is_found(tmp_path: Path) -> None:
     program = program_against(tmp_path, lambda _: ForgetsDedupKeysAtAck())

@@ -56,6 +56,8 @@ def budget() -> settings:
         derandomize=EXAMPLES not in os.environ,
         database=None,
         deadline=None,
+        # A continuous integration turns it on; what it tells to decorate is not a test function.
+        print_blob=False,
         # Without `explain`, which takes longer than it helps to see what differs.
         phases=(Phase.generate, Phase.shrink),
         suppress_health_check=list(HealthCheck),
