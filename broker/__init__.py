@@ -6,7 +6,14 @@ core. Importing this package is light: no web framework, no config library, no d
 
 from broker import limits
 from broker.app import create_app, open_broker
-from broker.auth import Action, Authenticator, Authorizer, Credentials, Identity
+from broker.auth import (
+    Action,
+    Authenticator,
+    Authorizer,
+    Credentials,
+    Identity,
+    read_credentials,
+)
 from broker.context import Clock, PluginContext, Timer
 from broker.durations import read_duration
 from broker.engine import Broker
@@ -18,6 +25,7 @@ from broker.errors import (
     FieldError,
     Forbidden,
     Invalid,
+    InvalidToken,
     LeaseLost,
     Malformed,
     MessageNotFound,
@@ -104,6 +112,7 @@ __all__ = [
     "Identity",
     "Interceptor",
     "Invalid",
+    "InvalidToken",
     "Lease",
     "LeaseLost",
     "LeaseResult",
@@ -165,6 +174,7 @@ __all__ = [
     "json_response",
     "limits",
     "open_broker",
+    "read_credentials",
     "read_duration",
     "read_receipt",
 ]

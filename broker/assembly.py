@@ -15,7 +15,7 @@ from broker.context import Clock, PluginContext
 from broker.engine import Broker, Providers
 from broker.errors import ConfigError, PluginError
 from broker.extend import Transport
-from broker.lifecycle import Lifecycle
+from broker.lifecycle import OPEN_SECONDS, Lifecycle, attempt
 from broker.status import BrokerInfo, PluginInfo
 
 if TYPE_CHECKING:
@@ -46,6 +46,14 @@ class Assembly(msgspec.Struct, frozen=True, kw_only=True):
             for name, transport in self.transports:
                 await lifecycle.open(name, transport)
             yield self.broker
+
+    async def notices(self) -> list[str]:
+        """Return what the providers have to say to whoever starts the broker."""
+        lines: list[str] = []
+        for name, provider in (*self.providers.in_order(), *self.transports):
+            step = f"{type(provider).__name__}.started"
+            lines += await attempt(name, step, provider.started(), OPEN_SECONDS)
+        return lines
 
 
 def assemble(config: Config, *, clock: Clock | None = None) -> Assembly:
@@ -94,6 +102,7 @@ class _Builder:
         self._config = config
         self._plugins = list(plugins)
         self._clock = clock
+        self._contexts: dict[str, PluginContext] = {}
         self.warnings = list(config.warnings)
 
     def providers(self) -> Providers:
@@ -170,4 +179,6 @@ class _Builder:
         return name, plugin.call(hook, plugin=self._context(plugin))
 
     def _context(self, plugin: Plugin) -> PluginContext:
-        return make_context(plugin, self._config, self._clock)
+        if plugin.name not in self._contexts:
+            self._contexts[plugin.name] = make_context(plugin, self._config, self._clock)
+        return self._contexts[plugin.name]

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
 from typing import Literal
 
 import msgspec
 
+from broker.errors import Unauthenticated
+from broker.http import Request
 from broker.provider import Provider
 
 Action = Literal["publish", "consume", "read", "manage", "admin"]
 
 QUEUE_ACTIONS: tuple[Action, ...] = ("read", "consume", "publish", "manage")
+
+_SCHEME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 
 
 class Credentials(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,12 +32,29 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
         return f"Credentials(scheme={self.scheme!r}, token='********', peer={self.peer!r})"
 
 
+def read_credentials(request: Request) -> Credentials | None:
+    """Read what a request's Authorization header says, None without one.
+
+    Raises Unauthenticated if the header is not a scheme and a token (RFC 9110, section 11.6.2).
+    """
+    header = request.headers.get("authorization")
+    if header is None:
+        return None
+    scheme, _, token = header.strip().partition(" ")
+    token = token.strip()
+    if not token or not _SCHEME.match(scheme):
+        raise Unauthenticated('the Authorization header is not a scheme and a token: "Bearer ..."')
+    return Credentials(scheme=scheme.lower(), token=token, peer=request.peer)
+
+
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
     """Who asks. `scopes` are `action:queue glob` or `admin`."""
 
     subject: str
     scopes: frozenset[str] = frozenset()
     peer: str = ""
+    expires_at: int | None = None
+    """Milliseconds UTC when the credentials end, None if they do not."""
 
 
 class Authenticator(Provider):

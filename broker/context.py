@@ -7,9 +7,11 @@ import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import msgspec
+
+T = TypeVar("T")
 
 
 class Timer(Protocol):
@@ -60,3 +62,15 @@ class PluginContext(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock
     data_dir: Path
     """Where relative paths of a config are meant to lie; it exists when a provider is opened."""
+    _made: dict[Callable[[PluginContext], Any], Any] = msgspec.field(default_factory=dict)
+
+    def once(self, make: Callable[[PluginContext], T]) -> T:
+        """Return what `make` returned when it was first asked for, made from this context.
+
+        By it the hooks of a plugin share objects: the context is the same for all of them, and
+        another one for every broker.
+        """
+        if make not in self._made:
+            self._made[make] = make(self)
+        made: T = self._made[make]
+        return made

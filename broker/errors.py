@@ -6,11 +6,11 @@ and the `exit_code` that the command line ends with.
     BrokerError
     ├── Malformed 400            ├── QueueNotFound 404      ├── MessageTooLarge 413
     ├── Unauthenticated 401      ├── MessageNotFound 404    ├── UnsupportedMediaType 415
-    ├── Forbidden 403            ├── QueueExists 409        ├── Invalid 422
-    ├── VersionMismatch 412      ├── LeaseLost 409          │   ├── Unsupported
-    ├── RateLimited 429          ├── WrongState 409         │   └── Rejected
-    ├── QueueFull 429            ├── NothingSettled 409     ├── Unavailable 503
-    │                            └── StorageFull 507        │   ├── Closed
+    │   └── InvalidToken         ├── QueueExists 409        ├── Invalid 422
+    ├── Forbidden 403            ├── LeaseLost 409          │   ├── Unsupported
+    ├── VersionMismatch 412      ├── WrongState 409         │   └── Rejected
+    ├── RateLimited 429          ├── NothingSettled 409     ├── Unavailable 503
+    ├── QueueFull 429            └── StorageFull 507        │   ├── Closed
     └── StartupError                                        │   └── StorageFailed
         ├── ConfigError 78  ├── StorageUnreadable 74  ├── CannotListen 74
         ├── PluginError 78  └── StorageLocked 75
@@ -63,6 +63,15 @@ class Unauthenticated(BrokerError):
     ) -> None:
         super().__init__(detail)
         self.challenge = challenge
+
+
+class InvalidToken(Unauthenticated):
+    """A bearer token that nobody accepts. Why is not told: the answer is the same for all."""
+
+    code, title = "invalid-token", "Invalid token"
+
+    def __init__(self) -> None:
+        super().__init__("the token is not valid", challenge='Bearer error="invalid_token"')
 
 
 class Forbidden(BrokerError):

@@ -45,6 +45,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     """Milliseconds UTC."""
     subject: str
     """Whose request it was; `broker` for maintenance."""
+    peer: str = ""
+    """The address that it came from; empty when it came over no network."""
     message_id: int | None = None
     count: int = 1
     state: str | None = None

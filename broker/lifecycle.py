@@ -7,10 +7,12 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from broker.errors import PluginError, StartupError
 from broker.provider import Provider
+
+T = TypeVar("T")
 
 OPEN_SECONDS = 300.0
 """How long whoever has a deadline may take to open."""
@@ -18,6 +20,21 @@ OPEN_SECONDS = 300.0
 CLOSE_SECONDS = 5.0
 
 logger = logging.getLogger("broker.lifecycle")
+
+
+async def attempt(name: str, step: str, work: Awaitable[T], seconds: float | None) -> T:
+    """Do one plugin's part of a start; raises PluginError with its name, or its StartupError."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await work
+    except StartupError:
+        raise
+    except TimeoutError as error:
+        problem = f"{step} did not end within {seconds:g} s"
+        raise PluginError(name, problem) from error
+    except Exception as error:
+        problem = f"{step} failed: {type(error).__name__}: {error}"
+        raise PluginError(name, problem) from error
 
 
 class Lifecycle:
@@ -50,31 +67,16 @@ class Lifecycle:
         # Pushed first: a provider whose `open` failed half way may have something to give back.
         self.push(name, provider.close)
         seconds = self._open_seconds if provider.open_has_deadline else None
-        await self._start(name, f"{type(provider).__name__}.open", provider.open(), seconds)
+        await attempt(name, f"{type(provider).__name__}.open", provider.open(), seconds)
 
     async def enter(self, name: str, manager: AbstractAsyncContextManager[Any]) -> None:
         """Enter one plugin's background work, and leave it when the time comes."""
-        await self._start(name, "provide_lifespan", manager.__aenter__(), self._open_seconds)
+        await attempt(name, "provide_lifespan", manager.__aenter__(), self._open_seconds)
         self.push(name, lambda: manager.__aexit__(None, None, None))
 
     def push(self, name: str, close: Callable[[], Awaitable[Any]]) -> None:
         """Call `close` when the time comes."""
         self._stack.push_async_callback(self._close, name, close)
-
-    async def _start(
-        self, name: str, step: str, work: Awaitable[Any], seconds: float | None
-    ) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await work
-        except StartupError:
-            raise
-        except TimeoutError as error:
-            problem = f"{step} did not end within {seconds:g} s"
-            raise PluginError(name, problem) from error
-        except Exception as error:
-            problem = f"{step} failed: {type(error).__name__}: {error}"
-            raise PluginError(name, problem) from error
 
     async def _close(self, name: str, close: Callable[[], Awaitable[Any]]) -> None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC
+from collections.abc import Sequence
 from typing import ClassVar
 
 
@@ -22,6 +23,14 @@ class Provider(ABC):
 
     async def close(self) -> None:
         """Give back what `open` took. Must be harmless when called twice or without `open`."""
+
+    async def started(self) -> Sequence[str]:
+        """Return what whoever starts the broker has to know, a line each.
+
+        Called by `broker serve` once, when everything is open; the lines are shown on its screen
+        and written nowhere else.
+        """
+        return ()
 
     async def ping(self) -> None:
         """Raise if the provider cannot work now; asked by `/readyz` and `broker doctor`."""

@@ -8,7 +8,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from broker.assembly import Assembly, assemble
@@ -23,11 +23,14 @@ from broker.serving.tls import certificate_of
 if TYPE_CHECKING:
     from broker.config import Config
 
+Started = Callable[[Assembly, int, Sequence[str]], None]
+"""Is told the port in use, and what the plugins have to say to whoever starts the broker."""
+
 logger = logging.getLogger("broker.server")
 
 
-def run_server(config: Config, *, insecure: bool, started: Callable[[Assembly, int], None]) -> None:
-    """Serve until SIGTERM or SIGINT; `started` is called once, with the port in use.
+def run_server(config: Config, *, insecure: bool, started: Started) -> None:
+    """Serve until SIGTERM or SIGINT; `started` is called once.
 
     Raises StartupError for whatever keeps the broker from starting, and StorageFailed, when all
     is closed, if it was the storage that ended it.
@@ -58,7 +61,7 @@ async def _run(
     assembly: Assembly,
     serve: Serve,
     endpoint: Endpoint,
-    started: Callable[[Assembly, int], None],
+    started: Started,
 ) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -74,9 +77,10 @@ async def _run(
     failure = asyncio.ensure_future(assembly.broker.failure())
     failure.add_done_callback(lambda _: stop.set())
     try:
+        notices = await assembly.notices()
         drained = asyncio.Event()
         serving = asyncio.ensure_future(serve(Strictness(mount(assembly)), endpoint, drained))
-        started(assembly, endpoint.listener.getsockname()[1])
+        started(assembly, endpoint.listener.getsockname()[1], notices)
         _spare_the_collector()
         await _done_before(serving, stop)
         # In this order: from here on no request is begun, and the server ends those that were.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,8 +55,8 @@ def serve(
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("broker").setLevel(config.server.log_level.upper())
 
-    def started(assembly: Assembly, bound_port: int) -> None:
-        screen = _started(config, assembly, bound_port)
+    def started(assembly: Assembly, bound_port: int, notices: Sequence[str]) -> None:
+        screen = {**_started(config, assembly, bound_port), "notices": list(notices)}
         # Nobody may be reading it; the broker serves all the same.
         with contextlib.suppress(BrokenPipeError):
             click.echo(_as_json(screen) if as_json else _as_text(screen))
@@ -98,6 +99,7 @@ def _as_text(screen: dict[str, Any]) -> str:
         f"  config    {screen['config']}",
         f"  access    {access if screen['anonymous'] else 'credentials are demanded'}",
         *(f"  warning   {warning}" for warning in screen["warnings"]),
+        *(f"  notice    {notice}" for notice in screen["notices"]),
         "",
         "Publish and consume a first message from another terminal:",
         "",

@@ -6,7 +6,14 @@ import logging
 from collections.abc import Sequence
 
 from broker.auth import QUEUE_ACTIONS, Action, Authenticator, Authorizer, Credentials, Identity
-from broker.errors import Forbidden, QueueNotFound, RateLimited, Unauthenticated, Unavailable
+from broker.errors import (
+    Forbidden,
+    InvalidToken,
+    QueueNotFound,
+    RateLimited,
+    Unauthenticated,
+    Unavailable,
+)
 from broker.ratelimit import RateLimiter
 
 ANONYMOUS_SCOPES = frozenset({"admin"})
@@ -45,6 +52,8 @@ class Gate:
                 raise _failed(name, "authenticate", error) from error
             if identity is not None:
                 return identity
+        if credentials.scheme == "bearer":
+            raise InvalidToken
         raise Unauthenticated("no enabled plugin accepts credentials of this kind")
 
     async def spend(self, identity: Identity, action: Action, cost: int = 1) -> None:

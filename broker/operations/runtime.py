@@ -49,6 +49,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
                 queue=queue,
                 at=self.clock.now(),
                 subject=identity.subject,
+                peer=identity.peer,
                 message_id=message_id,
                 count=count,
                 state=state,
@@ -68,6 +69,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
                         queue=queue,
                         at=at,
                         subject=identity.subject,
+                        peer=identity.peer,
                         message_id=message_id,
                         state=state,
                     )

@@ -104,6 +104,7 @@ class Settling:
             queue=op.queue,
             at=self._runtime.clock.now(),
             subject=identity.subject,
+            peer=identity.peer,
             message_id=op.id,
             state=result.state,
             moved_to=result.queue if result.queue != op.queue else None,

@@ -1,10 +1,13 @@
 """The clock: steps of the system's own do not reach it."""
 
+import logging
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from broker import Clock
+from broker import Clock, PluginContext
+from broker.testing import ManualClock
 
 SECOND = 1_000_000_000
 HOUR = 3600 * SECOND
@@ -23,3 +26,25 @@ def test_a_step_of_the_system_clock_neither_ends_nor_prolongs_anything(monkeypat
     system.monotonic += 30 * SECOND
     assert clock.now() == 1_700_000_030_000
     assert Clock().now() == (system.wall // 1_000_000)  # the next start follows it
+
+
+def context():
+    return PluginContext(
+        name="acme",
+        config=None,
+        logger=logging.getLogger("broker.plugins.acme"),
+        clock=ManualClock(),
+        data_dir=Path(),
+    )
+
+
+def test_what_hooks_share_is_made_once_for_a_context():
+    first, second = context(), context()
+
+    def make(plugin):
+        return [plugin]
+
+    assert first.once(make) is first.once(make)
+    assert first.once(make)[0] is first
+    assert second.once(make)[0] is second
+    assert first.once(lambda plugin: plugin.name) == "acme"

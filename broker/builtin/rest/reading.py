@@ -11,15 +11,14 @@ import msgspec
 
 from broker import (
     Broker,
-    Credentials,
     FieldError,
     Identity,
     Invalid,
     Malformed,
     QueueName,
     Request,
-    Unauthenticated,
     UnsupportedMediaType,
+    read_credentials,
 )
 from broker.builtin.rest.explain import explain, fields_of, refused, shorten
 from broker.builtin.rest.wire import MAX_ID
@@ -30,26 +29,13 @@ JSON = "application/json"
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What msgspec raises for a body that is not what was expected."""
 
-_SCHEME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 _ID = re.compile(r"[0-9]{1,19}\Z")
 _UTF8 = frozenset({"utf-8", "utf8"})
 
 
 async def identify(broker: Broker, request: Request) -> Identity:
     """Return who sent a request; raises Unauthenticated."""
-    header = request.headers.get("authorization")
-    if header is None:
-        return await broker.identify(None, peer=request.peer)
-    return await broker.identify(read_credentials(header, request.peer), peer=request.peer)
-
-
-def read_credentials(header: str, peer: str) -> Credentials:
-    """Read an Authorization header; raises Unauthenticated if it is not one."""
-    scheme, _, token = header.strip().partition(" ")
-    token = token.strip()
-    if not token or not _SCHEME.match(scheme):
-        raise Unauthenticated('the Authorization header is not a scheme and a token: "Bearer ..."')
-    return Credentials(scheme=scheme.lower(), token=token, peer=peer)
+    return await broker.identify(read_credentials(request), peer=request.peer)
 
 
 def read_queue(request: Request) -> str:

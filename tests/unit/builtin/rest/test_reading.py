@@ -1,10 +1,9 @@
 import pytest
 
-from broker import Credentials, FieldError, Invalid, Request, Unauthenticated
+from broker import FieldError, Invalid, Request
 from broker.builtin.rest.reading import (
     gather,
     is_json,
-    read_credentials,
     read_id,
     read_query,
 )
@@ -13,26 +12,6 @@ from broker.builtin.rest.wire import BrowseOptions, ConsumeOptions, NackOptions
 
 def query(**values):
     return Request(method="GET", path="/", query=values)
-
-
-@pytest.mark.parametrize(
-    ("header", "scheme", "token"),
-    [
-        ("Bearer abc", "bearer", "abc"),
-        ("  BASIC   YTpi ", "basic", "YTpi"),
-        ('Digest username="a", nonce="b"', "digest", 'username="a", nonce="b"'),
-    ],
-)
-def test_an_authorization_header_is_a_scheme_and_the_rest(header, scheme, token):
-    credentials = read_credentials(header, "203.0.113.7")
-
-    assert credentials == Credentials(scheme=scheme, token=token, peer="203.0.113.7")
-
-
-@pytest.mark.parametrize("header", ["", "Bearer", "Bearer  ", "a/b token", "é token", ":x"])
-def test_any_other_authorization_header_is_refused(header):
-    with pytest.raises(Unauthenticated, match="is not a scheme and a token"):
-        read_credentials(header, "")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,79 @@
+"""The options of this plugin."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+
+from broker_auth_jwt.scopes import SHIPPED_ROLES, is_role_name, is_scope
+
+Algorithm = Literal["HS256", "HS384", "HS512", "RS256", "ES256", "EdDSA"]
+
+
+def _check_scope(text: str) -> str:
+    if not is_scope(text):
+        raise ValueError("expected publish, consume, read or manage, a colon and a glob; or admin")
+    return text
+
+
+def _check_role(text: str) -> str:
+    if not is_role_name(text):
+        raise ValueError("expected a name of a-z 0-9 _ -")
+    return text
+
+
+Scope = Annotated[str, AfterValidator(_check_scope)]
+RoleName = Annotated[str, AfterValidator(_check_role)]
+FileName = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]+$")]
+
+
+class AuthConfig(BaseModel):
+    """`[plugins.auth_jwt]` of the broker's config."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    database: SecretStr = Field(
+        SecretStr("auth.db"),
+        min_length=1,
+        description="Where users and tokens are kept: a file (a relative path starts at the data "
+        "directory), or a URL postgresql://… that several brokers share.",
+    )
+    issuer: str = Field(
+        "replika-broker", min_length=1, description="Who issues the tokens: their `iss`."
+    )
+    audience: str = Field(
+        "replika-broker", min_length=1, description="Whom the tokens are for: their `aud`."
+    )
+    algorithm: Algorithm = Field(
+        "HS256",
+        description="How new tokens are signed. RS256, ES256 and EdDSA need the extra asymmetric.",
+    )
+    keys: FileName = Field(
+        "auth-keys.json",
+        description="The file of the signing keys, made at the first start; a relative path starts "
+        "at the data directory.",
+    )
+    access_seconds: int = Field(
+        900, ge=10, le=86_400, strict=True, description="How long an access token is valid."
+    )
+    refresh_seconds: int = Field(
+        2_592_000,
+        ge=60,
+        le=31_536_000,
+        strict=True,
+        description="How long a login lasts without being refreshed.",
+    )
+    leeway_seconds: int = Field(
+        30, ge=0, le=300, strict=True, description="How far the clocks of issuers may be wrong."
+    )
+    roles: dict[RoleName, tuple[Scope, ...]] = Field(
+        default_factory=dict,
+        description="Roles beside admin, producer, consumer and viewer, or instead of them: names "
+        "of sets of scopes.",
+    )
+
+    @property
+    def all_roles(self) -> dict[str, tuple[str, ...]]:
+        """The shipped roles and the configured ones, which win."""
+        return {**SHIPPED_ROLES, **self.roles}

@@ -1,0 +1,34 @@
+"""Credentials, read from what a request says."""
+
+import pytest
+
+from broker import Credentials, Request, Unauthenticated, read_credentials
+
+
+def asking(header):
+    headers = {} if header is None else {"authorization": header}
+    return Request(method="GET", path="/", headers=headers, peer="203.0.113.7")
+
+
+def test_without_the_header_there_are_none():
+    assert read_credentials(asking(None)) is None
+
+
+@pytest.mark.parametrize(
+    ("header", "scheme", "token"),
+    [
+        ("Bearer abc", "bearer", "abc"),
+        ("  BASIC   YTpi ", "basic", "YTpi"),
+        ('Digest username="a", nonce="b"', "digest", 'username="a", nonce="b"'),
+    ],
+)
+def test_an_authorization_header_is_a_scheme_and_the_rest(header, scheme, token):
+    credentials = read_credentials(asking(header))
+
+    assert credentials == Credentials(scheme=scheme, token=token, peer="203.0.113.7")
+
+
+@pytest.mark.parametrize("header", ["", "Bearer", "Bearer  ", "a/b token", "é token", ":x"])
+def test_any_other_authorization_header_is_refused(header):
+    with pytest.raises(Unauthenticated, match="is not a scheme and a token"):
+        read_credentials(asking(header))
