@@ -77,6 +77,11 @@ def _started(config: Config, assembly: Assembly, port: int) -> dict[str, Any]:
         "detail": assembly.providers.storage[1].describe(),
         "plugins": [{"name": plugin.name, "version": plugin.version} for plugin in info.plugins],
         "anonymous": config.broker.anonymous,
+        "login": any(
+            route.path == "/login"
+            for _, transport in assembly.transports
+            for route in transport.routes()
+        ),
         "warnings": list(assembly.warnings),
     }
 
@@ -103,6 +108,7 @@ def _as_text(screen: dict[str, Any]) -> str:
         "",
         "Publish and consume a first message from another terminal:",
         "",
+        *(["  broker login"] if screen["login"] and not screen["anonymous"] else []),
         "  broker publish hello 'first message' --create",
         "  broker consume hello",
         "",
