@@ -67,6 +67,11 @@ class AuthConfig(BaseModel):
     leeway_seconds: int = Field(
         30, ge=0, le=300, strict=True, description="How far the clocks of issuers may be wrong."
     )
+    audit: FileName = Field(
+        "audit.jsonl",
+        description="The file of who logged in, and who granted, revoked, deleted what; a relative "
+        "path starts at the data directory.",
+    )
     roles: dict[RoleName, tuple[Scope, ...]] = Field(
         default_factory=dict,
         description="Roles beside admin, producer, consumer and viewer, or instead of them: names "
