@@ -1,0 +1,88 @@
+"""Where users, logins and service tokens are kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import quote, unquote, urlsplit
+
+from broker import ConfigError
+
+from broker_auth_jwt.attempts import Attempts, clean_attempts
+from broker_auth_jwt.changes import Changes
+from broker_auth_jwt.database import Database, Transaction
+from broker_auth_jwt.line import Engine
+from broker_auth_jwt.postgresql import PostgreSQL
+from broker_auth_jwt.service_tokens import ServiceTokens
+from broker_auth_jwt.sessions import Sessions
+from broker_auth_jwt.sqlite_file import SQLiteFile
+from broker_auth_jwt.users import Users
+
+_KEY = "plugins.auth_jwt.database"
+
+
+class Accounts:
+    """One database with all of it, and what can be done there."""
+
+    def __init__(self, url: str) -> None:
+        engine = _engine(url)
+        self._database = Database(engine)
+        self._counter = engine.counter()
+        self.changes = Changes(self._database, self._counter)
+        self.users = Users(self._database)
+        self.sessions = Sessions(self._database)
+        self.service_tokens = ServiceTokens(self._database)
+        self.attempts = Attempts(self._database)
+
+    async def open(self) -> None:
+        """Make the database if there is none; raises StartupError for one that cannot be used."""
+        try:
+            await self._database.open()
+            await self._counter.open()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Finish what was begun, and disconnect; harmless when called twice or without `open`."""
+        # The writer last: the last to leave moves the log into the file, and a reader cannot.
+        await self._counter.close()
+        await self._database.close()
+
+    async def ping(self) -> None:
+        """Raise Unavailable if users and tokens cannot be looked up now."""
+        await self.changes.current()
+        await self.users.is_empty()
+
+    async def clean(self, now: int) -> None:
+        """Forget the sessions that have expired and the attempts that count no more."""
+
+        async def clean(tx: Transaction) -> None:
+            await tx.execute("DELETE FROM broker_sessions WHERE expires_at <= :now", now=now)
+            await clean_attempts(tx, now)
+
+        await self._database.change(clean)
+
+
+def database_url(text: str, data_dir: Path) -> str:
+    """Return the URL for what the config says: a URL of PostgreSQL, or a file in `data_dir`.
+
+    Raises ConfigError, which does not show the text, because there may be a password in it.
+    """
+    if "://" not in text:
+        return f"sqlite:///{quote(str(data_dir / text))}"
+    try:
+        parts = urlsplit(text)
+        is_whole = bool(parts.path.strip("/")) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        is_whole = False  # its message may show the text
+    if not is_whole or parts.scheme not in ("postgresql", "postgres"):
+        raise ConfigError(
+            f"{_KEY}: expected the name of a file, or postgresql://user:password@host:port/database"
+        )
+    return text
+
+
+def _engine(url: str) -> Engine:
+    if url.startswith("sqlite:///"):
+        return SQLiteFile(Path(unquote(url.removeprefix("sqlite:///"))))
+    return PostgreSQL(url)

@@ -1,0 +1,124 @@
+"""Logins: each is a family of refresh tokens, of which the newest alone is good, once."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Literal
+
+import msgspec
+
+from broker_auth_jwt.changes import count_change
+from broker_auth_jwt.database import Database, Transaction
+
+Rotation = Literal["rotated", "reused", "ended"]
+
+
+class Session(msgspec.Struct, frozen=True, kw_only=True):
+    """One login."""
+
+    id: str
+    user: str
+    jti: str
+    """That of the refresh token that is good now."""
+    created_at: int
+    expires_at: int
+    revoked_at: int | None
+
+
+class Sessions:
+    """Begins, rotates and revokes logins."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def begin(self, user: str, *, jti: str, now: int, expires_at: int) -> str:
+        """Return the id of a new session, which nobody can guess."""
+        session = secrets.token_urlsafe(16)
+
+        async def begin(tx: Transaction) -> None:
+            await tx.execute(
+                "INSERT INTO broker_sessions VALUES (:id, :user, :jti, :now, :expires_at, NULL)",
+                id=session,
+                user=user,
+                jti=jti,
+                now=now,
+                expires_at=expires_at,
+            )
+
+        await self._database.change(begin)
+        return session
+
+    async def find(self, session: str) -> Session | None:
+        """Return a session, also one that has ended and was not cleaned away yet."""
+        row = await self._database.fetch_one(
+            "SELECT * FROM broker_sessions WHERE id = :id", id=session
+        )
+        if row is None:
+            return None
+        return Session(
+            id=row["id"],
+            user=row["username"],
+            jti=row["jti"],
+            created_at=row["created_at"],
+            expires_at=row["expires_at"],
+            revoked_at=row["revoked_at"],
+        )
+
+    async def rotate(
+        self, session: str, *, old: str, new: str, now: int, expires_at: int
+    ) -> Rotation:
+        """Exchange the good refresh token for a new one.
+
+        If the token is not the good one, somebody uses one that was used already: it is known to
+        two, so the session is revoked in the same step (RFC 9700, section 4.14.2).
+        """
+
+        async def rotate(tx: Transaction) -> Rotation:
+            row = await tx.fetch_one(
+                "SELECT jti FROM broker_sessions"
+                " WHERE id = :id AND revoked_at IS NULL AND expires_at > :now",
+                id=session,
+                now=now,
+            )
+            if row is None:
+                return "ended"
+            if row["jti"] != old:
+                await _revoke(tx, "id", session, now)
+                return "reused"
+            await tx.execute(
+                "UPDATE broker_sessions SET jti = :new, expires_at = :expires_at WHERE id = :id",
+                id=session,
+                new=new,
+                expires_at=expires_at,
+            )
+            return "rotated"
+
+        return await self._database.change(rotate)
+
+    async def revoke(self, session: str, *, now: int) -> bool:
+        """End a session; tell whether it was not revoked already."""
+
+        async def revoke(tx: Transaction) -> bool:
+            return await _revoke(tx, "id", session, now) == 1
+
+        return await self._database.change(revoke)
+
+    async def revoke_all(self, user: str, *, now: int) -> int:
+        """End all sessions of a user; return how many were not revoked already."""
+
+        async def revoke(tx: Transaction) -> int:
+            return await _revoke(tx, "username", user, now)
+
+        return await self._database.change(revoke)
+
+
+async def _revoke(tx: Transaction, column: Literal["id", "username"], value: str, now: int) -> int:
+    revoked = await tx.fetch(
+        f"UPDATE broker_sessions SET revoked_at = :now"  # noqa: S608  # one of two names
+        f" WHERE {column} = :value AND revoked_at IS NULL RETURNING id",
+        value=value,
+        now=now,
+    )
+    if revoked:
+        await count_change(tx)
+    return len(revoked)

