@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+)
 
-from broker_auth_jwt.scopes import SHIPPED_ROLES, is_role_name, is_scope
+from broker_auth_jwt.issuer_config import IssuerConfig, check_issuers
+from broker_auth_jwt.scopes import SHIPPED_ROLES, Roles, is_role_name, is_scope
 
 Algorithm = Literal["HS256", "HS384", "HS512", "RS256", "ES256", "EdDSA"]
 
@@ -77,6 +86,18 @@ class AuthConfig(BaseModel):
         description="Roles beside admin, producer, consumer and viewer, or instead of them: names "
         "of sets of scopes.",
     )
+    issuers: tuple[IssuerConfig, ...] = Field(
+        (), description="Others whose access tokens are accepted; a table for each."
+    )
+
+    @field_validator("issuers")
+    @classmethod
+    def _check_issuers(
+        cls, issuers: tuple[IssuerConfig, ...], info: ValidationInfo
+    ) -> tuple[IssuerConfig, ...]:
+        roles = Roles({**SHIPPED_ROLES, **info.data.get("roles", {})})
+        check_issuers(issuers, own=info.data.get("issuer"), roles=roles)
+        return issuers
 
     @property
     def all_roles(self) -> dict[str, tuple[str, ...]]:
