@@ -16,6 +16,7 @@ from pydantic import (
 
 from broker_auth_jwt.issuer_config import IssuerConfig, check_issuers
 from broker_auth_jwt.scopes import SHIPPED_ROLES, Roles, is_role_name, is_scope
+from broker_auth_jwt.weak_secrets import HMAC_BYTES, weakness_of
 
 Algorithm = Literal["HS256", "HS384", "HS512", "RS256", "ES256", "EdDSA"]
 
@@ -32,8 +33,30 @@ def _check_role(text: str) -> str:
     return text
 
 
+def _check_secret(secret: SecretStr, info: ValidationInfo) -> SecretStr:
+    algorithm = info.data.get("algorithm")
+    if algorithm is None:
+        return secret  # that was wrong, and is told
+    if algorithm not in HMAC_BYTES:
+        raise ValueError(
+            f"is for HS256, HS384 and HS512; the keys of {algorithm} are in the file `keys`, so"
+            " leave this out"
+        )
+    if weakness := weakness_of(secret.get_secret_value(), algorithm):
+        raise ValueError(weakness)
+    return secret
+
+
+def _check_previous(secrets: tuple[SecretStr, ...], info: ValidationInfo) -> tuple[SecretStr, ...]:
+    # A secret that was refused is not there at all.
+    if secrets and info.data.get("secret", ...) is None:
+        raise ValueError("there is no `secret` that came after them; set it, or leave these out")
+    return secrets
+
+
 Scope = Annotated[str, AfterValidator(_check_scope)]
 RoleName = Annotated[str, AfterValidator(_check_role)]
+Secret = Annotated[SecretStr, AfterValidator(_check_secret)]
 FileName = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]+$")]
 
 
@@ -62,6 +85,16 @@ class AuthConfig(BaseModel):
         "auth-keys.json",
         description="The file of the signing keys, made at the first start; a relative path starts "
         "at the data directory.",
+    )
+    secret: Secret | None = Field(
+        None,
+        description="Instead of a key file, for HS256, HS384 and HS512: what tokens are signed "
+        "with, at least 32, 48 or 64 bytes.",
+    )
+    previous_secrets: Annotated[tuple[Secret, ...], AfterValidator(_check_previous)] = Field(
+        (),
+        description="What was `secret` before: tokens that were signed with one of them are still "
+        "accepted.",
     )
     access_seconds: int = Field(
         900, ge=10, le=86_400, strict=True, description="How long an access token is valid."
