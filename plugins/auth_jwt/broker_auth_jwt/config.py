@@ -56,7 +56,7 @@ def _check_previous(secrets: tuple[SecretStr, ...], info: ValidationInfo) -> tup
 
 Scope = Annotated[str, AfterValidator(_check_scope)]
 RoleName = Annotated[str, AfterValidator(_check_role)]
-Secret = Annotated[SecretStr, AfterValidator(_check_secret)]
+Secret = Annotated[SecretStr, Field(max_length=1024), AfterValidator(_check_secret)]
 FileName = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]+$")]
 
 

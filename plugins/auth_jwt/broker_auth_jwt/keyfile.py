@@ -62,6 +62,7 @@ class KeyFile:
         Processes that do so at once come one after the other.
         """
         path = self.path.resolve()
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         partial = path.with_name(f"{path.name}.partial")
         with _locked(partial) as descriptor:
             before = self.read()

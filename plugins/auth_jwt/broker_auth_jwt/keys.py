@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from broker import Clock, ConfigError
-from jwt import PyJWTError
 from jwt.utils import base64url_encode
 
 from broker_auth_jwt.config import Algorithm, AuthConfig
 from broker_auth_jwt.keyfile import KeyFile, Keys
 from broker_auth_jwt.stored_key import StoredKey, generate
+
+logger = logging.getLogger("broker.plugins.auth_jwt")
 
 _KID_ROUNDS = 200_000
 
@@ -49,12 +50,9 @@ class Key:
 class KeyRing:
     """The keys by their ids: those of the key file, or the secrets of the config."""
 
-    def __init__(
-        self, config: AuthConfig, data_dir: Path, *, clock: Clock, logger: logging.Logger
-    ) -> None:
+    def __init__(self, config: AuthConfig, data_dir: Path, *, clock: Clock) -> None:
         self._config = config
         self._clock = clock
-        self._logger = logger
         self._file = KeyFile(data_dir / config.keys)
         self._version: tuple[int, ...] | None = None
         self._keys: dict[str, Key] = {}
@@ -75,7 +73,7 @@ class KeyRing:
         try:
             await asyncio.to_thread(self._read)
         except ConfigError as error:
-            self._logger.warning("the keys stay what they were: %s", error)
+            logger.warning("the keys stay what they were: %s", error)
 
     @property
     def signing(self) -> Key:
@@ -121,7 +119,7 @@ class KeyRing:
             raise ConfigError(f"{self._file.path} is gone")
         try:
             self._take([_loaded(key) for key in stored])
-        except (PyJWTError, ValueError) as error:
+        except ValueError as error:
             raise self._file.unusable(str(error)) from error
 
     def _take(self, keys: Iterable[Key]) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from broker import ConfigError
-from jwt import PyJWS
+from jwt import PyJWS, PyJWTError
 from jwt.algorithms import Algorithm as PyJWTAlgorithm
 from jwt.utils import base64url_encode
 
@@ -87,7 +87,10 @@ class StoredKey(msgspec.Struct, frozen=True, kw_only=True):
         if self.kty == "OKP" and self.crv != "Ed25519":
             # PyJWT takes Ed448 for EdDSA, too.
             raise ValueError(f"key {self.kid} is not of the curve Ed25519")
-        key = algorithm.prepare_key(algorithm.from_jwk(msgspec.to_builtins(self)))
+        try:
+            key = algorithm.prepare_key(algorithm.from_jwk(msgspec.to_builtins(self)))
+        except (PyJWTError, ValueError) as error:
+            raise ValueError(f"key {self.kid} is not usable: {error}") from error
         if weakness := algorithm.check_key_length(key):
             raise ValueError(f"key {self.kid} is too short: {weakness}")
         return key
@@ -100,7 +103,7 @@ def generate(algorithm: Algorithm, *, now: int) -> StoredKey:
         kid = secrets.token_urlsafe(16)
         return StoredKey(kty="oct", kid=kid, alg=algorithm, iat=now // 1000, k=secret)
     jwk = implementation(algorithm).to_jwk(_new_private_key(algorithm), as_dict=True)
-    named = {"kid": _thumbprint(jwk), "alg": algorithm, "iat": now // 1000}
+    named = {"kid": thumbprint(jwk), "alg": algorithm, "iat": now // 1000}
     return msgspec.convert(jwk | named, StoredKey)
 
 
@@ -129,7 +132,7 @@ def _new_private_key(algorithm: Algorithm) -> Any:
     return ed25519.Ed25519PrivateKey.generate()
 
 
-def _thumbprint(jwk: dict[str, Any]) -> str:
+def thumbprint(jwk: dict[str, Any]) -> str:
     """Return the SHA-256 thumbprint of a key (RFC 7638)."""
     required = {name: jwk[name] for name in ("kty", *_PUBLIC[jwk["kty"]])}
     text = json.dumps(required, sort_keys=True, separators=(",", ":"))

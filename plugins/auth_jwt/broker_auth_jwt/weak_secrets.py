@@ -46,10 +46,9 @@ _EXAMPLES = (
     "atleast512bits",
     "09d25e094faa6ca2556c818166b7a956",
     "192b9bdd22ab9ed4d12e236c78afcb9a",
-    "404e635266556a586e32723575387821",
     "404e635266556a586e3272357538782f",
     "aym1sysppbydfgzld3umj1qzkobwvmkoq",
-    "hjtxiz2usn5kbqfbttntwbpdmhkv8fjg",
+    "hjtxiz2usn5kbqfbttnwbpdmhkv8fjg",
 )
 """What a secret never holds unless it was copied or meant to be replaced: letters and digits."""
 

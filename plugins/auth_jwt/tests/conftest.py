@@ -16,7 +16,6 @@ import pytest
 from broker_auth_jwt.accounts import Accounts, database_url
 import asyncio
 import json
-import logging
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
@@ -169,11 +168,13 @@ class Forge:
         if config.secret is None and not path.exists():
             made = make_key(config.algorithm, now=self.clock.now())
             KeyFile(path).change(lambda _: (made,))
-        ring = KeyRing(
-            config, self.folder, clock=self.clock, logger=logging.getLogger("broker.plugins.x")
-        )
+        ring = KeyRing(config, self.folder, clock=self.clock)
         asyncio.run(ring.open())
         return ring
+
+    def stored(self) -> StoredKey:
+        """Return the key that signs, as it is in the file."""
+        return KeyFile(self.folder / self.config.keys).read()[0]
 
     def header(self, **changes: Any) -> dict[str, Any]:
         """Return the header of an access token; a change to None leaves a member out."""
