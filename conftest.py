@@ -1,9 +1,15 @@
-"""Run `async def` tests without a plugin: each gets an event loop of its own."""
+"""What holds for all tests: no logins; `async def` ones get an event loop each, without a plugin."""
 
 import asyncio
 import inspect
+import os
 
 import pytest
+
+
+def pytest_configure():
+    """No login of whoever runs the tests has a say in them."""
+    os.environ["XDG_CONFIG_HOME"] = os.devnull
 
 
 @pytest.hookimpl(tryfirst=True)

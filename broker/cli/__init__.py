@@ -31,6 +31,8 @@ COMMANDS = {
     "publish": ("broker.cli.publish", "publish", "Publish messages, or the lines of a file."),
     "consume": ("broker.cli.consume", "consume", "Take messages and print them."),
     "queue": ("broker.cli.queue", "queue", "Make, list, change, empty and delete queues."),
+    "login": ("broker.cli.login", "login", "Let the commands here work as a user."),
+    "logout": ("broker.cli.login", "logout", "End what login began."),
     "config": ("broker.cli.config", "config", "Write, check and show the configuration."),
     "plugins": ("broker.cli.inspect", "plugins", "List the plugins that are installed."),
     "doctor": ("broker.cli.inspect", "doctor", "Find out what is wrong with an installation."),

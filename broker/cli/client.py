@@ -6,10 +6,14 @@ An error answer becomes an exception whose exit code follows its status: 401 and
 
 from __future__ import annotations
 
-from collections.abc import Container
+import os
+import re
+import shlex
+from collections.abc import Container, Mapping
 from ipaddress import ip_address
 from types import TracebackType
 from typing import Any
+from urllib.parse import urlencode
 
 import click
 import httpx
@@ -46,9 +50,14 @@ class NotThere(Refused):
 
 
 class NotAllowed(Refused):
-    """The token in BROKER_TOKEN is missing, bad or not good enough."""
+    """Who asks did not say who they are, or may not do that; `remedy` is one more line."""
 
     exit_code = 4
+
+    def __init__(self, problem: Problem, remedy: str = "") -> None:
+        super().__init__(problem)
+        if remedy:
+            self.args = (f"{self}\n{remedy}",)
 
 
 class NoRoom(Refused):
@@ -86,7 +95,14 @@ class Problem(msgspec.Struct, frozen=True):
         return "\n".join(lines)
 
 
-_BY_STATUS = {401: NotAllowed, 403: NotAllowed, 404: NotThere, 422: RefusedField, 507: NoRoom}
+_BY_STATUS: dict[int, type[Refused]] = {
+    401: NotAllowed,
+    403: NotAllowed,
+    404: NotThere,
+    422: RefusedField,
+    507: NoRoom,
+}
+_TOKEN = re.compile(r"[!-~]+")
 _MAY_PASS = {429, 502, 503, 504}
 
 
@@ -95,14 +111,24 @@ class Client:
 
     def __init__(self, url: str, *, token: str | None = None) -> None:
         parsed = _parse(url)
+        if token and not _TOKEN.fullmatch(token):
+            raise click.UsageError("BROKER_TOKEN: expected a token: visible ASCII, without blanks")
         # Without what an address must not show: it may hold a password.
         self.url = str(parsed.copy_with(userinfo=b"")).rstrip("/")
+        self.has_password = bool(parsed.userinfo)
+        is_local = _is_local(parsed.host)
+        self.is_overheard = parsed.scheme == "http" and not is_local
+        self._remedy = (
+            "the token in BROKER_TOKEN is over, or is not for this broker"
+            if token
+            else f"log in with: {login_command(self.url)}; or set BROKER_TOKEN"
+        )
         self._http = httpx.Client(
             base_url=parsed,
             headers={"authorization": f"Bearer {token}"} if token else {},
             # Shorter than servers keep idle connections, so that none is used while it is closed.
             limits=httpx.Limits(keepalive_expiry=IDLE_SECONDS),
-            trust_env=not _is_local(parsed.host),
+            trust_env=not is_local,
             verify=httpx.create_ssl_context(),  # SSL_CERT_FILE counts for local hosts, too
         )
 
@@ -117,29 +143,39 @@ class Client:
     ) -> None:
         self._http.close()
 
+    def log_in(self, session: httpx.Auth) -> None:
+        """Let a session speak for each request."""
+        self._http.auth = session
+        self._remedy = f"log in again: {login_command(self.url)}"
+
     def call(
         self,
         method: str,
         path: str,
         *,
         json: object = None,
+        form: Mapping[str, str] | None = None,
         params: dict[str, str] | None = None,
         accept: Container[int] = (),
         wait: float = 0,
     ) -> httpx.Response:
         """Ask, and return the answer; raises Refused or Away.
 
+        What is sent is `json` or `form`.
         `accept` names error statuses that the caller wants to see; `wait` is how many seconds
         the broker was asked to wait before it answers.
         """
         body = b"" if json is None else msgspec.json.encode(json)
+        kind = "application/json"
+        if form is not None:
+            body, kind = urlencode(form).encode(), "application/x-www-form-urlencoded"
         try:
             response = self._http.request(
                 method,
                 path,
                 params=params,
                 content=body,
-                headers={"content-type": "application/json"} if body else {},
+                headers={"content-type": kind} if body else {},
                 timeout=httpx.Timeout(ANSWER_SECONDS + wait, connect=CONNECT_SECONDS),
             )
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
@@ -150,7 +186,7 @@ class Client:
             raise Away(detail, unsure=True) from error
         if response.is_success or response.status_code in accept:
             return response
-        raise self._error(response)
+        raise self.error_of(response)
 
     def decode(self, response: httpx.Response, kind: Any = Any) -> Any:
         """Read a JSON answer as `kind`; raises Refused if it is not one."""
@@ -160,6 +196,27 @@ class Client:
             detail = f"what answers at {self.url} is not a broker: {error}"
             raise Refused(Problem(detail)) from error
 
+    def error_of(self, response: httpx.Response) -> BrokerError:
+        """Return the error that an answer is."""
+        status = response.status_code
+        problem = self.problem_of(response)
+        if status in _MAY_PASS:
+            again = response.headers.get("retry-after", "")
+            retry_after = float(again) if again.isdecimal() else None
+            unsure = status in {502, 504} or problem.code == StorageFailed.code
+            return Away(problem.text(), retry_after=retry_after, unsure=unsure)
+        if status == httpx.codes.UNAUTHORIZED:
+            return NotAllowed(problem, self._remedy)
+        return _BY_STATUS.get(status, Refused)(problem)
+
+    def problem_of(self, response: httpx.Response) -> Problem:
+        """Return what an error answer says."""
+        try:
+            return msgspec.json.decode(response.content, type=Problem)
+        except msgspec.DecodeError:
+            status = f"{response.status_code} {response.reason_phrase}"
+            return Problem(f"{self.url} answered {status} without saying why; is it a broker?")
+
     def _unreachable(self, error: httpx.TransportError) -> Away:
         refused = "refused" in str(error).lower()
         why = "" if refused else f" ({str(error) or 'it does not answer'})"
@@ -168,22 +225,11 @@ class Client:
             remedy = "if its certificate is your own, name it or its authority in SSL_CERT_FILE"
         return Away(f"cannot reach a broker at {self.url}{why}; {remedy}", unsure=False)
 
-    def _error(self, response: httpx.Response) -> BrokerError:
-        status = response.status_code
-        problem = self._problem(response)
-        if status in _MAY_PASS:
-            again = response.headers.get("retry-after", "")
-            retry_after = float(again) if again.isdecimal() else None
-            unsure = status in {502, 504} or problem.code == StorageFailed.code
-            return Away(problem.text(), retry_after=retry_after, unsure=unsure)
-        return _BY_STATUS.get(status, Refused)(problem)
 
-    def _problem(self, response: httpx.Response) -> Problem:
-        try:
-            return msgspec.json.decode(response.content, type=Problem)
-        except msgspec.DecodeError:
-            status = f"{response.status_code} {response.reason_phrase}"
-            return Problem(f"{self.url} answered {status} without saying why; is it a broker?")
+def login_command(url: str) -> str:
+    """Write what a person types to log in at a broker."""
+    is_known = url == os.environ.get("BROKER_URL", DEFAULT_URL).rstrip("/")
+    return "broker login" if is_known else f"broker login --url {shlex.quote(url)}"
 
 
 def _parse(url: str) -> httpx.URL:

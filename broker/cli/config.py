@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from broker.cli.options import json_option
 from broker.cli.output import print_json, remark
 from broker.errors import BrokerError
 
@@ -52,7 +53,6 @@ config_option = click.option(
     metavar="PATH",
     help="The config file; else BROKER_CONFIG, else ./broker.toml.",
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.group()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -18,25 +17,33 @@ from broker.cli.values import QueueName
 DEFAULT_URL = "http://127.0.0.1:8777"
 
 
-def remote(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command `--url` and `--json`; it gets a `client`, and `as_json`."""
-
-    @click.option(
+def url_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--url`."""
+    return click.option(
         "--url",
         envvar="BROKER_URL",
         default=DEFAULT_URL,
         show_default=True,
         show_envvar=True,
-        help="Where the broker is. A token is taken from BROKER_TOKEN.",
-    )
-    @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+        help="Where the broker is.",
+    )(command)
+
+
+def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--json`, which it takes as `as_json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+
+
+def remote(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--url` and `--json`; it gets a `client`, and `as_json`."""
+
+    @url_option
+    @json_option
     @wraps(command)
     def connected(*, url: str, **options: Any) -> None:
-        from broker.cli.client import Client  # imports httpx
+        from broker.cli.session import connect  # imports httpx
 
-        # Not an option: everybody on the machine can read a command's arguments.
-        token = os.environ.get("BROKER_TOKEN", "").strip()
-        with _interrupted_by_sigterm(), Client(url, token=token or None) as client:
+        with _interrupted_by_sigterm(), connect(url) as client:
             command(client=client, **options)
 
     return connected

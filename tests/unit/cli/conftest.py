@@ -4,6 +4,7 @@ import json
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from types import SimpleNamespace
+from urllib.parse import parse_qsl
 
 import pytest
 from click.testing import CliRunner
@@ -39,11 +40,13 @@ def double():
 
         def handle_one(self):
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
+            is_form = self.headers["content-type"] == "application/x-www-form-urlencoded"
             request = SimpleNamespace(
                 method=self.command,
                 path=self.path,
                 headers=self.headers,
-                json=json.loads(body) if body else None,
+                json=json.loads(body) if body and not is_form else None,
+                form=parse_qsl(body.decode()) if is_form else None,
             )
             answer = double.answer(request)
             if answer is double.LOST:
@@ -72,6 +75,13 @@ def double():
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+@pytest.fixture
+def config_home(tmp_path, monkeypatch):
+    """Where logins are kept."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    return tmp_path / "config"
 
 
 @pytest.fixture
