@@ -18,7 +18,7 @@ from broker.lifecycle import Lifecycle
 from broker.plugins import inspect_plugins
 from broker.safety import refuse_open_door
 from broker.serving import server_named
-from broker.serving.tls import certificate_of
+from broker.serving.tls import check_certificate
 
 if TYPE_CHECKING:
     from broker.assembly import Assembly
@@ -50,7 +50,7 @@ async def examine(path: Path | None) -> list[Finding]:
     try:
         refuse_open_door(config, insecure=False)
         server_named(config.server.http_server)
-        certificate_of(config)
+        check_certificate(config)
         assembly = assemble(config)
     except BrokerError as error:
         if not any(finding.level == "error" for finding in findings):

@@ -8,6 +8,7 @@ import sys
 from importlib.util import find_spec
 
 import pytest
+import tomli_w
 from click.testing import CliRunner
 
 from broker.cli import cli
@@ -21,7 +22,6 @@ HTTP_SERVERS = [
     ),
 ]
 CONFIG = """
-[server]
 {server}
 [broker]
 plugins = ["storage_sqlite"]
@@ -42,7 +42,7 @@ class Served:
     def __init__(self, directory, *, anonymous="true", port=0, **server):
         self.directory = directory
         self.config = directory / "broker.toml"
-        settings = "\n".join(f"{key} = {json.dumps(value)}" for key, value in server.items())
+        settings = tomli_w.dumps({"server": server})
         self.config.write_text(
             CONFIG.format(directory=directory, anonymous=anonymous, server=settings)
         )

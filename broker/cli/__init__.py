@@ -34,6 +34,7 @@ COMMANDS = {
     "login": ("broker.cli.login", "login", "Let the commands here work as a user."),
     "logout": ("broker.cli.login", "logout", "End what login began."),
     "config": ("broker.cli.config", "config", "Write, check and show the configuration."),
+    "cert": ("broker.cli.cert", "cert", "Make a certificate to try HTTPS."),
     "plugins": ("broker.cli.inspect", "plugins", "List the plugins that are installed."),
     "doctor": ("broker.cli.inspect", "doctor", "Find out what is wrong with an installation."),
 }

@@ -28,9 +28,8 @@ TEMPLATE = """\
 host = "127.0.0.1"
 port = 8777
 
-# For HTTPS, a certificate and its key:
-# tls_certificate = "cert.pem"
-# tls_key = "key.pem"
+# For HTTPS, a certificate and its key, or "dev" for one that is made to try it:
+# tls = { cert = "cert.pem", key = "key.pem" }
 
 [broker]
 # The plugins that run, in the order in which they are asked. REST and logging are always on.
@@ -103,12 +102,12 @@ def check(*, path: Path | None, as_json: bool) -> None:
     from broker.plugins import read_whole_config  # imports the config library
     from broker.safety import refuse_open_door
     from broker.serving import server_named
-    from broker.serving.tls import certificate_of
+    from broker.serving.tls import check_certificate
 
     settings = read_whole_config(path)
     refuse_open_door(settings, insecure=False)
     server_named(settings.server.http_server)
-    certificate_of(settings)
+    check_certificate(settings)
     assembly = assemble(settings)
     info = assembly.broker.info
     if as_json:

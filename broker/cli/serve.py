@@ -67,7 +67,7 @@ def serve(
 def _started(config: Config, assembly: Assembly, port: int) -> dict[str, Any]:
     info = assembly.broker.info
     host = config.server.host
-    scheme = "http" if config.server.tls_certificate is None else "https"
+    scheme = "http" if config.server.tls is None else "https"
     return {
         "url": f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}",
         "version": info.version,
@@ -108,6 +108,7 @@ def _as_text(screen: dict[str, Any]) -> str:
         "",
         "Publish and consume a first message from another terminal:",
         "",
+        *([f"  export BROKER_URL={url}"] if url.startswith("https") else []),
         *(["  broker login"] if screen["login"] and not screen["anonymous"] else []),
         "  broker publish hello 'first message' --create",
         "  broker consume hello",

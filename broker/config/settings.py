@@ -17,6 +17,7 @@ JSON or as parts between commas. Each must be a key that exists, like those of t
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -46,6 +47,22 @@ FALLBACKS = ("memory", "scopes")
 """Built-in plugins that run when no enabled plugin does their work."""
 
 
+DEV_CERTIFICATE, DEV_KEY = "dev-cert.pem", "dev-key.pem"
+"""What `tls = "dev"` makes in the data directory."""
+
+
+class TlsConfig(BaseModel):
+    """The value `server.tls`, when it is a table."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cert: Path = Field(
+        description="A PEM file: the certificate, then those that lead to its authority; relative "
+        "to the directory of this file."
+    )
+    key: Path = Field(description="A PEM file: its key, without a password; relative, too.")
+
+
 class ServerConfig(BaseModel):
     """The table `[server]`."""
 
@@ -59,13 +76,10 @@ class ServerConfig(BaseModel):
         default="hypercorn",
         description="What speaks HTTP: hypercorn or granian.",
     )
-    tls_certificate: Path | None = Field(
+    tls: Literal["dev"] | TlsConfig | None = Field(
         default=None,
-        description="A PEM file: the certificate for HTTPS, then those that lead to its "
-        "authority; relative to the directory of this file.",
-    )
-    tls_key: Path | None = Field(
-        default=None, description="A PEM file: its key, without a password; relative, too."
+        description='For HTTPS: a certificate and its key, or "dev" for one that is made to try '
+        "it.",
     )
     shutdown_seconds: float = Field(
         default=10,
@@ -84,6 +98,10 @@ class BrokerConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    environment: Literal["development", "production"] = Field(
+        default="development",
+        description='What the broker is for; "production" refuses what is for development only.',
+    )
     plugins: tuple[str, ...] = Field(
         default=(), description="The plugins that run, in the order in which they are asked."
     )
@@ -198,7 +216,7 @@ def _checked(layers: Layers, *, path: Path | None, directory: Path) -> Config:
         layers=layers,
     )
     problems += _contradictions(config)
-    problems += _half_a_certificate(config)
+    problems += _only_for_development(config)
     if not any(problem.path[:2] == ("broker", "plugins") for problem in problems):
         problems += _unmet_choice(config)
     if problems:
@@ -207,10 +225,10 @@ def _checked(layers: Layers, *, path: Path | None, directory: Path) -> Config:
 
 
 def _anchored(server: ServerConfig, directory: Path) -> ServerConfig:
-    files = {"tls_certificate": server.tls_certificate, "tls_key": server.tls_key}
-    return server.model_copy(
-        update={name: directory / path for name, path in files.items() if path is not None}
-    )
+    if not isinstance(server.tls, TlsConfig):
+        return server
+    files = {"cert": directory / server.tls.cert, "key": directory / server.tls.key}
+    return server.model_copy(update={"tls": server.tls.model_copy(update=files)})
 
 
 def _misshapen(layers: Layers) -> Iterator[Problem]:
@@ -264,14 +282,13 @@ def _contradictions(config: Config) -> Iterator[Problem]:
             yield Problem(path, f"{shown(name)} is in broker.plugins too; remove one{source}")
 
 
-def _half_a_certificate(config: Config) -> Iterator[Problem]:
-    files = {"tls_certificate": config.server.tls_certificate, "tls_key": config.server.tls_key}
-    missing = [name for name, path in files.items() if path is None]
-    if len(missing) == 1:
-        [given] = files.keys() - missing
-        source = config.layers.source(("server", given))
+def _only_for_development(config: Config) -> Iterator[Problem]:
+    if config.server.tls == "dev" and config.broker.environment == "production":
+        path = ("server", "tls")
         yield Problem(
-            ("server", missing[0]), f"required, because of server.{given}{source}; HTTPS needs both"
+            path,
+            '"dev" is refused with broker.environment = "production"; name a certificate and its '
+            f'key: {{ cert = "cert.pem", key = "key.pem" }}{config.layers.source(path)}',
         )
 
 
@@ -285,6 +302,10 @@ def _unmet_choice(config: Config) -> Iterator[Problem]:
 
 
 def _warnings(config: Config) -> Iterator[str]:
+    if config.server.tls == "dev":
+        trust = f"SSL_CERT_FILE={shlex.quote(str(config.broker.data_dir / DEV_CERTIFICATE))}"
+        reason = f'"dev" is a self-signed certificate, for development only; clients need {trust}'
+        yield str(Problem(("server", "tls"), reason))
     for name in config.plugins:
         if name not in config.enabled and name not in FALLBACKS:
             hint = did_you_mean(name, config.enabled) or "; add it to broker.plugins"

@@ -6,7 +6,7 @@ import socket
 
 import msgspec
 
-from broker.serving.tls import Certificate
+from broker.serving.certificate import Certificate
 
 BACKLOG = 1024
 """How many connections may wait to be accepted."""

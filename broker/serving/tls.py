@@ -1,55 +1,50 @@
-"""The certificate that a server shows."""
+"""The certificate that a server shows, as the config says."""
 
 from __future__ import annotations
 
-import ssl
-from pathlib import Path
+import logging
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from broker.errors import ConfigError
+from broker.assembly import make_private_directory
+from broker.serving.certificate import Certificate
+from broker.serving.development import DevelopmentCertificate, find, find_or_make
 
 if TYPE_CHECKING:
     from broker.config import Config
 
-
-class Certificate(msgspec.Struct, frozen=True):
-    """A certificate, with those that lead to its authority, and its key: PEM files."""
-
-    chain: Path
-    key: Path
+logger = logging.getLogger("broker.tls")
 
 
 def certificate_of(config: Config) -> Certificate | None:
-    """Return the certificate that the config names; raises ConfigError if it is of no use."""
-    chain, key = config.server.tls_certificate, config.server.tls_key
-    if chain is None or key is None:
-        return None  # the config has both or neither
-    _check_readable("tls_certificate", chain)
-    _check_readable("tls_key", key)
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(chain)
-    except ssl.SSLError as error:
-        raise ConfigError(f"server.tls_certificate: {chain} holds no PEM certificate") from error
-    try:
-        # The password is not the right one: without any, OpenSSL would ask on the terminal.
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(chain, key, password="")
-    except ssl.SSLError as error:
-        raise ConfigError(f"server.tls_key: {_problem(error, chain, key)}") from error
-    return Certificate(chain, key)
+    """Return the certificate that the config names, or one for development, which is made if
+    there is none; raises ConfigError if it is of no use."""
+    if config.server.tls == "dev":
+        make_private_directory(config.broker.data_dir)
+        found = _checked(find_or_make(config.broker.data_dir))
+        logger.warning("%s is self-signed, for development only", found.chain)
+        return found
+    return _named(config)
 
 
-def _check_readable(name: str, path: Path) -> None:
-    try:
-        path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"server.{name}: {path} cannot be read: {error.strerror}") from error
+def check_certificate(config: Config) -> None:
+    """Raise ConfigError if a start would because of the certificate; make none."""
+    if config.server.tls == "dev":
+        found = find(config.broker.data_dir)
+        if found is not None:
+            _checked(found)
+    else:
+        _named(config)
 
 
-def _problem(error: ssl.SSLError, chain: Path, key: Path) -> str:
-    if error.reason == "KEY_VALUES_MISMATCH":
-        return f"{key} is not the key of the certificate in {chain}"
-    if error.reason is None:
-        return f"{key} holds no PEM key without a password"
-    return f"{key} and {chain} are refused: {error.reason.lower().replace('_', ' ')}"
+def _named(config: Config) -> Certificate | None:
+    tls = config.server.tls
+    if tls is None or isinstance(tls, str):
+        return None
+    certificate = Certificate(tls.cert, tls.key)
+    certificate.check(chain_named="server.tls.cert", key_named="server.tls.key")
+    return certificate
+
+
+def _checked(development: DevelopmentCertificate) -> Certificate:
+    development.files.check(chain_named="server.tls", key_named="server.tls")
+    return development.files

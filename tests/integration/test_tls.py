@@ -13,6 +13,10 @@ from served import BROKER, HTTP_SERVERS, Served, begin, read_all
 from broker.cli.client import Away, Client
 
 
+CURL = shutil.which("curl")
+TLS = {"cert": "cert.pem", "key": "key.pem"}
+
+
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory):
     """An authority `ca.pem`, and what it issued: `cert.pem` and `key.pem`."""
@@ -22,6 +26,7 @@ def keys(tmp_path_factory):
     authority.cert_pem.write_to_path(directory / "ca.pem")
     issued.cert_chain_pems[0].write_to_path(directory / "cert.pem")
     issued.private_key_pem.write_to_path(directory / "key.pem")
+    (directory / "key.pem").chmod(0o600)
     return directory
 
 
@@ -34,9 +39,9 @@ def secure(request, keys, tmp_path_factory):
 
 
 def start(http_server, keys, directory):
-    for name in ("cert.pem", "key.pem"):
+    for name in TLS.values():
         shutil.copy(keys / name, directory)
-    return Served(directory, http_server=http_server, tls_certificate="cert.pem", tls_key="key.pem")
+    return Served(directory, http_server=http_server, tls=TLS)
 
 
 @pytest.fixture
@@ -109,10 +114,64 @@ def test_a_signal_ends_what_goes_on_over_tls(secure, trusting):
     assert answer.endswith(b'{"messages":[],"paused":false}')
 
 
+def test_the_certificate_for_development_is_all_that_clients_need(tmp_path, monkeypatch):
+    served = Served(tmp_path, tls="dev")
+    trusted = str(tmp_path / "dev-cert.pem")
+    url = served.url.replace("127.0.0.1", "localhost")
+    monkeypatch.setenv("SSL_CERT_FILE", trusted)
+    with httpx.Client(base_url=served.url) as client:
+        ready = client.get("/readyz")
+    queues = served.run("queue", "list")
+    if CURL is not None:
+        command = [CURL, "-sS", "--cacert", trusted, f"{url}/healthz"]
+        curl = subprocess.run(command, capture_output=True, text=True)
+        assert (curl.stdout, curl.stderr) == ('{"status":"ok"}', "")
+    served.end()
+
+    assert ready.json() == {"status": "ready"}
+    assert queues.exit_code == 0, queues.stderr
+    assert "dev-cert.pem is self-signed, for development only" in served.log()
+
+
+def test_the_screen_warns_of_the_certificate_for_development(tmp_path):
+    (tmp_path / "broker.toml").write_text(
+        '[server]\nport = 0\ntls = "dev"\n[broker]\nplugins = ["memory"]\nanonymous = true\n'
+    )
+    process = subprocess.Popen(
+        [*BROKER, "serve"], cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if line.startswith("Ctrl-C"):
+            break
+    process.terminate()
+    process.communicate()
+    screen = "".join(lines)
+
+    assert process.returncode == 0
+    assert (
+        '  warning   server.tls: "dev" is a self-signed certificate, for development only; '
+        f"clients need SSL_CERT_FILE={tmp_path}/dev-cert.pem\n"
+    ) in screen
+    assert "  export BROKER_URL=https://127.0.0.1:" in screen
+
+
+def test_the_certificate_for_development_is_78_in_production(tmp_path):
+    (tmp_path / "broker.toml").write_text(
+        '[server]\ntls = "dev"\n[broker]\nenvironment = "production"\n'
+    )
+    done = subprocess.run([*BROKER, "serve"], cwd=tmp_path, capture_output=True, text=True)
+
+    assert done.returncode == 78
+    assert 'server.tls: "dev" is refused with broker.environment = "production"' in done.stderr
+    assert not (tmp_path / "dev-key.pem").exists()
+
+
 @pytest.mark.parametrize("command", [["serve"], ["config", "check"]])
 def test_a_certificate_of_no_use_is_one_line_and_78(tmp_path, command):
     (tmp_path / "broker.toml").write_text(
-        '[server]\ntls_certificate = "cert.pem"\ntls_key = "key.pem"\n'
+        '[server]\ntls = { cert = "cert.pem", key = "key.pem" }\n'
         '[broker]\nplugins = ["memory"]\nanonymous = true\n'
     )
     done = subprocess.run([*BROKER, *command], cwd=tmp_path, capture_output=True, text=True)
@@ -120,5 +179,5 @@ def test_a_certificate_of_no_use_is_one_line_and_78(tmp_path, command):
     assert done.returncode == 78
     path = tmp_path / "cert.pem"
     assert done.stderr == (
-        f"broker: server.tls_certificate: {path} cannot be read: No such file or directory\n"
+        f"broker: server.tls.cert: {path} cannot be read: No such file or directory\n"
     )

@@ -9,7 +9,7 @@ import pytest
 
 import broker
 from broker import QueuePolicy
-from broker.config import BrokerConfig, ServerConfig
+from broker.config import BrokerConfig, ServerConfig, TlsConfig
 from broker.hookimpls import hook_names
 
 ROOT = Path(__file__).parents[2]
@@ -23,17 +23,22 @@ def table(page, heading):
     return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
 
 
-@pytest.mark.parametrize("name", ["server", "broker"])
+@pytest.mark.parametrize("name", ["server", "server.tls", "broker"])
 def test_the_tables_of_the_configuration_are_those_of_the_code(name):
-    model = {"server": ServerConfig, "broker": BrokerConfig}[name]
+    model = {"server": ServerConfig, "server.tls": TlsConfig, "broker": BrokerConfig}[name]
     documented = table("configuration.md", f"## `[{name}]`")
 
     assert [row[0].strip("`") for row in documented] == list(model.model_fields)
     for (_, default, description), field in zip(
         documented, model.model_fields.values(), strict=True
     ):
-        expected = "none" if field.default is None else f"`{shown(field.default)}`"
-        assert (default, description) == (expected, field.description)
+        assert (default, description) == (default_of(field), field.description)
+
+
+def default_of(field):
+    if field.is_required():
+        return "required"
+    return "none" if field.default is None else f"`{shown(field.default)}`"
 
 
 def shown(value):

@@ -69,12 +69,12 @@ EXPECTED = {
         "host": "127.0.0.1",
         "port": 8777,
         "http_server": "hypercorn",
-        "tls_certificate": None,
-        "tls_key": None,
+        "tls": None,
         "shutdown_seconds": 10,
         "log_level": "info",
     },
     "broker": {
+        "environment": "development",
         "plugins": ["acme"],
         "disable": ["rest", "log"],
         "storage": None,
@@ -153,7 +153,7 @@ def test_the_schema_allows_no_unknown_key_at_any_level(acme):
     schema = json_schema(acme[1])
 
     tables = [schema, *(d for d in schema["$defs"].values() if d["type"] == "object")]
-    assert [table["additionalProperties"] for table in tables] == [False] * 5
+    assert [table["additionalProperties"] for table in tables] == [False] * 6
 
 
 def test_the_schema_says_no_default_of_a_secret(acme):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.config import BrokerConfig, Config, ServerConfig, make_config, read_config
+from broker.config import BrokerConfig, Config, ServerConfig, TlsConfig, make_config, read_config
 from broker.errors import ConfigError
 from broker.wording import MASK
 
@@ -60,11 +60,11 @@ def test_every_key_can_be_given():
         host = "::1"
         port = 0
         http_server = "granian"
-        tls_certificate = "/etc/broker/cert.pem"
-        tls_key = "/etc/broker/key.pem"
+        tls = { cert = "/etc/broker/cert.pem", key = "/etc/broker/key.pem" }
         shutdown_seconds = 1.5
         log_level = "debug"
         [broker]
+        environment = "production"
         plugins = ["a", "log"]
         disable = ["rest"]
         storage = "a"
@@ -83,12 +83,12 @@ def test_every_key_can_be_given():
         "host": "::1",
         "port": 0,
         "http_server": "granian",
-        "tls_certificate": Path("/etc/broker/cert.pem"),
-        "tls_key": Path("/etc/broker/key.pem"),
+        "tls": {"cert": Path("/etc/broker/cert.pem"), "key": Path("/etc/broker/key.pem")},
         "shutdown_seconds": 1.5,
         "log_level": "debug",
     }
     assert config.broker.model_dump() == {
+        "environment": "production",
         "plugins": ("a", "log"),
         "disable": ("rest",),
         "storage": "a",
@@ -184,11 +184,32 @@ def test_broker_config_names_the_file(monkeypatch, directory):
 
 def test_a_relative_certificate_lies_beside_the_file(directory):
     Path("etc").mkdir()
-    path = write('[server]\ntls_certificate = "cert.pem"\ntls_key = "/key.pem"', "etc/mine.toml")
+    path = write('[server.tls]\ncert = "cert.pem"\nkey = "/key.pem"', "etc/mine.toml")
 
-    server = read_config(path).server
-    assert server.tls_certificate == directory / "etc" / "cert.pem"
-    assert server.tls_key == Path("/key.pem")
+    tls = read_config(path).server.tls
+    assert tls == TlsConfig(cert=directory / "etc" / "cert.pem", key=Path("/key.pem"))
+
+
+def test_a_certificate_for_development_lies_in_the_data_dir_and_is_warned_of(monkeypatch):
+    write('[broker]\ndata_dir = "/srv/my broker"')
+    monkeypatch.setenv("BROKER__SERVER__TLS", "dev")
+
+    config = read_config()
+
+    assert config.server.tls == "dev"
+    assert config.warnings == (
+        'server.tls: "dev" is a self-signed certificate, for development only; '
+        "clients need SSL_CERT_FILE='/srv/my broker/dev-cert.pem'",
+    )
+
+
+def test_a_certificate_for_development_is_refused_in_production(monkeypatch):
+    monkeypatch.setenv("BROKER__BROKER__ENVIRONMENT", "production")
+
+    assert refused('[server]\ntls = "dev"') == (
+        'broker.toml: server.tls: "dev" is refused with broker.environment = "production"; '
+        'name a certificate and its key: { cert = "cert.pem", key = "key.pem" }'
+    )
 
 
 def test_a_relative_data_dir_lies_beside_the_file(directory):
@@ -299,8 +320,8 @@ def test_all_problems_are_reported_at_once():
         "  broker.storage: expected a string; got 1",
         '  broker.anonymous: expected true or false; got "yes"',
         "  broker.data_dir: expected a path; got 3",
-        '  broker.whatever: unknown key; known are "plugins", "disable", "storage", "anonymous", '
-        '"require_receipt", "data_dir"',
+        '  broker.whatever: unknown key; known are "environment", "plugins", "disable", "storage", '
+        '"anonymous", "require_receipt", "data_dir"',
     ]
 
 
@@ -333,7 +354,7 @@ def test_all_problems_are_reported_at_once():
         (
             '[server]\n"a\\nb" = 1',
             'server."a\\nb": unknown key; known are "host", "port", "http_server", '
-            '"tls_certificate", "tls_key", "shutdown_seconds", "log_level"',
+            '"tls", "shutdown_seconds", "log_level"',
         ),
         (
             '[broker]\nplugins = ["a", "b", "a"]',
@@ -348,12 +369,21 @@ def test_all_problems_are_reported_at_once():
             'broker.storage: "storage_acm" is not enabled; did you mean "storage_acme"?',
         ),
         (
-            '[server]\ntls_key = "key.pem"',
-            "server.tls_certificate: required, because of server.tls_key; HTTPS needs both",
+            '[server]\ntls = { key = "key.pem" }',
+            "server.tls.cert: missing; expected a path",
         ),
         (
-            '[server]\ntls_certificate = "cert.pem"',
-            "server.tls_key: required, because of server.tls_certificate; HTTPS needs both",
+            '[server]\ntls = { cert = "cert.pem" }',
+            "server.tls.key: missing; expected a path",
+        ),
+        (
+            '[server]\ntls = { cert = "cert.pem", key = "key.pem", ca = "ca.pem" }',
+            'server.tls.ca: unknown key; known are "cert", "key"',
+        ),
+        ('[server]\ntls = "prod"', 'server.tls: expected "dev" or a table; got "prod"'),
+        (
+            '[broker]\nenvironment = "test"',
+            'broker.environment: expected one of "development", "production"; got "test"',
         ),
         (
             '[broker]\nstorage = "acme"',
