@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -58,6 +59,7 @@ def bind(
         for path, reason in layers.unresolved.items()
         if path[: len(at)] == at and path[len(at)] in table
     ]
+    problems += _open_secrets(schema, at, layers)
     errors: list[ErrorDetails] = []
     bound = None
     while bound is None:
@@ -74,6 +76,22 @@ def bind(
         explain = _Explanation(Shape.of(schema), data, at=at, layers=layers)
         problems += explain.problems(errors)
     return (None, problems) if problems else (bound, [])
+
+
+def _open_secrets(schema: type[BaseModel], at: KeyPath, layers: Layers) -> Iterator[Problem]:
+    """Yield a problem for each secret in a file that everybody on this machine can read."""
+    found = layers.open_to_all(at)
+    if not found:
+        return
+    shape = Shape.of(schema)
+    for path, file in found.items():
+        if shape.at(path[len(at) :]).is_secret:
+            yield Problem(
+                path,
+                "a secret, in a file that everybody on this machine can read; "
+                f'"chmod 600 {shlex.quote(str(file))}", or refer to it by '
+                '{ env = "NAME" } or { file = "path" }',
+            )
 
 
 class _Explanation:

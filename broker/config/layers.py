@@ -20,6 +20,8 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     """It arrived as a string, so a schema that wants a number or an array must read it."""
     secret: bool = False
     """It must never be shown."""
+    open_file: Path | None = None
+    """The file that it stands in, if everybody on this machine can read that."""
 
 
 LITERAL = Origin()
@@ -59,6 +61,14 @@ class Layers:
             below = (o.label for p, o in self._origins.items() if p[: len(path)] == path)
             found = next(filter(None, below), "")
         return f" ({found})" if found else ""
+
+    def open_to_all(self, table: KeyPath) -> dict[KeyPath, Path]:
+        """Return what of a table everybody on this machine can read, and in which file."""
+        return {
+            path: origin.open_file
+            for path, origin in self._origins.items()
+            if origin.open_file is not None and path[: len(table)] == table
+        }
 
     def _merge(
         self,

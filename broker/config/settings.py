@@ -30,6 +30,7 @@ from broker.config.layers import Layers
 from broker.config.sources import (
     from_command_line,
     from_environment,
+    from_file,
     from_secrets,
     read_environment,
     read_secrets,
@@ -166,7 +167,7 @@ def read_config(path: Path | None = None, *, overrides: Mapping[str, Any] | None
     file = path or Path(os.environ.get("BROKER_CONFIG") or DEFAULT_FILE)
     directory = file.absolute().parent
     layers = Layers(directory)
-    layers.add(read_toml(file))
+    layers.add(read_toml(file), from_file(file))
     layers.add(read_environment(), from_environment)
     if secrets := os.environ.get("BROKER_SECRETS_DIR"):
         layers.add(read_secrets(Path(secrets)), from_secrets)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shlex
+import stat
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from broker.config.layers import Origin
+from broker.config.layers import LITERAL, Origin
 from broker.errors import ConfigError
 from broker.wording import KeyPath, described
 
@@ -89,6 +91,13 @@ def read_secrets(directory: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError, SettingsError) as error:
         raise ConfigError(f"BROKER_SECRETS_DIR: {directory}: {described(error)}") from error
     return _with_unknown(source, "")
+
+
+def from_file(path: Path) -> Callable[[KeyPath], Origin]:
+    """Tell of a value in the file whether everybody on this machine can read it."""
+    open_to_all = path.stat().st_mode & stat.S_IROTH
+    origin = Origin(open_file=path) if open_to_all else LITERAL
+    return lambda _path: origin
 
 
 def from_environment(path: KeyPath) -> Origin:

@@ -47,6 +47,7 @@ def directory(tmp_path, monkeypatch):
 def acme(install):
     install("acme", STORAGE, version="1.2")
     Path("broker.toml").write_text(FILE)
+    Path("broker.toml").chmod(0o600)
 
 
 def run(*arguments):
@@ -129,6 +130,7 @@ def test_check_prints_json(acme):
 
 
 def test_check_prints_every_problem_and_exits_78(acme):
+    Path("broker.toml").rename("mine.toml")
     Path("mine.toml").write_text(FILE + 'pth = "x"\n[server]\nport = "http"\n')
 
     result = run("check", "--config", "mine.toml")

@@ -89,6 +89,26 @@ def as_text(_path):
     return Origin(label="environment variable X", text=True)
 
 
+def test_each_secret_in_a_file_that_everybody_can_read_is_a_problem():
+    login = {"user": "you", "password": "hunter2"}
+    table = {
+        "path": "x",
+        "secret": "hunter2 and more",
+        "login": login,
+        "logins": {"a": login},
+        "servers": [{}, login],
+    }
+
+    found = lines(table, origin=lambda _path: Origin(open_file=Path("my broker.toml")))
+
+    remedy = (
+        "a secret, in a file that everybody on this machine can read; \"chmod 600 'my broker.toml'"
+        '", or refer to it by { env = "NAME" } or { file = "path" }'
+    )
+    keys = ["secret", "login.password", "logins.a.password", "servers[1].password"]
+    assert found == [f"plugins.acme.{key}: {remedy}" for key in keys]
+
+
 def test_a_sound_table_becomes_the_model():
     model, problems = bound({"path": "x", "login": {"user": "you"}, "re-named": 5})
 
