@@ -51,16 +51,17 @@ class Signer:
 class ForeignIssuer:
     """Serves a JWK Set over HTTP while it is entered."""
 
-    def __init__(self, *keys):
+    def __init__(self, *keys, tls=None):
         self.keys = list(keys)
         self.status = 200
         self.body = None
-        self.location = None
+        self.headers = {"Content-Type": "application/json", "Connection": "close"}
         self.is_slow = False
         self.requests = []
         self.answering = asyncio.Event()
         self.answering.set()
         self.url = ""
+        self._tls = tls
         self._asked = asyncio.Condition()
         self.handlers = set()
 
@@ -74,9 +75,9 @@ class ForeignIssuer:
             await self._asked.wait_for(lambda: self.fetches >= times)
 
     async def __aenter__(self):
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls)
         port = self._server.sockets[0].getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}/jwks"
+        self.url = f"http{'s' if self._tls else ''}://127.0.0.1:{port}/jwks"
         return self
 
     async def __aexit__(self, *exc_info):
@@ -106,8 +107,6 @@ class ForeignIssuer:
         body = self.body
         if body is None:
             body = json.dumps({"keys": self.keys}).encode()
-        location = f"Location: {self.location}\r\n" if self.location else ""
-        return (
-            f"HTTP/1.1 {self.status} Whatever\r\nContent-Type: application/json\r\n{location}"
-            f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-        ).encode() + body
+        headers = {**self.headers, "Content-Length": str(len(body))}
+        lines = [f"HTTP/1.1 {self.status} Whatever", *map(": ".join, headers.items())]
+        return "\r\n".join([*lines, "", ""]).encode() + body

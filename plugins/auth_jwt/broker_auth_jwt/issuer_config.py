@@ -76,17 +76,21 @@ class IssuerConfig(BaseModel):
 def check_issuers(issuers: Sequence[IssuerConfig], *, own: str | None, roles: Roles) -> None:
     """Raise ValueError if issuers cannot be told apart, or grant what there is not."""
     names: set[str] = set()
-    urls = {own}
+    texts = {own}
     for config in issuers:
         if config.name in names:
             raise ValueError(f'two issuers are named "{config.name}"')
-        if config.issuer in urls:
+        if config.issuer in texts:
             raise ValueError(f'"{config.issuer}" is the issuer of "{config.name}", and of another')
         names.add(config.name)
-        urls.add(config.issuer)
-        for value, grants in config.grants.items():
-            for grant in grants:
-                try:
-                    roles.check(grant)
-                except ValueError as error:
-                    raise ValueError(f'"{config.name}" grants for "{value}": {error}') from error
+        texts.add(config.issuer)
+        _check_grants(config, roles)
+
+
+def _check_grants(config: IssuerConfig, roles: Roles) -> None:
+    for value, grants in config.grants.items():
+        for grant in grants:
+            try:
+                roles.check(grant)
+            except ValueError as error:
+                raise ValueError(f'"{config.name}" grants for "{value}": {error}') from error

@@ -42,11 +42,14 @@ class JwksUrl:
         self._client: httpx.AsyncClient | None = None
 
     def open(self) -> None:
-        """Get ready to fetch; the proxies of the environment are not asked about this machine."""
+        """Get ready to fetch."""
         self._client = httpx.AsyncClient(
             # For each step; the whole has a limit of its own.
             timeout=TIMEOUT_SECONDS,
             follow_redirects=False,
+            # Certificates are always checked as the environment says (SSL_CERT_FILE), but no
+            # proxy of it is asked about this machine.
+            verify=httpx.create_ssl_context(),
             trust_env=not _is_loopback(self._url.host),
             # Not compressed: few bytes on the wire could be many in memory.
             headers={"accept": "application/json", "accept-encoding": "identity"},

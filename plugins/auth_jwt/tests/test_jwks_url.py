@@ -1,7 +1,10 @@
 import asyncio
+import gzip
 import json
+import ssl
 
 import pytest
+import trustme
 from foreign_issuer import ForeignIssuer
 
 from broker.testing import ManualClock
@@ -64,10 +67,45 @@ async def test_what_is_published_is_fetched_as_it_is():
         assert "accept-encoding: identity" in issuer.requests[0].lower()
 
 
+async def test_what_is_compressed_all_the_same_is_not_unpacked():
+    async with ForeignIssuer() as issuer:
+        issuer.headers["Content-Encoding"] = "gzip"
+        issuer.body = gzip.compress(b"x" * 100 * MAX_JWKS_BYTES)
+        assert await fetch(issuer.url) == issuer.body
+
+
+@pytest.fixture(scope="module")
+def authority():
+    return trustme.CA()
+
+
+@pytest.fixture
+def tls(authority):
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    return context
+
+
+async def test_an_authority_of_ones_own_is_trusted_by_the_environment(
+    authority, tls, tmp_path, monkeypatch
+):
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    async with ForeignIssuer(tls=tls) as issuer:
+        assert json.loads(await fetch(issuer.url)) == {"keys": []}
+
+
+async def test_a_certificate_that_nobody_vouches_for_is_an_error(tls):
+    async with ForeignIssuer(tls=tls) as issuer:
+        with pytest.raises(JwksError, match="^ConnectError .*certificate verify failed"):
+            await fetch(issuer.url)
+        assert issuer.fetches == 0
+
+
 @pytest.mark.parametrize("status", [201, 204, 301, 302, 307, 308, 404, 500, 503])
 async def test_any_answer_but_200_is_an_error_and_no_redirect_is_followed(status):
     async with ForeignIssuer() as elsewhere, ForeignIssuer() as issuer:
-        issuer.status, issuer.location = status, elsewhere.url
+        issuer.status, issuer.headers["Location"] = status, elsewhere.url
         issuer.body = b"" if status == 204 else None
         with pytest.raises(JwksError, match=f"^the answer was {status}$"):
             await fetch(issuer.url)
