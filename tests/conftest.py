@@ -4,6 +4,7 @@ import importlib
 import sys
 import textwrap
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,18 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 def install(site: Site) -> Callable[..., None]:
     """Install a plugin: `install(name, source)`."""
     return site.install
+
+
+@pytest.fixture
+def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To hash a password costs next to nothing."""
+    from broker_auth_jwt import parts, passwords
+    from pwdlib import PasswordHash
+    from pwdlib.hashers.argon2 import Argon2Hasher
+
+    cheap = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1),))
+    monkeypatch.setattr(passwords, "NOBODY", cheap.hash("nobody"))
+    monkeypatch.setattr(parts, "Passwords", partial(passwords.Passwords, cheap))
 
 
 @pytest.fixture

@@ -2,10 +2,11 @@
 
 import asyncio
 import json as json_module
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote_to_bytes
 
 import pytest
@@ -14,6 +15,9 @@ from broker.assembly import Assembly, assemble
 from broker.config import make_config
 from broker.mounting import mount
 from broker.testing import ManualClock
+
+
+T = TypeVar("T")
 
 
 @asynccontextmanager
@@ -151,6 +155,10 @@ class Server:
 
         self._runner.run(advance())
 
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run something beside the requests."""
+        return self._runner.run(work)
+
     def queues(self) -> Any:
         """Everything that the broker tells of its queues: policies, versions, counts, totals."""
         return self("GET", "/queues").json
@@ -235,12 +243,14 @@ async def _request(
 
 @pytest.fixture
 def serve_with(tmp_path):
-    """Start a broker behind this adapter, with these settings of the table `[broker]`."""
+    """Start a broker behind this adapter, with these settings of the table `[broker]`, and
+    `tables` of plugins."""
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
 
-        def start(adapter: str, **settings: Any) -> Server:
-            data = {"broker": {"plugins": ["memory"], "data_dir": str(tmp_path), **settings}}
+        def start(adapter: str, *, tables: Any = None, **settings: Any) -> Server:
+            broker = {"plugins": ["memory"], "data_dir": str(tmp_path), **settings}
+            data = {"broker": broker, "plugins": tables or {}}
             assembly = assemble(make_config(data), clock=ManualClock())
             serving = ADAPTERS[adapter](assembly)
             return Server(runner, runner.run(stack.enter_async_context(serving)), assembly)

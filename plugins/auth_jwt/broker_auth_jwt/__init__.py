@@ -1,12 +1,42 @@
 """The plugin `auth_jwt`: users, tokens and what they may do."""
 
-from broker import hookimpl
+from contextlib import AbstractAsyncContextManager
+
+from broker import Authenticator, Broker, Observer, PluginContext, Transport, hookimpl
 from pydantic import BaseModel
 
+from broker_auth_jwt.authenticator import TokenAuthenticator
 from broker_auth_jwt.config import AuthConfig
+from broker_auth_jwt.parts import Parts
+from broker_auth_jwt.routes import LoginTransport
+from broker_auth_jwt.upkeep import kept_up
 
 
 @hookimpl
 def config_schema() -> type[BaseModel]:
     """Return what `[plugins.auth_jwt]` may hold."""
     return AuthConfig
+
+
+@hookimpl
+def provide_authenticator(plugin: PluginContext) -> Authenticator:
+    """Return what takes bearer tokens; it opens and closes what all the others use."""
+    return TokenAuthenticator(plugin.once(Parts))
+
+
+@hookimpl
+def provide_transport(plugin: PluginContext, broker: Broker) -> Transport:
+    """Return the routes that give tokens."""
+    return LoginTransport(broker, plugin.once(Parts))
+
+
+@hookimpl
+def provide_observer(plugin: PluginContext) -> Observer:
+    """Return the audit, which is told when queues are deleted or purged."""
+    return plugin.once(Parts).audit
+
+
+@hookimpl
+def provide_lifespan(plugin: PluginContext) -> AbstractAsyncContextManager[None]:
+    """Return the upkeep."""
+    return kept_up(plugin.once(Parts))

@@ -30,6 +30,10 @@ class ServiceToken(msgspec.Struct, frozen=True, kw_only=True):
     revoked_at: int | None
     last_used_at: int | None
 
+    def is_valid(self, *, now: int) -> bool:
+        """Tell whether it was not revoked and has not expired."""
+        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
+
     def matches(self, secret: str) -> bool:
         """Tell whether this is the secret, in the same time whatever it is."""
         return hmac.compare_digest(self.digest, _digest(secret))

@@ -25,15 +25,19 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     revoked_at: int | None
 
 
+def new_session_id() -> str:
+    """Return an id for a session, which nobody can guess."""
+    return secrets.token_urlsafe(16)
+
+
 class Sessions:
     """Begins, rotates and revokes logins."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def begin(self, user: str, *, jti: str, now: int, expires_at: int) -> str:
-        """Return the id of a new session, which nobody can guess."""
-        session = secrets.token_urlsafe(16)
+    async def begin(self, session: str, *, user: str, jti: str, now: int, expires_at: int) -> None:
+        """Begin a session with a new id and the `jti` of its first refresh token."""
 
         async def begin(tx: Transaction) -> None:
             await tx.execute(
@@ -46,7 +50,6 @@ class Sessions:
             )
 
         await self._database.change(begin)
-        return session
 
     async def find(self, session: str) -> Session | None:
         """Return a session, also one that has ended and was not cleaned away yet."""

@@ -11,7 +11,9 @@ LATER = 100_000
 
 
 async def begin(accounts: Any, user: str = "ann", jti: str = "first") -> str:
-    return await accounts.sessions.begin(user, jti=jti, now=1000, expires_at=LATER)
+    session = new_session_id()
+    await accounts.sessions.begin(session, user=user, jti=jti, now=1000, expires_at=LATER)
+    return session
 
 
 async def rotate(accounts: Any, session: str, old: str, new: str, now: int = 2000) -> str:

@@ -80,7 +80,8 @@ async def test_whatever_is_typed_as_a_name_is_nobody(open_accounts, text: str) -
 async def test_a_new_password_ends_all_tokens_of_the_user(open_accounts) -> None:
     async with open_accounts() as accounts:
         await add(accounts)
-        session = await accounts.sessions.begin("ann", jti="a", now=1000, expires_at=9000)
+        session = "s"
+        await accounts.sessions.begin(session, user="ann", jti="a", now=1000, expires_at=9000)
         other = await accounts.sessions.begin("bob", jti="b", now=1000, expires_at=9000)
         before = await accounts.changes.current()
         user = await accounts.users.set_password("ann", "$new", now=2000)
@@ -94,7 +95,8 @@ async def test_a_new_password_ends_all_tokens_of_the_user(open_accounts) -> None
 async def test_disabling_ends_all_tokens_of_the_user(open_accounts) -> None:
     async with open_accounts() as accounts:
         await add(accounts)
-        session = await accounts.sessions.begin("ann", jti="a", now=1000, expires_at=9000)
+        session = "s"
+        await accounts.sessions.begin(session, user="ann", jti="a", now=1000, expires_at=9000)
         before = await accounts.changes.current()
         user = await accounts.users.set_disabled("ann", True, now=2000)
         assert (user.disabled, user.token_version, user.changed_at) == (True, 2, 2000)
@@ -105,7 +107,8 @@ async def test_disabling_ends_all_tokens_of_the_user(open_accounts) -> None:
 async def test_enabling_brings_no_token_back(open_accounts) -> None:
     async with open_accounts() as accounts:
         await add(accounts)
-        session = await accounts.sessions.begin("ann", jti="a", now=1000, expires_at=9000)
+        session = "s"
+        await accounts.sessions.begin(session, user="ann", jti="a", now=1000, expires_at=9000)
         await accounts.users.set_disabled("ann", True, now=2000)
         user = await accounts.users.set_disabled("ann", False, now=3000)
         assert (user.disabled, user.token_version) == (False, 2)
@@ -115,7 +118,8 @@ async def test_enabling_brings_no_token_back(open_accounts) -> None:
 async def test_a_session_of_before_outlives_being_enabled_again(open_accounts) -> None:
     async with open_accounts() as accounts:
         await add(accounts)
-        session = await accounts.sessions.begin("ann", jti="a", now=1000, expires_at=9000)
+        session = "s"
+        await accounts.sessions.begin(session, user="ann", jti="a", now=1000, expires_at=9000)
         await accounts.users.set_disabled("ann", False, now=3000)
         assert (await accounts.sessions.find(session)).revoked_at is None
 
