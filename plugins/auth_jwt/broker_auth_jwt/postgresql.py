@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -53,7 +54,7 @@ class PostgreSQL(Engine):
         return Driver(
             f"postgresql:///{self._database}",
             dsn=self._url,
-            min_size=1,
+            min_size=0,  # it would connect in the background, and log each time that fails
             max_size=1,
             timeout=PATIENCE_SECONDS,
             command_timeout=PATIENCE_SECONDS,
@@ -74,7 +75,8 @@ class PostgreSQL(Engine):
 
     def abandon(self, connection: Connection) -> None:
         """Close the socket: a server that is gone would not answer a polite end either."""
-        connection.raw_connection.terminate()
+        with suppress(*self.failures):  # the driver has noticed already
+            connection.raw_connection.terminate()
 
 
 class SharedCounter:

@@ -6,7 +6,6 @@ import sqlite3
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
-from itertools import count
 from pathlib import Path
 from types import ModuleType
 from urllib.parse import unquote
@@ -32,6 +31,7 @@ from broker_auth_jwt.stored_key import StoredKey, generate, implementation
 from broker_auth_jwt.tokens import Tokens
 
 OpenAccounts = Callable[[], AbstractAsyncContextManager[Accounts]]
+OpenURL = Callable[[str], AbstractAsyncContextManager[Accounts]]
 
 
 class PostgresServer:
@@ -39,17 +39,14 @@ class PostgresServer:
 
     def __init__(self, pgserver: ModuleType, directory: Path) -> None:
         self._server = pgserver.get_server(directory, cleanup_mode="delete")
-        self._numbers = count()
-        asyncio.run(self.execute("ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()"))
+        self.url: str = self._server.get_uri()
+        asyncio.run(Backdoor(self.url).execute("ALTER SYSTEM SET fsync = off"))
 
-    def new_database(self) -> str:
-        """Return the URL of an empty database."""
-        name = f"test{next(self._numbers)}"
-        asyncio.run(self.execute(f"CREATE DATABASE {name}"))
-        return self._server.get_uri(database=name)
-
-    async def execute(self, *statements: str) -> None:
-        await Backdoor(self._server.get_uri()).execute(*statements)
+    def empty(self) -> None:
+        """Remove what the last test left."""
+        asyncio.run(
+            Backdoor(self.url).execute("DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
+        )
 
     def stop(self) -> None:
         self._server.stop()
@@ -106,7 +103,8 @@ def postgres_server() -> Iterator[PostgresServer]:
 
 @pytest.fixture
 def postgres_url(postgres_server: PostgresServer) -> str:
-    return postgres_server.new_database()
+    postgres_server.empty()
+    return postgres_server.url
 
 
 @pytest.fixture
@@ -114,13 +112,15 @@ def sqlite_path(tmp_path: Path) -> Path:
     return tmp_path / "auth.db"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture
+def sqlite_url(sqlite_path: Path) -> str:
+    return database_url(sqlite_path.name, sqlite_path.parent)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
 def accounts_url(request: pytest.FixtureRequest) -> str:
     """A URL of each kind, with nothing there yet."""
-    if request.param == "postgresql":
-        return request.getfixturevalue("postgres_url")
-    path = request.getfixturevalue("sqlite_path")
-    return database_url(path.name, path.parent)
+    return request.getfixturevalue(f"{request.param}_url")
 
 
 @pytest.fixture
@@ -136,6 +136,11 @@ async def opened(url: str) -> AsyncIterator[Accounts]:
         yield accounts
     finally:
         await accounts.close()
+
+
+@pytest.fixture
+def open_url() -> OpenURL:
+    return opened
 
 
 @pytest.fixture

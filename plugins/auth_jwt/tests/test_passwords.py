@@ -91,7 +91,7 @@ async def test_the_same_password_has_another_hash_each_time() -> None:
 
 async def test_nobody_has_no_password() -> None:
     async with opened() as passwords:
-        for text in ("", "correct horse", NOBODY):
+        for text in ("correct horse", NOBODY):
             assert await passwords.verify(text, None) == Verdict(False)
 
 
@@ -189,7 +189,7 @@ async def test_whoever_goes_away_while_he_waits_costs_nothing() -> None:
         tasks.append(await begin(passwords, "comes"))  # there is a place again
         gate.is_open.set()
         assert all(await asyncio.gather(*tasks))
-    assert gate.done == [b"stays"] * CORES + [b"comes"]
+    assert sorted(gate.done) == [b"comes"] + [b"stays"] * CORES
 
 
 async def test_closing_finishes_what_is_hashed_and_refuses_what_waits() -> None:
