@@ -2,6 +2,7 @@
 
 from contextlib import AbstractAsyncContextManager
 
+import click
 from broker import Authenticator, Broker, Observer, PluginContext, Transport, hookimpl
 from pydantic import BaseModel
 
@@ -9,13 +10,22 @@ from broker_auth_jwt.authenticator import TokenAuthenticator
 from broker_auth_jwt.config import AuthConfig
 from broker_auth_jwt.parts import Parts
 from broker_auth_jwt.routes import LoginTransport
+from broker_auth_jwt.token_commands import token
 from broker_auth_jwt.upkeep import kept_up
+from broker_auth_jwt.user_commands import user
 
 
 @hookimpl
 def config_schema() -> type[BaseModel]:
     """Return what `[plugins.auth_jwt]` may hold."""
     return AuthConfig
+
+
+@hookimpl
+def register_commands(cli: click.Group) -> None:
+    """Add `broker user` and `broker token`."""
+    cli.add_command(user)
+    cli.add_command(token)
 
 
 @hookimpl

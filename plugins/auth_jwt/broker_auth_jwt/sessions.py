@@ -67,6 +67,16 @@ class Sessions:
             revoked_at=row["revoked_at"],
         )
 
+    async def count_open(self, user: str, *, now: int) -> int:
+        """Return how many sessions of a user have not ended."""
+        [row] = await self._database.fetch(
+            "SELECT COUNT(*) AS found FROM broker_sessions"
+            " WHERE username = :user AND revoked_at IS NULL AND expires_at > :now",
+            user=user,
+            now=now,
+        )
+        return int(row["found"])
+
     async def rotate(
         self, session: str, *, old: str, new: str, now: int, expires_at: int
     ) -> Rotation:

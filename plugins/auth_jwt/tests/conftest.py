@@ -1,18 +1,22 @@
 """What the tests of this plugin share: users in an SQLite file, and in a real PostgreSQL; tokens."""
 
 import asyncio
+import json
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
+from click.testing import CliRunner, Result
 from forge import Forge
 
+from broker.cli import cli
 from broker_auth_jwt.accounts import Accounts, database_url
 
 OpenAccounts = Callable[[], AbstractAsyncContextManager[Accounts]]
@@ -121,6 +125,59 @@ async def opened(url: str) -> AsyncIterator[Accounts]:
         yield accounts
     finally:
         await accounts.close()
+
+
+class Administration:
+    """A config with this plugin, the commands on it, and what they did."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.directory.mkdir()
+        self.configure()
+
+    def configure(self, text: str = "") -> None:
+        """Write a config of which this text is the plugin's table."""
+        head = '[broker]\nplugins = ["auth_jwt"]\n[plugins.auth_jwt]\n'
+        path = self.directory / "broker.toml"
+        path.touch(0o600)
+        path.write_text(head + text)
+
+    def command(self, *args: str) -> list[str]:
+        return [*args, "--config", str(self.directory / "broker.toml")]
+
+    def run(self, *args: str, input: str | bytes | None = None) -> Result:
+        return CliRunner().invoke(cli, self.command(*args), input=input, prog_name="broker")
+
+    def ask(self, question: Callable[[Accounts], Awaitable[Any]], *, url: str | None = None) -> Any:
+        """Return what an open database of accounts answers."""
+
+        async def ask() -> Any:
+            async with opened(url or database_url("auth.db", self.directory)) as accounts:
+                return await question(accounts)
+
+        return asyncio.run(ask())
+
+    def add(self, name: str, *grants: str) -> None:
+        """Add a user without the work of hashing a password."""
+        self.ask(
+            lambda accounts: accounts.users.add(
+                name, password_hash="$none", grants=grants, now=1_000
+            )
+        )
+
+    def audit(self) -> list[dict[str, Any]]:
+        """Return the lines of the audit log, without when they were written."""
+        log = self.directory / "audit.jsonl"
+        lines = [json.loads(line) for line in log.read_text().splitlines()]
+        return [
+            {key: value for key, value in line.items() if key not in ("at", "subject", "peer")}
+            for line in lines
+        ]
+
+
+@pytest.fixture
+def administration(tmp_path: Path) -> Administration:
+    return Administration(tmp_path / "administration")
 
 
 @pytest.fixture

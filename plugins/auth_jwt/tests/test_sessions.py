@@ -34,6 +34,18 @@ async def test_a_session_is_found_as_it_began(open_accounts) -> None:
         assert await accounts.sessions.find("no") is None
 
 
+async def test_open_sessions_are_counted(open_accounts) -> None:
+    async with open_accounts() as accounts:
+        await begin(accounts)
+        await begin(accounts, user="bob")
+        revoked = await begin(accounts)
+        assert await accounts.sessions.count_open("ann", now=LATER - 1) == 2
+        await accounts.sessions.revoke(revoked, now=2000)
+        assert await accounts.sessions.count_open("ann", now=LATER - 1) == 1
+        assert await accounts.sessions.count_open("ann", now=LATER) == 0
+        assert await accounts.sessions.count_open("nobody", now=0) == 0
+
+
 async def test_ids_are_long_and_never_the_same(open_accounts) -> None:
     async with open_accounts() as accounts:
         ids = [await begin(accounts) for _ in range(20)]

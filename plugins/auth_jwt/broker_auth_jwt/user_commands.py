@@ -1,0 +1,296 @@
+"""`broker user`: who may log in, and what they may do."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import click
+import msgspec
+from broker import BrokerError, PluginContext
+
+from broker_auth_jwt.arguments import ask_password, check_grants, grant_option, json_option
+from broker_auth_jwt.audit import Action
+from broker_auth_jwt.desk import Desk, at_desk
+from broker_auth_jwt.output import moment, print_json, print_row, remark
+from broker_auth_jwt.passwords import Passwords
+from broker_auth_jwt.users import User, UserExists, UserNotFound, check_name
+
+ADMIN = "admin"
+
+force_option = click.option("--force", is_flag=True, help="Also if no admin is left then.")
+
+
+class LastAdmin(BrokerError):
+    """Nobody could do everything any more."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f'"{name}" is the last admin who can log in; make somebody else one before: '
+            f"broker user grant NAME {ADMIN}, or give --force"
+        )
+
+
+class NotGranted(BrokerError):
+    """What is to be revoked was never granted, so that revoking it would change nothing."""
+
+    exit_code = 3
+
+    def __init__(self, user: User, grant: str) -> None:
+        granted = ", ".join(sorted(user.grants)) or "nothing"
+        super().__init__(f'"{grant}" is not granted to "{user.name}", but {granted}')
+
+
+class UserView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is told of a user."""
+
+    name: str
+    grants: list[str]
+    scopes: list[str]
+    disabled: bool
+    created_at: datetime | None
+    changed_at: datetime | None
+    sessions: int | None = None
+    """How many logins are open."""
+
+
+@click.group()
+def user() -> None:
+    """Add, list and change users, and what they may do."""
+
+
+@user.command()
+@click.argument("name")
+@grant_option(required=False)
+@json_option
+@click.pass_obj
+def add(plugin: PluginContext, *, name: str, grants: tuple[str, ...], as_json: bool) -> None:
+    """Add a user, who may do what is granted, and nothing else.
+
+    The password is asked for, or read from the first line of stdin if that is no terminal.
+
+    Example: broker user add anna --grant producer --grant 'read:orders-*'
+    """
+    check_name(name)
+    # Before the password is asked for, and once more by the database when it is kept.
+    if at_desk(plugin, lambda desk: desk.accounts.users.find(name)) is not None:
+        raise UserExists(name)
+    password = ask_password()
+
+    async def work(desk: Desk) -> UserView:
+        hashed = await _hash(password)
+        users = desk.accounts.users
+        added = await users.add(name, password_hash=hashed, grants=grants, now=desk.now)
+        desk.record("user.added", user=name, grants=grants)
+        return _view(desk, added)
+
+    view = at_desk(plugin, work)
+    remark(f"added {name}" if grants else f"added {name}, to whom nothing is granted yet")
+    if as_json:
+        print_json(view)
+
+
+@user.command("list")
+@json_option
+@click.pass_obj
+def list_users(plugin: PluginContext, *, as_json: bool) -> None:
+    """List the users: name, whether they are enabled, and what is granted to them.
+
+    Example: broker user list --json
+    """
+
+    async def work(desk: Desk) -> list[UserView]:
+        return [_view(desk, found) for found in await desk.accounts.users.list()]
+
+    views = at_desk(plugin, work)
+    if as_json:
+        print_json(views)
+        return
+    for view in views:
+        print_row([view.name, "disabled" if view.disabled else "enabled", view.grants])
+
+
+@user.command()
+@click.argument("name")
+@json_option
+@click.pass_obj
+def show(plugin: PluginContext, *, name: str, as_json: bool) -> None:
+    """Show a user: what is granted, the scopes that this comes to, how many logins are open.
+
+    Example: broker user show anna
+    """
+
+    async def work(desk: Desk) -> UserView:
+        view = _view(desk, await _find(desk, name))
+        sessions = await desk.accounts.sessions.count_open(name, now=desk.now)
+        return msgspec.structs.replace(view, sessions=sessions)
+
+    view = at_desk(plugin, work)
+    if as_json:
+        print_json(view)
+        return
+    for field, value in msgspec.structs.asdict(view).items():
+        print_row([field, str(value).lower() if isinstance(value, bool) else value])
+
+
+@user.command()
+@click.argument("name")
+@json_option
+@click.pass_obj
+def passwd(plugin: PluginContext, *, name: str, as_json: bool) -> None:
+    """Change a user's password, which ends every login of theirs.
+
+    The new one is asked for, or read from the first line of stdin if that is no terminal.
+
+    Example: broker user passwd anna
+    """
+    at_desk(plugin, lambda desk: _find(desk, name))
+    password = ask_password()
+
+    async def work(desk: Desk) -> UserView:
+        hashed = await _hash(password)
+        changed = await desk.accounts.users.set_password(name, hashed, now=desk.now)
+        desk.record("user.password", user=name)
+        return _view(desk, changed)
+
+    view = at_desk(plugin, work)
+    remark(f"changed the password of {name}; who was logged in by it has to log in again")
+    if as_json:
+        print_json(view)
+
+
+@user.command()
+@click.argument("name")
+@force_option
+@json_option
+@click.pass_obj
+def disable(plugin: PluginContext, *, name: str, force: bool, as_json: bool) -> None:
+    """Let a user log in no more, and end every login of theirs.
+
+    Example: broker user disable anna
+    """
+    view = _set_disabled(plugin, name, disabled=True, force=force)
+    remark(f"disabled {name}")
+    if as_json:
+        print_json(view)
+
+
+@user.command()
+@click.argument("name")
+@json_option
+@click.pass_obj
+def enable(plugin: PluginContext, *, name: str, as_json: bool) -> None:
+    """Let a disabled user log in again.
+
+    Example: broker user enable anna
+    """
+    view = _set_disabled(plugin, name, disabled=False, force=True)
+    remark(f"enabled {name}")
+    if as_json:
+        print_json(view)
+
+
+@user.command()
+@click.argument("name")
+@click.argument("grants", nargs=-1, required=True, callback=check_grants)
+@json_option
+@click.pass_obj
+def grant(plugin: PluginContext, *, name: str, grants: tuple[str, ...], as_json: bool) -> None:
+    """Grant roles or scopes to a user, from the next request on.
+
+    Example: broker user grant anna consumer 'manage:orders-*'
+    """
+
+    async def work(desk: Desk) -> UserView:
+        changed = await desk.accounts.users.grant(name, grants, now=desk.now)
+        desk.record("user.granted", user=name, grants=grants)
+        return _view(desk, changed)
+
+    view = at_desk(plugin, work)
+    remark(f"{name} may now do: {', '.join(view.scopes)}")
+    if as_json:
+        print_json(view)
+
+
+@user.command()
+@click.argument("name")
+@click.argument("grants", nargs=-1, required=True)
+@force_option
+@json_option
+@click.pass_obj
+def revoke(
+    plugin: PluginContext, *, name: str, grants: tuple[str, ...], force: bool, as_json: bool
+) -> None:
+    """Take from a user what was granted, from the next request on.
+
+    Example: broker user revoke anna consumer
+    """
+
+    async def work(desk: Desk) -> UserView:
+        found = await _find(desk, name)
+        for named in grants:
+            if named not in found.grants:
+                raise NotGranted(found, named)
+        if not force and ADMIN not in desk.scopes_of(found.grants - set(grants)):
+            await _refuse_last_admin(desk, found)
+        changed = await desk.accounts.users.revoke(name, grants, now=desk.now)
+        desk.record("user.revoked", user=name, grants=grants)
+        return _view(desk, changed)
+
+    view = at_desk(plugin, work)
+    remark(f"{name} may now do: {', '.join(view.scopes) or 'nothing'}")
+    if as_json:
+        print_json(view)
+
+
+def _set_disabled(plugin: PluginContext, name: str, *, disabled: bool, force: bool) -> UserView:
+    action: Action = "user.disabled" if disabled else "user.enabled"
+
+    async def work(desk: Desk) -> UserView:
+        if not force:
+            await _refuse_last_admin(desk, await _find(desk, name))
+        changed = await desk.accounts.users.set_disabled(name, disabled, now=desk.now)
+        desk.record(action, user=name)
+        return _view(desk, changed)
+
+    return at_desk(plugin, work)
+
+
+async def _find(desk: Desk, name: str) -> User:
+    found = await desk.accounts.users.find(name)
+    if found is None:
+        raise UserNotFound(name)
+    return found
+
+
+async def _hash(password: str) -> str:
+    passwords = Passwords()
+    await passwords.open()
+    try:
+        return await passwords.hash(password)
+    finally:
+        await passwords.close()
+
+
+async def _refuse_last_admin(desk: Desk, leaving: User) -> None:
+    """Raise LastAdmin if this user, but nobody else, may do everything.
+
+    That is against mistakes: two admins who disable each other at once are not kept from it.
+    """
+    admins = {
+        found.name
+        for found in await desk.accounts.users.list()
+        if not found.disabled and ADMIN in desk.scopes_of(found.grants)
+    }
+    if admins == {leaving.name}:
+        raise LastAdmin(leaving.name)
+
+
+def _view(desk: Desk, found: User) -> UserView:
+    return UserView(
+        name=found.name,
+        grants=sorted(found.grants),
+        scopes=desk.scopes_of(found.grants),
+        disabled=found.disabled,
+        created_at=moment(found.created_at),
+        changed_at=moment(found.changed_at),
+    )
