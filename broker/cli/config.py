@@ -33,14 +33,15 @@ port = 8777
 
 [broker]
 # The plugins that run, in the order in which they are asked. REST and logging are always on.
-plugins = ["storage_sqlite"]
-
-# No plugin recognises clients yet, so everybody who reaches the port may do everything. That is
-# refused when server.host is not a loopback address, unless the broker is started --insecure.
-anonymous = true
+plugins = ["storage_sqlite", "auth_jwt"]
 
 [plugins.storage_sqlite]
 path = "broker.db"
+
+# Users and tokens: see "broker user --help", "broker token --help". The first start makes the user
+# "admin" and shows its password, unless BROKER_ADMIN_PASSWORD holds one.
+[plugins.auth_jwt]
+database = "auth.db"
 """
 
 CONFIG_FILE = click.Path(path_type=Path)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from broker_auth_jwt.sessions import new_session_id
 from broker_auth_jwt.sessions import Session
 
 LATER = 100_000

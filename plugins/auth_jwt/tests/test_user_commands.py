@@ -168,8 +168,8 @@ def test_a_user_is_shown_with_scopes_and_open_logins(administration):
     administration.add("anna", "boss", "publish:a", "gone")
     for session in "ab":
         administration.ask(
-            lambda accounts, jti=session: accounts.sessions.begin(
-                "anna", jti=jti, now=1_000, expires_at=FAR
+            lambda accounts, id_=session: accounts.sessions.begin(
+                id_, user="anna", jti=id_, now=1_000, expires_at=FAR
             )
         )
 
@@ -192,7 +192,9 @@ def test_a_user_is_shown_with_scopes_and_open_logins(administration):
 def test_a_new_password_ends_every_login(administration):
     administration.add("anna")
     administration.ask(
-        lambda accounts: accounts.sessions.begin("anna", jti="a", now=1_000, expires_at=FAR)
+        lambda accounts: accounts.sessions.begin(
+            "a", user="anna", jti="a", now=1_000, expires_at=FAR
+        )
     )
 
     done = administration.run("user", "passwd", "anna", "--json", input=PASSWORD)

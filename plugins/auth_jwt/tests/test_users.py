@@ -82,7 +82,8 @@ async def test_a_new_password_ends_all_tokens_of_the_user(open_accounts) -> None
         await add(accounts)
         session = "s"
         await accounts.sessions.begin(session, user="ann", jti="a", now=1000, expires_at=9000)
-        other = await accounts.sessions.begin("bob", jti="b", now=1000, expires_at=9000)
+        other = "t"
+        await accounts.sessions.begin(other, user="bob", jti="b", now=1000, expires_at=9000)
         before = await accounts.changes.current()
         user = await accounts.users.set_password("ann", "$new", now=2000)
         assert (user.password_hash, user.token_version, user.changed_at) == ("$new", 2, 2000)

@@ -61,8 +61,8 @@ def test_init_writes_a_file_for_the_owner_only_that_can_be_read():
     assert result.stdout == "wrote broker.toml; start the broker with: broker serve\n"
     assert stat.S_IMODE(Path("broker.toml").stat().st_mode) == 0o600
     config = read_config()
-    assert config.broker.plugins == ("storage_sqlite",)
-    assert config.broker.anonymous
+    assert config.broker.plugins == ("storage_sqlite", "auth_jwt")
+    assert not config.broker.anonymous
     assert config.server.host == "127.0.0.1"
     assert config.plugins == {"storage_sqlite": {"path": "broker.db"}}
     assert config.warnings == ()
@@ -95,7 +95,7 @@ def test_init_overwrites_when_it_is_forced():
 
     assert run("init", "--force").exit_code == 0
 
-    assert read_config().broker.plugins == ("storage_sqlite",)
+    assert read_config().broker.plugins == ("storage_sqlite", "auth_jwt")
     assert stat.S_IMODE(Path("broker.toml").stat().st_mode) == 0o600
 
 
