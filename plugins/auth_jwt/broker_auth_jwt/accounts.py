@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import quote, unquote, urlsplit
-
-from broker import ConfigError
+from urllib.parse import quote, unquote
 
 from broker_auth_jwt.attempts import Attempts, clean_attempts
 from broker_auth_jwt.changes import Changes
+from broker_auth_jwt.config import AuthConfig
 from broker_auth_jwt.database import Database, Transaction
 from broker_auth_jwt.line import Engine
 from broker_auth_jwt.postgresql import PostgreSQL
@@ -16,8 +15,6 @@ from broker_auth_jwt.service_tokens import ServiceTokens
 from broker_auth_jwt.sessions import Sessions
 from broker_auth_jwt.sqlite_file import SQLiteFile
 from broker_auth_jwt.users import Users
-
-_KEY = "plugins.auth_jwt.database"
 
 
 class Accounts:
@@ -63,23 +60,16 @@ class Accounts:
         await self._database.change(clean)
 
 
-def database_url(text: str, data_dir: Path) -> str:
-    """Return the URL for what the config says: a URL of PostgreSQL, or a file in `data_dir`.
+def make_accounts(config: AuthConfig, data_dir: Path) -> Accounts:
+    """Return the accounts that the config names; nothing is opened yet."""
+    if config.database_url is not None:
+        return Accounts(config.database_url.get_secret_value())
+    return Accounts(file_url(data_dir / config.database))
 
-    Raises ConfigError, which does not show the text, because there may be a password in it.
-    """
-    if "://" not in text:
-        return f"sqlite:///{quote(str(data_dir / text))}"
-    try:
-        parts = urlsplit(text)
-        is_whole = bool(parts.path.strip("/")) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        is_whole = False  # its message may show the text
-    if not is_whole or parts.scheme not in ("postgresql", "postgres"):
-        raise ConfigError(
-            f"{_KEY}: expected the name of a file, or postgresql://user:password@host:port/database"
-        )
-    return text
+
+def file_url(path: Path) -> str:
+    """Return the URL of an SQLite file."""
+    return f"sqlite:///{quote(str(path))}"
 
 
 def _engine(url: str) -> Engine:

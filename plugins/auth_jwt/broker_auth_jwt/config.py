@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -31,6 +32,17 @@ def _check_role(text: str) -> str:
     if not is_role_name(text):
         raise ValueError("expected a name of a-z 0-9 _ -")
     return text
+
+
+def _check_url(url: SecretStr) -> SecretStr:
+    try:
+        parts = urlsplit(url.get_secret_value())
+        is_whole = bool(parts.path.strip("/")) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        is_whole = False  # its message may show the text
+    if not is_whole or parts.scheme not in ("postgresql", "postgres"):
+        raise ValueError("expected postgresql://user:password@host:port/database")
+    return url
 
 
 def _check_secret(secret: SecretStr, info: ValidationInfo) -> SecretStr:
@@ -65,11 +77,14 @@ class AuthConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    database: SecretStr = Field(
-        SecretStr("auth.db"),
-        min_length=1,
-        description="Where users and tokens are kept: a file (a relative path starts at the data "
-        "directory), or a URL postgresql://… that several brokers share.",
+    database: FileName = Field(
+        "auth.db",
+        description="The file of users and tokens; a relative path starts at the data directory.",
+    )
+    database_url: Annotated[SecretStr, AfterValidator(_check_url)] | None = Field(
+        None,
+        description="Instead of the file, a PostgreSQL database that several brokers share: "
+        "postgresql://user:password@host:port/database. It needs the extra postgresql.",
     )
     issuer: str = Field(
         "replika-broker", min_length=1, description="Who issues the tokens: their `iss`."

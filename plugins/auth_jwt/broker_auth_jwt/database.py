@@ -71,7 +71,7 @@ class Database:
             cause = error.__cause__
             raise StorageUnreadable(
                 f"{self._engine.name} cannot be used ({type(cause).__name__}: {cause}); see that it"
-                " works, and that plugins.auth_jwt.database is right"
+                " works, and that plugins.auth_jwt names the right database"
             ) from error
 
     async def close(self) -> None:

@@ -12,7 +12,7 @@ from typing import TypeVar, Unpack
 import msgspec
 from broker import PluginContext
 
-from broker_auth_jwt.accounts import Accounts, database_url
+from broker_auth_jwt.accounts import Accounts, make_accounts
 from broker_auth_jwt.audit import Action, Audit, Details
 from broker_auth_jwt.scopes import Roles
 
@@ -51,8 +51,7 @@ def at_desk(plugin: PluginContext, work: Callable[[Desk], Awaitable[T]]) -> T:
 async def _opened(plugin: PluginContext) -> AsyncIterator[Desk]:
     config = plugin.config
     plugin.data_dir.mkdir(parents=True, exist_ok=True)
-    url = database_url(config.database.get_secret_value(), plugin.data_dir)
-    accounts = Accounts(url)
+    accounts = make_accounts(config, plugin.data_dir)
     audit = Audit(plugin.data_dir / config.audit, clock=plugin.clock)
     await audit.open()  # first: nothing is changed of which nobody could read later
     await accounts.open()

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 
 from broker import PluginContext
 
-from broker_auth_jwt.accounts import Accounts, database_url
+from broker_auth_jwt.accounts import make_accounts
 from broker_auth_jwt.audit import Audit
 from broker_auth_jwt.bearer import BearerTokens
 from broker_auth_jwt.config import AuthConfig
@@ -27,7 +27,7 @@ class Parts:
         self.logger = logger = plugin.logger
         self.audit = Audit(plugin.data_dir / config.audit, clock=clock)
         self.passwords = Passwords()
-        self.accounts = Accounts(database_url(config.database.get_secret_value(), plugin.data_dir))
+        self.accounts = make_accounts(config, plugin.data_dir)
         self.keys = KeyRing(config, plugin.data_dir, clock=clock)
         leeway_ms = config.leeway_seconds * 1000
         roles = Roles(config.all_roles)

@@ -30,7 +30,7 @@ class PostgreSQL(Engine):
             import asyncpg  # type: ignore[import-untyped]  # noqa: PLC0415  # no types; an extra
         except ImportError as error:
             raise ConfigError(
-                "plugins.auth_jwt.database is a PostgreSQL URL, which needs the driver asyncpg;"
+                "plugins.auth_jwt.database_url needs the driver asyncpg;"
                 " run: pip install 'replika-broker-auth-jwt[postgresql]'"
             ) from error
         # A TimeoutError is an OSError.

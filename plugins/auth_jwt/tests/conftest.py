@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 from forge import Forge
 
 from broker.cli import cli
-from broker_auth_jwt.accounts import Accounts, database_url
+from broker_auth_jwt.accounts import Accounts, file_url
 
 OpenAccounts = Callable[[], AbstractAsyncContextManager[Accounts]]
 OpenURL = Callable[[str], AbstractAsyncContextManager[Accounts]]
@@ -103,7 +103,7 @@ def sqlite_path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def sqlite_url(sqlite_path: Path) -> str:
-    return database_url(sqlite_path.name, sqlite_path.parent)
+    return file_url(sqlite_path)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -152,7 +152,7 @@ class Administration:
         """Return what an open database of accounts answers."""
 
         async def ask() -> Any:
-            async with opened(url or database_url("auth.db", self.directory)) as accounts:
+            async with opened(url or file_url(self.directory / "auth.db")) as accounts:
                 return await question(accounts)
 
         return asyncio.run(ask())

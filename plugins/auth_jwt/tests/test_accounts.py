@@ -5,30 +5,47 @@ from pathlib import Path
 import pytest
 
 from broker import ConfigError
-from broker_auth_jwt.accounts import database_url
+from broker.config import make_config
+from broker.plugins import load_one
+from broker_auth_jwt.accounts import file_url
 
 
 @pytest.mark.parametrize(
-    ("text", "url"),
+    ("path", "url"),
     [
-        ("auth.db", "sqlite:////data/auth.db"),
-        ("users/auth.db", "sqlite:////data/users/auth.db"),
-        ("/var/auth.db", "sqlite:////var/auth.db"),  # an absolute path is one
-        ("a b?.db", "sqlite:////data/a%20b%3F.db"),
-        ("postgresql://u:p@h:5432/d", "postgresql://u:p@h:5432/d"),
-        ("postgres://h/d?sslmode=verify-full", "postgres://h/d?sslmode=verify-full"),
-        ("postgresql:///d?host=/run/pg", "postgresql:///d?host=/run/pg"),
+        ("/data/users/auth.db", "sqlite:////data/users/auth.db"),
+        ("auth.db", "sqlite:///auth.db"),
+        ("/data/a b?.db", "sqlite:////data/a%20b%3F.db"),
     ],
 )
-def test_a_file_lies_in_the_data_directory_and_a_url_stays(text: str, url: str) -> None:
-    assert database_url(text, Path("/data")) == url
+def test_a_file_is_a_url_for_the_driver(path: str, url: str) -> None:
+    assert file_url(Path(path)) == url
+
+
+def configured(url: str) -> str | None:
+    table = {"auth_jwt": {"database_url": url}}
+    config = make_config({"broker": {"plugins": ["auth_jwt"]}, "plugins": table})
+    return load_one("auth_jwt", config).config.database_url.get_secret_value()
 
 
 @pytest.mark.parametrize(
-    "text",
+    "url",
+    [
+        "postgresql://u:p@h:5432/d",
+        "postgres://h/d?sslmode=verify-full",
+        "postgresql:///d?host=/run/pg",
+    ],
+)
+def test_a_url_of_postgresql_is_taken_as_it_is(url: str) -> None:
+    assert configured(url) == url
+
+
+@pytest.mark.parametrize(
+    "url",
     [
         "mysql://u:s3cret@h/d",
         "sqlite:///s3cret.db",
+        "s3cret.db",
         "http://u:s3cret@h/d",
         "postgresql+aiopg://u:s3cret@h/d",
         "postgresql://u:s3cret@h",  # no database
@@ -39,12 +56,12 @@ def test_a_file_lies_in_the_data_directory_and_a_url_stays(text: str, url: str) 
         "://s3cret",
     ],
 )
-def test_any_other_url_is_refused_and_not_shown(text: str) -> None:
+def test_any_other_url_is_refused_and_not_shown(url: str) -> None:
     with pytest.raises(ConfigError) as refused:
-        database_url(text, Path("/data"))
+        configured(url)
     assert str(refused.value) == (
-        "plugins.auth_jwt.database: expected the name of a file, or"
-        " postgresql://user:password@host:port/database"
+        "config: plugins.auth_jwt.database_url: expected"
+        " postgresql://user:password@host:port/database; got ********"
     )
     assert refused.value.exit_code == 78
     assert "s3cret" not in repr(refused.value.__cause__)

@@ -137,7 +137,7 @@ async def test_a_server_that_is_not_there_is_told_at_the_start(open_url, tmp_pat
             pass
     assert str(refused.value) == (
         "PostgreSQL database users of this machine cannot be used (FileNotFoundError: [Errno 2] No"
-        " such file or directory); see that it works, and that plugins.auth_jwt.database is right"
+        " such file or directory); see that it works, and that plugins.auth_jwt names the right database"
     )
 
 
@@ -199,7 +199,7 @@ def test_without_the_driver_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(ConfigError) as refused:
         Accounts("postgresql://ann:s3cret-pw@127.0.0.1/users")
     assert str(refused.value) == (
-        "plugins.auth_jwt.database is a PostgreSQL URL, which needs the driver asyncpg; run: pip"
+        "plugins.auth_jwt.database_url needs the driver asyncpg; run: pip"
         " install 'replika-broker-auth-jwt[postgresql]'"
     )
 

@@ -15,7 +15,7 @@ import pytest
 from databases.backends.sqlite import SQLiteConnection
 
 from broker import ConfigError, StorageUnreadable, Unavailable
-from broker_auth_jwt.accounts import database_url
+from broker_auth_jwt.accounts import file_url
 
 
 async def add(accounts: Any, name: str) -> None:
@@ -58,10 +58,10 @@ async def test_closing_leaves_one_file(open_url, sqlite_url, sqlite_path) -> Non
 
 @pytest.mark.parametrize("name", ["ä %20?#&.db", "a'b\"c.db", "deep/er/auth.db"])
 async def test_a_file_may_have_any_name(open_url, tmp_path: Path, name: str) -> None:
-    async with open_url(database_url(name, tmp_path)) as accounts:
+    async with open_url(file_url(tmp_path / name)) as accounts:
         await add(accounts, "ann")
     assert (tmp_path / name).is_file()
-    async with open_url(database_url(name, tmp_path)) as accounts:
+    async with open_url(file_url(tmp_path / name)) as accounts:
         assert await names(accounts) == ["ann"]
 
 
@@ -246,7 +246,7 @@ async def test_a_directory_in_its_place_is_refused(open_url, sqlite_url, sqlite_
 
 async def test_a_file_in_the_way_of_its_directory_is_refused(open_url, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    assert await refusal(open_url, database_url("file/auth.db", tmp_path)) == (
+    assert await refusal(open_url, file_url(tmp_path / "file/auth.db")) == (
         f"{tmp_path}/file cannot be used (File exists); give the broker's user access"
         f" to {tmp_path}/file, or set plugins.auth_jwt.database to another file"
     )
@@ -258,7 +258,7 @@ async def test_a_backup_by_copying_the_closed_file_is_whole(
     async with open_url(sqlite_url) as accounts:
         await add(accounts, "ann")
     shutil.copy2(sqlite_path, tmp_path / "copy.db")
-    async with open_url(database_url("copy.db", tmp_path)) as accounts:
+    async with open_url(file_url(tmp_path / "copy.db")) as accounts:
         assert await names(accounts) == ["ann"]
 
 
