@@ -122,6 +122,10 @@ class Server:
 
         return self._runner.run(finish())
 
+    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """Do something with the broker itself."""
+        return self._runner.run(work)
+
     def hang_up(self, pending: Pending) -> None:
         """Go away before the answer came."""
 
