@@ -10,7 +10,15 @@ import msgspec
 from broker.auth import Identity
 from broker.errors import BrokerError, LeaseLost, MessageNotFound, QueueNotFound, WrongState
 from broker.extend import Event, EventKind
-from broker.models import Draft, NewMessage, QueuePolicy, Settle, SettleKind, SettleResult
+from broker.models import (
+    Draft,
+    MessageQuery,
+    NewMessage,
+    QueuePolicy,
+    Settle,
+    SettleKind,
+    SettleResult,
+)
 from broker.operations.publishing import Publishing
 from broker.operations.queues import Queues
 from broker.operations.runtime import Runtime
@@ -47,7 +55,27 @@ class Settling:
             gate.permit(identity, "consume", queue)
         ops = [await self._op(settlement) for settlement in settlements]
         batch = await self._publishing.admit(identity, publish) if publish else ()
-        return await self._runtime.tasks.finish(self._store(identity, ops, batch))
+        results = await self._runtime.tasks.finish(self._store(identity, ops, batch))
+        return await self._veiled(identity, results)
+
+    async def _veiled(self, identity: Identity, results: list[SettleResult]) -> list[SettleResult]:
+        """Say of messages in queues that the identity may not see that they are not there.
+
+        Nothing in a receipt is trusted: it can name an own queue, and any message.
+        """
+        stale = tuple(result.id for result in results if result.outcome == "stale")
+        if not stale:
+            return results
+        query = MessageQuery(ids=stale, limit=len(stale))
+        page = await self._runtime.storage.browse(query, now=self._runtime.clock.now())
+        gate = self._runtime.gate
+        seen = {message.id for message in page.messages if gate.sees(identity, message.queue)}
+        return [
+            msgspec.structs.replace(result, outcome="not_found")
+            if result.outcome == "stale" and result.id not in seen
+            else result
+            for result in results
+        ]
 
     async def _op(self, settlement: Settlement) -> Settle:
         receipt = settlement.receipt
