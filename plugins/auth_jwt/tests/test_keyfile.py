@@ -1,12 +1,14 @@
 """The key file: whole or not at all, one for all, and nobody else's business."""
 
+import fcntl
 import json
 import os
 import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -297,6 +299,40 @@ def test_changes_at_once_come_one_after_the_other(path: Path) -> None:
     told = {process.communicate()[0].strip() for process in processes}
     assert told == {key.kid for key in KeyFile(path).read()}
     assert len(told) == 6
+
+
+def test_whoever_waited_for_a_change_begins_with_what_it_made(
+    filled: KeyFile, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock, waits = fcntl.flock, threading.Event()
+
+    def note_waiting(descriptor: int, operation: int) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            waits.set()
+        lock(descriptor, operation)
+
+    with ThreadPoolExecutor(1) as other:
+
+        def change_while_another_waits(keys: Keys) -> Keys:
+            changing.append(other.submit(filled.change, with_new))
+            assert waits.wait(30)
+            return with_new(keys)
+
+        changing: list[Future[Keys]] = []
+        monkeypatch.setattr(fcntl, "flock", note_waiting)
+        made = filled.change(change_while_another_waits)
+        after = changing[0].result()
+    assert [key.kid for key in after[1:]] == [key.kid for key in made]
+    assert filled.read() == after
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_what_was_left_open_to_others_is_closed_to_them(path: Path) -> None:
+    partial = path.with_name("auth-keys.json.partial")
+    partial.touch()
+    partial.chmod(0o666)
+    KeyFile(path).change(with_new)
+    assert path.stat().st_mode & 0o777 == 0o600
 
 
 def test_the_partial_file_of_another_user_is_not_filled(
