@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from broker_auth_jwt.authenticator import TokenAuthenticator
 from broker_auth_jwt.config import AuthConfig
+from broker_auth_jwt.key_commands import key
 from broker_auth_jwt.parts import Parts
 from broker_auth_jwt.routes import LoginTransport
 from broker_auth_jwt.token_commands import token
@@ -23,9 +24,10 @@ def config_schema() -> type[BaseModel]:
 
 @hookimpl
 def register_commands(cli: click.Group) -> None:
-    """Add `broker user` and `broker token`."""
+    """Add `broker user`, `broker token` and `broker key`."""
     cli.add_command(user)
     cli.add_command(token)
+    cli.add_command(key)
 
 
 @hookimpl

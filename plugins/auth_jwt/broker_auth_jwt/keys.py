@@ -134,8 +134,8 @@ def rotated(keys: Keys, config: AuthConfig, *, now: int) -> Keys:
     longest = max(config.access_seconds, config.refresh_seconds) + config.leeway_seconds
     # Rounded up to a second.
     over_at = -(-now // 1000) + longest
-    kept = (key for key in keys if key.verifies_until is None or key.verifies_until > now)
-    return (generate(config.algorithm, now=now), *(key.ending(over_at) for key in kept))
+    kept = (key.ending(over_at) for key in keys if not key.is_over(now))
+    return (generate(config.algorithm, now=now), *kept)
 
 
 def keys_of_secrets(config: AuthConfig) -> list[Key]:

@@ -68,6 +68,10 @@ class StoredKey(msgspec.Struct, frozen=True, kw_only=True):
         """When it is over, in milliseconds UTC; None for the key that signs."""
         return None if self.exp is msgspec.UNSET else self.exp * 1000
 
+    def is_over(self, now: int) -> bool:
+        """Tell whether no token that it signed is valid any more."""
+        return self.verifies_until is not None and self.verifies_until <= now
+
     def ending(self, at: int) -> StoredKey:
         """Return the key as one that only verifies, until `at` (seconds) or as was said before."""
         return self if self.verifies_until is not None else msgspec.structs.replace(self, exp=at)

@@ -1,0 +1,101 @@
+"""`broker key`: the keys that tokens are signed with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import click
+import msgspec
+from broker import ConfigError, PluginContext
+
+from broker_auth_jwt.arguments import json_option
+from broker_auth_jwt.desk import Desk, at_desk
+from broker_auth_jwt.keyfile import KeyFile, Keys
+from broker_auth_jwt.keys import keys_of_secrets, rotated
+from broker_auth_jwt.output import moment, print_json, print_row, remark
+from broker_auth_jwt.stored_key import StoredKey
+
+
+class KeyView(msgspec.Struct, frozen=True, kw_only=True):
+    """What is told of a key."""
+
+    kid: str
+    algorithm: str
+    signs: bool
+    created_at: datetime | None = None
+    verifies_until: datetime | None = None
+
+
+@click.group()
+def key() -> None:
+    """List and rotate the keys that tokens are signed with."""
+
+
+@key.command("list")
+@json_option
+@click.pass_obj
+def list_keys(plugin: PluginContext, *, as_json: bool) -> None:
+    """Show each key: its id, algorithm, use, when it was made, until when it verifies.
+
+    Example: broker key list --json
+    """
+    if plugin.config.secret is not None:
+        first, *others = keys_of_secrets(plugin.config)
+        views = [KeyView(kid=first.kid, algorithm=first.algorithm, signs=True)]
+        views += [KeyView(kid=key.kid, algorithm=key.algorithm, signs=False) for key in others]
+    else:
+        keys, now = _file(plugin).read(), plugin.clock.now()
+        views = [_view(key) for key in keys if not key.is_over(now)]
+    _show(views, as_json=as_json)
+    if not views:
+        remark("there are no keys yet: the broker makes one when it starts")
+
+
+@key.command()
+@json_option
+@click.pass_obj
+def rotate(plugin: PluginContext, *, as_json: bool) -> None:
+    """Sign with a new key from now on; the old one verifies until its last token is over.
+
+    Nobody has to log in again, and no broker has to be started again.
+
+    Example: broker key rotate
+    """
+    if plugin.config.secret is not None:
+        raise ConfigError(
+            "plugins.auth_jwt.secret is in the config, and is rotated there: move it to"
+            " previous_secrets, set another one (openssl rand -hex 64), and start the broker again"
+        )
+
+    async def work(desk: Desk) -> Keys:
+        keys = _file(plugin).change(lambda keys: rotated(keys, plugin.config, now=desk.now))
+        desk.record("key.rotated", key_id=keys[0].kid)
+        # By this brokers that run notice it.
+        await desk.accounts.changes.increment()
+        return keys
+
+    _show([_view(key) for key in at_desk(plugin, work)], as_json=as_json)
+
+
+def _file(plugin: PluginContext) -> KeyFile:
+    return KeyFile(plugin.data_dir / plugin.config.keys)
+
+
+def _view(key: StoredKey) -> KeyView:
+    return KeyView(
+        kid=key.kid,
+        algorithm=key.alg,
+        signs=key.verifies_until is None,
+        created_at=moment(key.created_at),
+        verifies_until=moment(key.verifies_until),
+    )
+
+
+def _show(views: Sequence[KeyView], *, as_json: bool) -> None:
+    if as_json:
+        print_json(views)
+        return
+    for view in views:
+        use = "signs" if view.signs else "verifies"
+        print_row([view.kid, view.algorithm, use, view.created_at, view.verifies_until])
