@@ -9,6 +9,7 @@ from broker import InvalidToken, Unavailable
 from broker.testing import ManualClock
 from broker_auth_jwt.issuer_config import IssuerConfig
 from broker_auth_jwt.issuer_keys import IssuerKeys
+from broker_auth_jwt.jwks_url import JwksUrl
 
 OLD, NEW = Signer("old").jwk(), Signer("new", "ES256").jwk()
 
@@ -249,7 +250,41 @@ async def test_the_cooldown_is_for_tokens_and_delays_no_regular_fetch():
         await issuer.asked(2)
 
 
-async def test_closing_ends_the_fetch_that_runs_and_begins_no_other():
+async def test_a_fetch_that_a_token_caused_puts_the_regular_one_off():
+    clock = ManualClock()
+    async with ForeignIssuer(OLD) as issuer, opened(issuer, clock) as keys:
+        await keys.find("old")
+        clock.advance(100)
+        with pytest.raises(InvalidToken):
+            await keys.find("unknown")
+        issuer.answering.clear()
+        clock.advance(479.999)
+        assert len(asyncio.all_tasks() - {asyncio.current_task(), *issuer.handlers}) == 0
+        clock.advance(0.001)
+        await issuer.asked(3)
+
+
+async def test_nothing_is_fetched_after_closing(monkeypatch):
+    clock, fetches = ManualClock(), []
+    async with ForeignIssuer(OLD) as issuer:
+        for answers in (True, False):
+            keys = keys_of(issuer, clock)
+            keys.open()
+            if answers:
+                await keys.find("old")
+            else:
+                issuer.answering.clear()
+                await issuer.asked(2)
+            await keys.close()
+            with monkeypatch.context() as patch:
+                patch.setattr(JwksUrl, "fetch", fetches.append)
+                clock.advance(3600)
+                with pytest.raises((InvalidToken, Unavailable)):
+                    await keys.find("unknown")
+    assert fetches == []
+
+
+async def test_closing_ends_the_fetch_that_runs(caplog):
     clock = ManualClock()
     async with ForeignIssuer(OLD) as issuer:
         issuer.answering.clear()
@@ -261,10 +296,7 @@ async def test_closing_ends_the_fetch_that_runs_and_begins_no_other():
         await keys.close()
         with pytest.raises(Unavailable):
             await finding
-        clock.advance(3600)
-        with pytest.raises(Unavailable):
-            await keys.find("old")
-        assert issuer.fetches == 1
+        assert caplog.messages == []  # it was ended, it did not fail
         assert asyncio.all_tasks() == {asyncio.current_task(), *issuer.handlers}
 
 
