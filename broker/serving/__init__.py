@@ -16,9 +16,9 @@ class Serve(Protocol):
     """What every server here is."""
 
     async def __call__(self, app: ASGIApp, endpoint: Endpoint, drained: asyncio.Event) -> None:
-        """Serve HTTP/1.1 in this process until `drained` is set; then accept no connection, end
-        those without a request at once and the others with theirs, but after the grace in any
-        case."""
+        """Serve HTTP/1.1, over TLS HTTP/2 too, in this process until `drained` is set; then accept
+        no connection, end those without a request at once and the others with theirs, but after
+        the grace in any case."""
         ...
 
 

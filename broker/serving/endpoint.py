@@ -17,6 +17,9 @@ IDLE_SECONDS = 5
 MAX_HEAD_BYTES = 64 * 1024
 """How long a request line and its headers may be together."""
 
+MAX_STREAMS = 100
+"""How many requests may go on side by side over one connection with HTTP/2."""
+
 
 class Endpoint(msgspec.Struct, frozen=True):
     """A listening socket and how it is served."""

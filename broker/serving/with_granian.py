@@ -9,14 +9,17 @@ import sys
 from typing import Any
 
 from granian.constants import HTTPModes, Interfaces, SSLProtocols
-from granian.http import HTTP1Settings
+from granian.http import HTTP1Settings, HTTP2Settings
 from granian.log import LogLevels
 from granian.net import SocketHolder  # type: ignore[attr-defined]  # its only way to a socket
 from granian.server.embed import Server
 
 from broker.delivery import ASGIApp, Receive, Scope, Send
-from broker.serving.endpoint import BACKLOG, IDLE_SECONDS, MAX_HEAD_BYTES, Endpoint
+from broker.serving.endpoint import BACKLOG, IDLE_SECONDS, MAX_HEAD_BYTES, MAX_STREAMS, Endpoint
 from broker.serving.strictness import refuse
+
+_SIDE_BY_SIDE = ("2", "2.0")
+"""HTTP/2, where it is not the end of a connection that ends a request."""
 
 RESERVED_FILES = 64
 """How many open files connections leave to others: with none left, Granian would ask the system
@@ -71,14 +74,25 @@ class _Requests:
             task.cancel()
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answered = False
+        answered, whole = False, False
+
+        async def watched_receive() -> Any:
+            nonlocal whole
+            message = await receive()
+            whole = not message.get("more_body")
+            return message
 
         async def watched_send(message: Any) -> None:
             nonlocal answered
             answered = True
+            if scope["method"] == "HEAD" and message["type"] == "http.response.body":
+                message = {**message, "body": b""}  # over HTTP/2 Granian would send it
             await send(message)
 
-        await self._app(scope, receive, watched_send)
+        await self._app(scope, watched_receive, watched_send)
+        while scope["http_version"] in _SIDE_BY_SIDE and not whole:
+            # Granian would reset the stream, and a client that still sends miss its answer.
+            await watched_receive()
         if not answered:
             # The client is gone, or its body is no HTTP; which of both, Granian does not tell.
             await refuse(send)
@@ -110,9 +124,13 @@ class _Server(Server):
         super().__init__(
             app,
             interface=Interfaces.ASGI,
-            http=HTTPModes.http1,
+            # In clear text, HTTP/2 would lead requests past a proxy's rules.
+            http=HTTPModes.auto if certificate else HTTPModes.http1,
             http1_settings=HTTP1Settings(
                 header_read_timeout=IDLE_SECONDS * 1000, max_buffer_size=MAX_HEAD_BYTES
+            ),
+            http2_settings=HTTP2Settings(
+                max_concurrent_streams=MAX_STREAMS, max_headers_size=MAX_HEAD_BYTES
             ),
             backpressure=_most_connections(),
             ssl_cert=certificate.chain if certificate else None,

@@ -5,26 +5,43 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import ssl
+from contextlib import suppress
 from typing import Any
 
+import hypercorn.asyncio.run
 import hypercorn.protocol
 from hypercorn.asyncio import serve as serve_with_hypercorn
+from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.config import Config
 from hypercorn.events import Closed
 from hypercorn.protocol.h11 import H11Protocol
 
 from broker.delivery import ASGIApp
 from broker.serving.endpoint import BACKLOG, IDLE_SECONDS, MAX_HEAD_BYTES, Endpoint
+from broker.serving.http2 import Http2
 
 
 async def serve(app: ASGIApp, endpoint: Endpoint, drained: asyncio.Event) -> None:
     """Serve an app, as `broker.serving.Serve` says."""
-    hypercorn.protocol.H11Protocol = _Http1Only  # type: ignore[attr-defined]  # no setting does it
+    # No setting does it.
+    hypercorn.asyncio.run.TCPServer = _Connection  # type: ignore[attr-defined]  # it does not say so
+    hypercorn.protocol.H11Protocol = _Http1Only  # type: ignore[attr-defined]  # nor here
+    hypercorn.protocol.H2Protocol = Http2  # type: ignore[attr-defined, assignment]  # nor here
     await serve_with_hypercorn(app, _config(endpoint), shutdown_trigger=drained.wait)
 
 
+class _Connection(TCPServer):
+    """A connection whose end is no error, even if its client was still sending over TLS."""
+
+    async def _close(self) -> None:
+        with suppress(ssl.SSLError):
+            await super()._close()
+
+
 class _Http1Only(H11Protocol):
-    """HTTP/1.1 without the ways to HTTP/2, which would lead requests past a proxy's rules."""
+    """HTTP/1.1 without the ways to HTTP/2 in clear text, which would lead requests past a proxy's
+    rules."""
 
     _is_closed = False
 
@@ -53,7 +70,8 @@ def _config(endpoint: Endpoint) -> Config:
     config.errorlog = logging.getLogger("broker.hypercorn")
     config.errorlog.setLevel(logging.WARNING)  # its "Running on" is said better by the screen
     config.include_server_header = False
-    config.alpn_protocols = ["http/1.1"]
+    config.alpn_protocols = ["h2", "http/1.1"]
+    config.ssl_handshake_timeout = IDLE_SECONDS
     if endpoint.certificate is not None:
         config.certfile = str(endpoint.certificate.chain)
         config.keyfile = str(endpoint.certificate.key)

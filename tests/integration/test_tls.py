@@ -74,11 +74,13 @@ def test_a_client_that_does_not_trust_the_certificate_is_told_what_to_do(secure)
 
 
 @pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
-def test_tls_from_1_2_on_is_spoken_and_http_1_1_only(secure, trusting, version):
+@pytest.mark.parametrize("offered", [["http/1.1"], []])
+def test_tls_from_1_2_on_is_spoken_and_http_1_1_unless_asked(secure, trusting, version, offered):
     trusting.minimum_version = trusting.maximum_version = ssl.TLSVersion[version]
-    trusting.set_alpn_protocols(["h2", "http/1.1"])
+    if offered:
+        trusting.set_alpn_protocols(offered)
     with shake_hands(secure, trusting) as connection:
-        assert connection.selected_alpn_protocol() == "http/1.1"
+        assert connection.selected_alpn_protocol() != "h2"
         connection.sendall(b"GET /healthz HTTP/1.1\r\nhost: b\r\nconnection: close\r\n\r\n")
         assert read_all(connection).startswith(b"HTTP/1.1 200 ")
 

@@ -1,0 +1,249 @@
+"""HTTP/2 (RFC 9113) for Hypercorn: one connection, whose streams are served side by side.
+
+Hypercorn's own class ends a whole connection for one request: for a body that comes after its
+answer, a request without a path, a priority. It forgets frames when a request is interrupted, and
+lets a client begin, and reset, as many requests as it likes. So of Hypercorn only the connections
+and their timers are used here. The frames are made and read by the library h2.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from h2 import events
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.errors import ErrorCodes
+from h2.exceptions import ProtocolError
+from h2.settings import SettingCodes, Settings
+from hypercorn.events import Closed, Event, RawData, Updated
+
+from broker.limits import MAX_BATCH_BYTES
+from broker.serving.endpoint import MAX_HEAD_BYTES, MAX_STREAMS
+from broker.serving.http2_stream import Fields, MalformedError, Stream, make_head, make_scope
+
+SLICE_BYTES = 4096
+"""How much is read before others have their turn: a thousand frames can stand in little more."""
+
+MAX_IDLE_FRAMES = 1000
+"""How many frames that ask for nothing, or that take back what was asked, may come between two
+answers: pings, settings, priorities, resets (CVE-2019-9512 and following, CVE-2023-44487)."""
+
+MAX_UNREAD_BYTES = 4 * MAX_BATCH_BYTES
+"""How much of a body may come after its answer; not every client stops at once."""
+
+logger = logging.getLogger("broker.hypercorn")
+
+_CONFIG = H2Configuration(
+    client_side=False,
+    header_encoding=None,
+    # Or the library would end the connection, with all its requests, for one that is malformed.
+    validate_inbound_headers=False,
+)
+_SETTINGS = {
+    SettingCodes.MAX_CONCURRENT_STREAMS: MAX_STREAMS,
+    SettingCodes.MAX_HEADER_LIST_SIZE: MAX_HEAD_BYTES,
+}
+
+
+class Http2:
+    """A connection; Hypercorn makes it, tells it what arrives, and writes what it sends."""
+
+    def __init__(  # noqa: PLR0917  # as Hypercorn calls it
+        self,
+        app: Any,
+        config: Any,
+        context: Any,
+        task_group: Any,
+        connection_state: Any,  # noqa: ARG002  # Hypercorn says which arguments
+        ssl: bool,  # noqa: FBT001  # see above
+        client: tuple[str, int] | None,
+        server: tuple[str, int] | None,
+        send: Callable[[Event], Awaitable[None]],
+    ) -> None:
+        self._app = app
+        self._config = config
+        self._draining = context.terminated
+        self._task_group = task_group
+        self._base = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": "2",
+            "scheme": "https" if ssl else "http",
+            "root_path": "",
+            "client": client,
+            "server": server,
+            "extensions": {},
+        }
+        self._send = send
+        self._streams: dict[int, Stream] = {}
+        self._unread: dict[int, int] = {}
+        self._idle_frames = 0
+        self._closed = False
+        self._is_writing = False
+        self._has_output = asyncio.Event()
+        self._written = asyncio.Event()
+        self._change = asyncio.Event()
+        self.h2 = H2Connection(_CONFIG)
+        self.h2.local_settings = Settings(client=False, initial_values=_SETTINGS)
+
+    async def initiate(self) -> None:
+        """Begin: send the server's half of the preface."""
+        self.h2.initiate_connection()
+        self._task_group.spawn(self._write_all)
+        self._has_output.set()
+
+    async def handle(self, event: Event) -> None:
+        """Take what came from the network: bytes, or the end of the connection."""
+        if isinstance(event, RawData):
+            for start in range(0, len(event.data), SLICE_BYTES):
+                await self._receive(event.data[start : start + SLICE_BYTES])
+        elif isinstance(event, Closed) and not self._closed:
+            self.h2.close_connection()
+            await self._close()
+
+    def common_headers(self) -> Fields:
+        """Return what stands in every answer."""
+        headers: Fields = self._config.response_headers("h2")
+        return headers
+
+    async def flush(self) -> None:
+        """Return when all that was to be sent so far is written, or nobody is there any more."""
+        if not self._closed:
+            written = self._written
+            self._has_output.set()
+            await written.wait()
+
+    async def changed(self) -> None:
+        """Wait until a window may have grown, or a stream may have ended."""
+        await self._change.wait()
+
+    def note_answer(self) -> None:
+        """Take note that the client is sent something it asked for."""
+        self._idle_frames = 0
+
+    def read(self, stream_id: int, size: int) -> None:
+        """Let the client send as much more as was read."""
+        if size and not self._closed:
+            self.h2.acknowledge_received_data(size, stream_id)
+            self._has_output.set()
+
+    async def _write_all(self) -> None:
+        # One task writes, so that no request that is interrupted loses frames of others.
+        while not self._closed:
+            await self._has_output.wait()
+            self._has_output.clear()
+            written, self._written = self._written, asyncio.Event()
+            if data := self.h2.data_to_send():
+                await self._write(data)
+            written.set()
+        self._written.set()
+
+    async def _write(self, data: bytes) -> None:
+        self._is_writing = True
+        try:
+            await self._send(RawData(data))
+        except OSError:
+            await self._close()
+        finally:
+            self._is_writing = False
+
+    async def _receive(self, data: bytes) -> None:
+        if self._closed:
+            return
+        try:
+            for event in self.h2.receive_data(data):
+                self._take(event)
+        except ProtocolError:
+            await self._hang_up()  # the library has said why
+            return
+        if self._idle_frames > MAX_IDLE_FRAMES:
+            self.h2.close_connection(ErrorCodes.ENHANCE_YOUR_CALM)
+            await self._hang_up()
+            return
+        if self._streams:
+            await self._send(Updated(idle=False))
+        await self.flush()
+
+    def _take(self, event: events.Event) -> None:
+        if isinstance(event, events.RequestReceived):
+            self._begin(event)
+        elif isinstance(event, events.DataReceived):
+            self._take_data(event)
+        elif isinstance(event, events.StreamEnded):
+            self._unread.pop(event.stream_id, None)
+            if stream := self._streams.get(event.stream_id):
+                stream.end_request()
+        elif isinstance(event, events.ConnectionTerminated):
+            raise ProtocolError  # with the library there is no going on, even with what was begun
+        else:
+            self._idle_frames += 1
+            if isinstance(event, events.StreamReset):
+                self._unread.pop(event.stream_id, None)
+                if stream := self._streams.get(event.stream_id):
+                    stream.leave()
+            self._tell_change()
+
+    def _begin(self, event: events.RequestReceived) -> None:
+        stream_id = event.stream_id
+        # A request that was reset counts until it has really ended.
+        if self._draining.is_set() or len(self._streams) >= MAX_STREAMS:
+            self.h2.reset_stream(stream_id, ErrorCodes.REFUSED_STREAM)
+            return
+        try:
+            scope = make_scope(self._base, event.headers)
+        except MalformedError:
+            self.h2.send_headers(stream_id, make_head(400), end_stream=True)
+            if event.stream_ended is None:
+                self._unread[stream_id] = MAX_UNREAD_BYTES
+            return
+        stream = self._streams[stream_id] = Stream(stream_id, scope, self)
+        self._task_group.spawn(self._serve, stream)
+
+    def _take_data(self, event: events.DataReceived) -> None:
+        size = event.flow_controlled_length
+        if not event.data:
+            self._idle_frames += 1
+        if stream := self._streams.get(event.stream_id):
+            stream.take_data(event.data, size)
+            return
+        self.read(event.stream_id, size)
+        left = self._unread.pop(event.stream_id, 0) - size
+        if left >= 0:
+            self._unread[event.stream_id] = left
+        elif event.stream_ended is None:
+            self.h2.reset_stream(event.stream_id, ErrorCodes.NO_ERROR)
+
+    async def _serve(self, stream: Stream) -> None:
+        try:
+            await self._app(stream.scope, stream.receive, stream.send, None, None)
+        except Exception:
+            logger.exception("error in the application")
+        finally:
+            del self._streams[stream.id]
+            self.read(stream.id, stream.unread)
+            if not self._closed and stream.finish():
+                self._unread[stream.id] = MAX_UNREAD_BYTES
+        await self.flush()
+        if not self._streams and not self._closed:
+            await self._send(Updated(idle=True))
+
+    async def _hang_up(self) -> None:
+        await self._close()
+        await self._send(Closed())
+
+    async def _close(self) -> None:
+        self._closed = True
+        for stream in self._streams.values():
+            stream.leave()
+        self._tell_change()
+        self._has_output.set()
+        if not self._is_writing:  # or this is the writer, who found nobody there
+            await self._write(self.h2.data_to_send())
+
+    def _tell_change(self) -> None:
+        self._change.set()
+        self._change = asyncio.Event()
