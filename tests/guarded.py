@@ -11,8 +11,7 @@ class Guarded:
 
     def __init__(self, server):
         self.server = server
-        [(_, authenticator)] = server.assembly.providers.authenticators
-        self.parts = authenticator.parts
+        self.parts = dict(server.assembly.providers.authenticators)["auth_jwt"].parts
         self.accounts = self.parts.accounts
 
     def __call__(self, method, path, token=None, **request):

@@ -4,6 +4,8 @@ import json
 from functools import partial
 
 import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
 from guarded import FORM, PASSWORD, Guarded
 
 BAD_TOKEN = {
@@ -36,6 +38,12 @@ def broker(start):
     alice, _ = broker.tokens("alice")
     assert broker("POST", "/queues", alice, json={"name": "q"}).status == 201
     return broker
+
+
+@pytest.fixture
+def logged_in(broker):
+    """The access token and the refresh token of paul."""
+    return broker.tokens("paul")
 
 
 def audit(broker, action):
@@ -350,3 +358,37 @@ def test_users_that_cannot_be_looked_up_are_a_503_and_never_anonymous(broker, mo
     monkeypatch.setattr(broker.accounts.changes, "current", fail)
 
     assert publish(broker, access) == 503
+
+
+@st.composite
+def mutations(draw, token):
+    """What came of a token on the way: it is still a header, and another token."""
+    start, end = sorted(draw(st.tuples(*[st.integers(0, len(token))] * 2)))
+    filling = st.text(st.characters(min_codepoint=0x21, max_codepoint=0xFF), max_size=20)
+    parts = st.lists(st.sampled_from([*token.split("."), ""]), min_size=1, max_size=4)
+    mutated = draw(
+        st.one_of(
+            filling.map(lambda text: token[:start] + text + token[end:]),
+            st.just(token[start:end]),
+            parts.map(".".join),
+            st.integers(2, 30).map(lambda times: token * times),
+            filling,
+        )
+    ).strip()
+    assume(mutated not in {"", token})
+    return mutated
+
+
+@settings(
+    max_examples=1000,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much],
+)
+@given(data=st.data())
+def test_a_thousand_mutated_tokens_get_one_and_the_same_401(broker, logged_in, data):
+    mutated = data.draw(st.sampled_from(logged_in).flatmap(mutations))
+
+    answer = broker("GET", "/queues", mutated, headers={"X-Request-Id": "r"})
+
+    assert is_refused(answer)
+    assert answer.json["instance"] == "/queues"

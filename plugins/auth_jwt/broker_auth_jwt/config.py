@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from broker_auth_jwt.issuer_config import IssuerConfig, check_issuers
-from broker_auth_jwt.scopes import SHIPPED_ROLES, Roles, is_role_name, is_scope
+from broker_auth_jwt.scopes import ADMIN, SHIPPED_ROLES, Roles, is_role_name, is_scope
 from broker_auth_jwt.weak_secrets import HMAC_BYTES, weakness_of
 
 Algorithm = Literal["HS256", "HS384", "HS512", "RS256", "ES256", "EdDSA"]
@@ -31,6 +31,8 @@ def _check_scope(text: str) -> str:
 def _check_role(text: str) -> str:
     if not is_role_name(text):
         raise ValueError("expected a name of a-z 0-9 _ -")
+    if text == ADMIN:
+        raise ValueError("admin may do everything, and nothing else can be made of it")
     return text
 
 
@@ -131,8 +133,8 @@ class AuthConfig(BaseModel):
     )
     roles: dict[RoleName, tuple[Scope, ...]] = Field(
         default_factory=dict,
-        description="Roles beside admin, producer, consumer and viewer, or instead of them: names "
-        "of sets of scopes.",
+        description="Names for sets of scopes, beside producer, consumer and viewer or instead of "
+        "them.",
     )
     issuers: tuple[IssuerConfig, ...] = Field(
         (), description="Others whose access tokens are accepted; a table for each."

@@ -10,8 +10,8 @@ from broker import ConfigError
 
 from broker_auth_jwt.parts import Parts
 from broker_auth_jwt.passwords import check_password
+from broker_auth_jwt.scopes import ADMIN
 
-ADMIN = "admin"
 VARIABLE = "BROKER_ADMIN_PASSWORD"
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
+ADMIN = "admin"
+"""The scope, and the role, to do everything."""
+
 SHIPPED_ROLES: Mapping[str, tuple[str, ...]] = {
-    "admin": ("admin",),
+    ADMIN: (ADMIN,),
     "producer": ("publish:*",),
     "consumer": ("consume:*",),
     "viewer": ("read:*",),
@@ -18,7 +21,7 @@ _ROLE = re.compile(r"[a-z][a-z0-9_-]{0,63}\Z")
 
 def is_scope(text: str) -> bool:
     """Tell whether a text is `admin`, or an action, a colon and a glob of queue names."""
-    return text == "admin" or _SCOPE.match(text) is not None
+    return text == ADMIN or _SCOPE.match(text) is not None
 
 
 def is_role_name(text: str) -> bool:

@@ -1,0 +1,65 @@
+"""The plugin: its entry point, its options, and what its README says of them."""
+
+import json
+import re
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+import broker_auth_jwt
+from broker_auth_jwt.config import AuthConfig
+from broker_auth_jwt.scopes import SHIPPED_ROLES
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+
+
+def table(heading: str) -> list[list[str]]:
+    """The rows of the table that begins with a heading."""
+    text = README.partition(f"\n{heading}\n")[2]
+    rows = re.match(r"(?:^\|.*\|\n)+", text, re.MULTILINE).group().splitlines()[1:]
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+
+
+def test_the_entry_point_leads_to_the_plugin() -> None:
+    [found] = entry_points(group="broker.plugins", name="auth_jwt")
+    assert found.load() is broker_auth_jwt
+
+
+def test_the_readme_lists_every_option_with_its_default() -> None:
+    documented = {row[0].strip("`"): row[1:] for row in table("| key | default | |")}
+
+    assert documented == {
+        name: [shown(field.get_default(call_default_factory=True)), field.description]
+        for name, field in AuthConfig.model_fields.items()
+    }
+
+
+def shown(value: object) -> str:
+    return "none" if value is None else f"`{json.dumps(value)}`"
+
+
+def test_the_readme_lists_the_shipped_roles() -> None:
+    documented = {row[0].strip("`"): row[1].strip("`") for row in table("| role | scopes |")}
+    assert documented == {name: ", ".join(scopes) for name, scopes in SHIPPED_ROLES.items()}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"databse": "x"},
+        {"database": ""},
+        {"algorithm": "none"},
+        {"access_seconds": 0},
+        {"roles": {"Shop": ["publish:*"]}},
+        {"roles": {"admin": ["read:*"]}},
+        {"roles": {"shop": ["publish"]}},
+        {"roles": {"shop": ["publish:"]}},
+        {"roles": {"shop": ["delete:*"]}},
+        {"roles": {"shop": ["producer"]}},
+    ],
+)
+def test_a_wrong_option_is_refused(options: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        AuthConfig.model_validate(options)
