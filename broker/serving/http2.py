@@ -11,11 +11,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 from h2 import events
 from h2.config import H2Configuration
-from h2.connection import H2Connection
+from h2.connection import ConnectionState, H2Connection
 from h2.errors import ErrorCodes
 from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
@@ -155,11 +156,12 @@ class Http2:
         if self._closed:
             return
         try:
-            for event in self.h2.receive_data(data):
-                self._take(event)
+            arrived = self.h2.receive_data(data)
         except ProtocolError:
             await self._hang_up()  # the library has said why
             return
+        for event in arrived:
+            self._take(event)
         if self._idle_frames > MAX_IDLE_FRAMES:
             self.h2.close_connection(ErrorCodes.ENHANCE_YOUR_CALM)
             await self._hang_up()
@@ -178,7 +180,8 @@ class Http2:
             if stream := self._streams.get(event.stream_id):
                 stream.end_request()
         elif isinstance(event, events.ConnectionTerminated):
-            raise ProtocolError  # with the library there is no going on, even with what was begun
+            # To the library, that is the end; but the client still waits for what it asked.
+            self.h2.state_machine.state = ConnectionState.SERVER_OPEN
         else:
             self._idle_frames += 1
             if isinstance(event, events.StreamReset):
@@ -191,12 +194,13 @@ class Http2:
         stream_id = event.stream_id
         # A request that was reset counts until it has really ended.
         if self._draining.is_set() or len(self._streams) >= MAX_STREAMS:
-            self.h2.reset_stream(stream_id, ErrorCodes.REFUSED_STREAM)
+            self._reset(stream_id, ErrorCodes.REFUSED_STREAM)
             return
         try:
             scope = make_scope(self._base, event.headers)
         except MalformedError:
-            self.h2.send_headers(stream_id, make_head(400), end_stream=True)
+            with suppress(ProtocolError):  # reset already
+                self.h2.send_headers(stream_id, make_head(400), end_stream=True)
             if event.stream_ended is None:
                 self._unread[stream_id] = MAX_UNREAD_BYTES
             return
@@ -215,7 +219,11 @@ class Http2:
         if left >= 0:
             self._unread[event.stream_id] = left
         elif event.stream_ended is None:
-            self.h2.reset_stream(event.stream_id, ErrorCodes.NO_ERROR)
+            self._reset(event.stream_id, ErrorCodes.NO_ERROR)
+
+    def _reset(self, stream_id: int, code: ErrorCodes) -> None:
+        with suppress(ProtocolError):  # the client may have done so itself
+            self.h2.reset_stream(stream_id, code)
 
     async def _serve(self, stream: Stream) -> None:
         try:

@@ -134,7 +134,7 @@ class Stream:
         body = b"" if self.scope["method"] == "HEAD" else message.get("body", b"")
         try:
             await self._send_part(memoryview(body), is_last=not message.get("more_body"))
-        except ProtocolError:  # the stream has ended meanwhile, or the headers are not sound
+        except ProtocolError:  # the stream has ended meanwhile, or HTTP/2 knows no such headers
             self._is_gone = True
             with suppress(ProtocolError):
                 self._h2.reset_stream(self.id, ErrorCodes.INTERNAL_ERROR)
