@@ -1,6 +1,7 @@
 """The authorizer that decides by scopes: `{publish,consume,read,manage}:{queue glob}`, `admin`."""
 
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 from broker import Action, Authorizer, Identity, hookimpl
 
@@ -14,11 +15,15 @@ class ScopeAuthorizer(Authorizer):
             return True
         if queue is None:
             return False
-        prefix = action + ":"
-        return any(
-            scope.startswith(prefix) and fnmatchcase(queue, scope[len(prefix) :])
-            for scope in identity.scopes
-        )
+        return _covers(identity.scopes, action, queue)
+
+
+@lru_cache(maxsize=4096)
+def _covers(scopes: frozenset[str], action: Action, queue: str) -> bool:
+    prefix = action + ":"
+    return any(
+        scope.startswith(prefix) and fnmatchcase(queue, scope[len(prefix) :]) for scope in scopes
+    )
 
 
 @hookimpl
