@@ -43,7 +43,8 @@ class PostgreSQL(Engine):
         parts = urlsplit(url)
         self._database = parts.path.removeprefix("/")
         self._url = url
-        self.name = f"PostgreSQL database {self._database} of {parts.hostname or 'this machine'}"
+        host = f" of {parts.hostname}" if parts.hostname else ""
+        self.name = f"PostgreSQL database {self._database}{host}"
 
     async def prepare(self) -> None:
         """Do nothing: the server has its databases."""

@@ -100,6 +100,9 @@ async def test_nobody_costs_what_a_user_costs() -> None:
         real = argon2.extract_parameters(await passwords.hash("correct horse"))
         assert argon2.extract_parameters(NOBODY) == real
         assert (real.type, real.memory_cost, real.time_cost) == (argon2.Type.ID, 65536, 3)
+    # Not refused unread, which would be quick.
+    with pytest.raises(argon2.exceptions.VerifyMismatchError):
+        argon2.PasswordHasher().verify(NOBODY, "correct horse")
 
 
 async def test_nobody_is_compared_as_a_user_is() -> None:

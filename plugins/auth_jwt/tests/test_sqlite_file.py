@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import shutil
 import sqlite3
 import stat
 import subprocess
@@ -252,14 +251,19 @@ async def test_a_file_in_the_way_of_its_directory_is_refused(open_url, tmp_path:
     )
 
 
-async def test_a_backup_by_copying_the_closed_file_is_whole(
+async def test_a_backup_of_a_file_in_use_is_whole(
     open_url, sqlite_url, sqlite_path, tmp_path: Path
 ) -> None:
+    backup = tmp_path / "backup.db"
     async with open_url(sqlite_url) as accounts:
         await add(accounts, "ann")
-    shutil.copy2(sqlite_path, tmp_path / "copy.db")
-    async with open_url(file_url(tmp_path / "copy.db")) as accounts:
+        with closing(sqlite3.connect(sqlite_path)) as sql, closing(sqlite3.connect(backup)) as to:
+            sql.backup(to)  # as `.backup` of its command line does
+        await add(accounts, "bob")
+    backup.chmod(0o600)
+    async with open_url(file_url(backup)) as accounts:
         assert await names(accounts) == ["ann"]
+        await add(accounts, "eve")
 
 
 @pytest.mark.parametrize("statement", ["BEGIN IMMEDIATE", "UPDATE broker_accounts", "COMMIT"])
