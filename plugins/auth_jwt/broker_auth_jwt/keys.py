@@ -125,8 +125,9 @@ class KeyRing:
     def _take(self, keys: Iterable[Key]) -> None:
         """Use these keys from now on; the first one signs."""
         keys = list(keys)
-        self._signing = keys[0]
+        # In this order, and each at once: requests go on meanwhile.
         self._keys = {key.kid: key for key in keys}
+        self._signing = keys[0]
 
 
 def rotated(keys: Keys, config: AuthConfig, *, now: int) -> Keys:

@@ -37,7 +37,7 @@ _EXAMPLES = (
     "insecure",
     "password",
     "abcdefgh",
-    "12345678",
+    "123456789",
     "qwertyui",
     # Of the pages and manuals from which secrets are copied: jwt.io, FastAPI, Flask, Spring,
     # RFC 7515 and RFC 7520.

@@ -11,8 +11,10 @@ from typing import Any
 
 import jwt
 import pytest
+from click.testing import CliRunner
 
 from broker import ConfigError, InvalidToken
+from broker.cli import cli
 from broker_auth_jwt.keyfile import KeyFile
 from broker_auth_jwt.keys import KeyRing, rotated
 from broker_auth_jwt.tokens import Tokens
@@ -198,6 +200,23 @@ def test_a_key_that_cannot_sign_stops_the_start(make_forge: MakeForge, tmp_path:
     with pytest.raises(ConfigError, match=r"is damaged.* too short") as refused:
         make_forge()
     assert key["k"][:20] not in str(refused.value)
+
+
+@pytest.mark.parametrize("problem", ["holds signing keys, but others may read", "is damaged"])
+def test_a_broker_that_cannot_use_its_key_file_ends_with_78(
+    make_forge: MakeForge, tmp_path: Path, problem: str
+) -> None:
+    make_forge()
+    path = tmp_path / "auth-keys.json"
+    if problem == "is damaged":
+        path.write_bytes(b"")
+    else:
+        path.chmod(0o644)
+    config = tmp_path / "broker.toml"
+    config.write_text('[server]\nport = 0\n[broker]\nplugins = ["auth_jwt"]\n')
+    done = CliRunner().invoke(cli, ["serve", "--config", str(config)], prog_name="broker")
+    assert done.exit_code == 78
+    assert f"broker: {path} {problem}" in done.stderr
 
 
 def test_a_key_file_that_may_not_be_written_serves_all_the_same(

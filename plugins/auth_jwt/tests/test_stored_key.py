@@ -1,5 +1,6 @@
 """Keys as they are kept: made, named, shown to others, and read again."""
 
+import contextlib
 import subprocess
 import sys
 from collections.abc import Callable
@@ -8,6 +9,9 @@ from typing import Any
 import jwt
 import msgspec
 import pytest
+from forge import make_key
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from broker_auth_jwt.stored_key import StoredKey, generate, thumbprint
 
@@ -132,6 +136,26 @@ def test_a_key_that_cannot_sign_is_refused(
 ) -> None:
     stored = msgspec.structs.replace(make_forge(algorithm=algorithm).stored(), **changes)
     with pytest.raises(ValueError, match=reason):
+        stored.load()
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "members"),
+    [
+        ("HS256", ["kty", "k"]),
+        ("RS256", ["n", "e", "d", "p", "q", "dp", "dq", "qi"]),
+        ("ES256", ["crv", "x", "y", "d"]),
+        ("EdDSA", ["crv", "x", "d"]),
+    ],
+)
+@settings(max_examples=50, deadline=None)
+@given(data=st.data(), text=st.text("AQab_-0=", max_size=50) | st.text(max_size=9))
+def test_a_changed_key_is_a_value_error_if_it_is_not_usable(
+    algorithm: Any, members: list[str], data: st.DataObject, text: str
+) -> None:
+    changes = {data.draw(st.sampled_from(members)): text}
+    stored = msgspec.structs.replace(make_key(algorithm, now=NOW), **changes)
+    with contextlib.suppress(ValueError):
         stored.load()
 
 
