@@ -8,13 +8,14 @@ from pathlib import Path
 
 import click
 
-from bench import backlog, batches, delivery, growth, single
+from bench import auth, backlog, batches, delivery, growth, single
 from bench.figures import CORES, Measured, Suite
 from bench.machine import describe
 
 SUITES: dict[str, Suite] = {
     "single": single.on_hypercorn,
     "granian": single.on_granian,
+    "auth": auth.measure,
     "batches": batches.measure,
     "backlog": backlog.measure,
     "delivery": delivery.measure,
@@ -60,7 +61,9 @@ def _cells(measured: Measured) -> list[str]:
     row = measured.row
     lowest, highest = measured.spread
     bound = ""
-    if row.at_least is not None:
+    if row.at_least is not None and row.at_most is not None:
+        bound = f"{row.at_least:g}-{row.at_most:g}"
+    elif row.at_least is not None:
         bound = f">= {row.at_least:g}"
     elif row.at_most is not None:
         bound = f"<= {row.at_most:g}"

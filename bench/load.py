@@ -11,13 +11,17 @@ import select
 import socket
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
+from types import MappingProxyType
 from typing import Literal
 
 import msgspec
 
 Dialogue = Generator[bytes, bytes, None]
 """What one connection says; it is sent the body of each answer."""
+
+
+EMPTY: Mapping[str, str] = MappingProxyType({})
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +32,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     body: bytes
     """What each connection posts to `path`, again and again."""
+    headers: dict[str, str] = {}
+    """What is sent beside the usual headers: credentials, for example."""
     connections: int
     answers: int
     """How many come in all before the clock is stopped."""
@@ -119,19 +125,21 @@ class _Connection:
         self._socket.close()
 
 
-def post(port: int, path: str, body: bytes) -> bytes:
+def post(port: int, path: str, body: bytes, headers: Mapping[str, str] = EMPTY) -> bytes:
     """Return a request with a JSON body."""
+    more = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     head = (
         f"POST {path} HTTP/1.1\r\n"
         f"host: 127.0.0.1:{port}\r\n"
         "content-type: application/json\r\n"
+        f"{more}"
         f"content-length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
 
 
 def _post(job: Job) -> Dialogue:
-    request = post(job.port, job.path, job.body)
+    request = post(job.port, job.path, job.body, job.headers)
     while True:
         yield request
 
@@ -145,14 +153,14 @@ class _Leases(msgspec.Struct):
 
 
 def _lease_and_settle(job: Job) -> Dialogue:
-    lease = post(job.port, job.path, job.body)
+    lease = post(job.port, job.path, job.body, job.headers)
     leases = msgspec.json.Decoder(_Leases)
     while True:
         found = leases.decode((yield lease)).messages
         if not found:
             raise RuntimeError("there is nothing left to lease")
         ack = msgspec.json.encode({"ack": [leased.receipt for leased in found]})
-        yield post(job.port, "/messages/settle", ack)
+        yield post(job.port, "/messages/settle", ack, job.headers)
 
 
 _DIALOGUES = {"post": _post, "lease and settle": _lease_and_settle}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from bench.load import Job, Result
 
 _CONFIG = """
 [broker]
-plugins = ["storage_sqlite"]
+plugins = {plugins}
 disable = ["log"]
 anonymous = true
 """
@@ -48,10 +48,12 @@ class Server:
 
 
 @contextmanager
-def broker(directory: Path, *, server: str = "hypercorn") -> Iterator[Server]:
+def broker(
+    directory: Path, *, server: str = "hypercorn", plugins: Sequence[str] = ("storage_sqlite",)
+) -> Iterator[Server]:
     """Run `broker serve` with SQLite in a directory, which may hold a database already."""
     config = directory / "broker.toml"
-    config.write_text(_CONFIG)
+    config.write_text(_CONFIG.format(plugins=list(plugins)))
     options = ("--config", str(config), "--port", "0", "--server", server, "--json")
     with _process("broker", "serve", *options) as running:
         yield running

@@ -60,6 +60,15 @@ def test_it_counts_answers_after_the_warm_up():
     )
 
 
+def test_headers_of_its_own_are_sent_with_every_request():
+    lease = b'{"messages":[{"receipt":"r1"}]}'
+    leased = b"HTTP/1.1 200 \r\nContent-Length: %d\r\n\r\n%s" % (len(lease), lease)
+    with Answering(leased, OK, leased) as server:
+        headers = {"authorization": "Bearer t"}
+        run(job(server.port, kind="lease and settle", answers=2, headers=headers))
+    assert all(b"\r\nauthorization: Bearer t\r\n" in request for request in server.requests)
+
+
 def test_what_is_leased_is_settled():
     lease = b'{"messages":[{"receipt":"r1"},{"receipt":"r2"}]}'
     leased = b"HTTP/1.1 200 \r\nContent-Length: %d\r\n\r\n%s" % (len(lease), lease)
