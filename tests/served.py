@@ -24,12 +24,13 @@ HTTP_SERVERS = [
 CONFIG = """
 {server}
 [broker]
-plugins = ["storage_sqlite"]
+plugins = {plugins}
 anonymous = {anonymous}
 data_dir = "{directory}"
 
 [plugins.storage_sqlite]
 path = "{directory}/broker.db"
+{tables}
 """
 
 
@@ -39,12 +40,18 @@ class Served:
     under = ()
     """The command, if any, that runs it and becomes it."""
 
-    def __init__(self, directory, *, anonymous="true", port=0, **server):
+    def __init__(self, directory, *, plugins=(), tables="", anonymous="true", port=0, **server):
         self.directory = directory
         self.config = directory / "broker.toml"
         settings = tomli_w.dumps({"server": server})
         self.config.write_text(
-            CONFIG.format(directory=directory, anonymous=anonymous, server=settings)
+            CONFIG.format(
+                directory=directory,
+                anonymous=anonymous,
+                server=settings,
+                plugins=["storage_sqlite", *plugins],
+                tables=tables,
+            )
         )
         self.port, self.url = port, ""
         self.start()
@@ -60,7 +67,8 @@ class Served:
             )
         line = self.process.stdout.readline()
         assert line, self.log()
-        self.url = json.loads(line)["url"]
+        self.screen = json.loads(line)
+        self.url = self.screen["url"]
         self.port = int(self.url.rpartition(":")[2])
 
     def end(self, number=signal.SIGTERM):

@@ -224,7 +224,11 @@ def test_a_full_disk_refuses_publishing_alone_until_there_is_room_again(tmp_path
     disk = tmp_path / "disk"
     disk.mkdir()
     config = tmp_path / "broker.toml"
-    config.write_text(CONFIG.format(directory=disk, anonymous="true", server=""))
+    config.write_text(
+        CONFIG.format(
+            directory=disk, anonymous="true", server="", plugins=["storage_sqlite"], tables=""
+        )
+    )
     with subprocess.Popen(
         [*in_a_small_disk(disk), *BROKER, "serve", "--config", config, "--port", "0", "--json"],
         stdout=subprocess.PIPE,
