@@ -193,14 +193,7 @@ class Broker:
         await self._gate.spend(identity, "manage")
         message = await self._find(identity, message_id)
         self._gate.permit(identity, "manage", message.queue)
-        runtime = self._runtime
-        # Where it was a moment ago: it may have moved to a queue that others manage.
-        query = MessageQuery(ids=(message_id,), queue=message.queue)
-        work = runtime.storage.bulk(query, "delete", now=self.clock.now(), limit=1)
-        if not await runtime.tasks.finish(work):
-            raise MessageNotFound(message_id)
-        runtime.waiting.wake(message.queue)
-        runtime.observe(identity, "message.deleted", message.queue, message_id=message_id)
+        await self._runtime.tasks.finish(self._delete(identity, message))
 
     async def check(self) -> dict[str, str | None]:
         """Ask every provider whether it can work; return what is wrong with each, by plugin."""
@@ -223,6 +216,15 @@ class Broker:
     def drain(self) -> None:
         """End all long-polls, now and from now on; everything else goes on working."""
         self._runtime.waiting.close()
+
+    async def _delete(self, identity: Identity, message: Message) -> None:
+        runtime = self._runtime
+        # Where it was a moment ago: it may have moved to a queue that others manage.
+        query = MessageQuery(ids=(message.id,), queue=message.queue)
+        if not await runtime.storage.bulk(query, "delete", now=self.clock.now(), limit=1):
+            raise MessageNotFound(message.id)
+        runtime.waiting.wake(message.queue)
+        runtime.observe(identity, "message.deleted", message.queue, message_id=message.id)
 
     async def _find(self, identity: Identity, message_id: int) -> Message:
         query = MessageQuery(ids=(message_id,))

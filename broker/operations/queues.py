@@ -224,6 +224,16 @@ class Queues:
         assert query.queue is not None
         await self._gate.spend(identity, "manage")
         self._gate.permit(identity, "manage", query.queue)
+        return await self._runtime.tasks.finish(self._do_in_bulk(identity, query, action, kind))
+
+    async def _do_in_bulk(
+        self,
+        identity: Identity,
+        query: MessageQuery,
+        action: Literal["delete", "redrive"],
+        kind: EventKind,
+    ) -> int:
+        assert query.queue is not None
         done = await self._in_pieces(query, action)
         self._runtime.waiting.wake_all()
         self._runtime.observe(identity, kind, query.queue, count=done)
@@ -236,9 +246,7 @@ class Queues:
         done = 0
         while left > 0:
             limit = min(left, BULK_LIMIT)
-            count = await self._runtime.tasks.finish(
-                self._storage.bulk(query, action, now=self._clock.now(), limit=limit)
-            )
+            count = await self._storage.bulk(query, action, now=self._clock.now(), limit=limit)
             done += count
             left -= count
             if count < limit:

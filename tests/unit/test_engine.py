@@ -289,6 +289,41 @@ async def test_a_publish_is_finished_and_wakes_consumers_although_its_client_wen
         assert "message.published" in house.seen.kinds()
 
 
+class SlowBulk(MemoryStorage):
+    def __init__(self):
+        super().__init__()
+        self.begun, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def bulk(self, query, action, **options):
+        self.begun.set()
+        await self.go_on.wait()
+        return await super().bulk(query, action, **options)
+
+
+@pytest.mark.parametrize(
+    ("work", "kind"),
+    [
+        (lambda broker: broker.queues.purge(ADMIN, "q"), "queue.purged"),
+        (lambda broker: broker.queues.drop(ADMIN, "q"), "queue.deleted"),
+        (lambda broker: broker.delete_message(ADMIN, 1), "message.deleted"),
+    ],
+)
+async def test_what_is_deleted_is_told_of_although_its_client_went_away(work, kind):
+    async with House(storage=SlowBulk()) as house:
+        for _ in range(2):
+            await house.publish(*[b""] * 750)
+        working = asyncio.ensure_future(work(house.broker))
+        await house.storage.begun.wait()
+
+        working.cancel()
+        await asyncio.wait([working])
+        house.storage.go_on.set()
+        await turns()
+
+        told = [event for event in house.seen.events if event.kind == kind]
+        assert [event.count for event in told] == [1500 if kind == "queue.purged" else 1]
+
+
 async def test_the_policy_fills_in_what_a_draft_leaves_out():
     async with House() as house:
         await house.broker.queues.patch(ADMIN, "q", {"default_delay": 5, "default_ttl": 60})
