@@ -50,7 +50,7 @@ def at_desk(plugin: PluginContext, work: Callable[[Desk], Awaitable[T]]) -> T:
 @asynccontextmanager
 async def _opened(plugin: PluginContext) -> AsyncIterator[Desk]:
     config = plugin.config
-    plugin.data_dir.mkdir(parents=True, exist_ok=True)
+    plugin.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     accounts = make_accounts(config, plugin.data_dir)
     audit = Audit(plugin.data_dir / config.audit, clock=plugin.clock)
     await audit.open()  # first: nothing is changed of which nobody could read later
