@@ -168,7 +168,9 @@ class Client:
         body = b"" if json is None else msgspec.json.encode(json)
         kind = "application/json"
         if form is not None:
-            body, kind = urlencode(form).encode(), "application/x-www-form-urlencoded"
+            # What was typed and is no UTF-8 goes as it was typed; the broker says that it is wrong.
+            body = urlencode(form, errors="surrogateescape").encode()
+            kind = "application/x-www-form-urlencoded"
         try:
             response = self._http.request(
                 method,

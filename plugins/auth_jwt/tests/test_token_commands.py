@@ -188,7 +188,7 @@ def test_no_secret_is_kept(administration):
 
 
 def test_tokens_can_be_in_postgresql(administration, postgres_url):
-    administration.configure(f'database = "{postgres_url}"')
+    administration.configure(f'database_url = "{postgres_url}"')
 
     token_id = make(administration)
 

@@ -375,7 +375,7 @@ def test_no_password_is_kept_or_told(administration):
 
 
 def test_users_can_be_in_postgresql(administration, postgres_url):
-    administration.configure(f'database = "{postgres_url}"')
+    administration.configure(f'database_url = "{postgres_url}"')
 
     done = administration.run("user", "add", "anna", "--grant", "admin", input=PASSWORD)
     assert (done.exit_code, done.stderr) == (0, "added anna\n")

@@ -175,6 +175,18 @@ def test_what_is_not_said_rightly_is_a_usage_error(double, run, args, given, tol
     assert double.asked == []
 
 
+def test_a_name_that_is_no_text_is_for_the_broker_to_refuse(double, run):
+    double.will_answer((422, {"detail": "form: expected at most 16 fields of UTF-8"}))
+
+    done = run("login", "ann\udcff", input=PASSWORD)
+
+    assert (done.exit_code, done.stderr) == (
+        2,
+        "broker: form: expected at most 16 fields of UTF-8\n",
+    )
+    assert kept(double.url) is None
+
+
 def test_there_is_no_option_for_a_password(run):
     assert "--password" not in run("login", "--help").stdout
 
