@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from broker import Clock
 from broker.cli import cli
-from broker_auth_jwt.accounts import Accounts, database_url
+from broker_auth_jwt.accounts import make_accounts
 from broker_auth_jwt.config import AuthConfig
 from broker_auth_jwt.key_commands import key
 from broker_auth_jwt.keyfile import KeyFile
@@ -52,7 +52,7 @@ def ring(tmp_path: Path) -> KeyRing:
 
 def changes(folder: Path) -> int:
     async def ask() -> int:
-        accounts = Accounts(database_url("auth.db", folder))
+        accounts = make_accounts(AuthConfig(), folder)
         await accounts.open()
         try:
             return await accounts.changes.current()

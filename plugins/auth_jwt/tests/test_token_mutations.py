@@ -63,7 +63,8 @@ def lengthened(draw: Any, forge: Any, token: str) -> str:
 def swapped(draw: Any, forge: Any, token: str) -> str:
     other = forge.tokens.issue_refresh("bob", session="t", version=2).text
     parts = st.sampled_from([*token.split("."), *other.split(".")])
-    return ".".join(draw(st.lists(parts, min_size=1, max_size=5)))
+    joined = st.lists(parts, min_size=1, max_size=5).map(".".join)
+    return draw(joined.filter(lambda text: text != other))
 
 
 @st.composite
