@@ -9,6 +9,7 @@ from broker import InvalidToken, Unavailable
 from broker.testing import ManualClock
 from broker_auth_jwt.issuer_config import IssuerConfig
 from broker_auth_jwt.issuer_keys import IssuerKeys
+from broker_auth_jwt.jwks import JwksError
 from broker_auth_jwt.jwks_url import JwksUrl
 
 OLD, NEW = Signer("old").jwk(), Signer("new", "ES256").jwk()
@@ -266,6 +267,11 @@ async def test_a_fetch_that_a_token_caused_puts_the_regular_one_off():
 
 async def test_nothing_is_fetched_after_closing(monkeypatch):
     clock, fetches = ManualClock(), []
+
+    async def fetch(url):
+        fetches.append(url)
+        raise JwksError("closed")
+
     async with ForeignIssuer(OLD) as issuer:
         for answers in (True, False):
             keys = keys_of(issuer, clock)
@@ -277,7 +283,7 @@ async def test_nothing_is_fetched_after_closing(monkeypatch):
                 await issuer.asked(2)
             await keys.close()
             with monkeypatch.context() as patch:
-                patch.setattr(JwksUrl, "fetch", fetches.append)
+                patch.setattr(JwksUrl, "fetch", fetch)
                 clock.advance(3600)
                 with pytest.raises((InvalidToken, Unavailable)):
                     await keys.find("unknown")
