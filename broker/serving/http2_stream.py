@@ -20,10 +20,6 @@ Fields = Iterable[tuple[bytes, bytes]]
 _A_REQUEST = HeaderValidationFlags(
     is_client=False, is_trailer=False, is_response_header=False, is_push_promise=False
 )
-_OF_A_CONNECTION = frozenset(
-    {b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"}
-)
-"""What HTTP/1.1 says of a connection, and HTTP/2 forbids (RFC 9113, section 8.2.2)."""
 
 
 class MalformedError(Exception):
@@ -80,10 +76,8 @@ def validate(headers: Fields) -> Fields:
 
 
 def make_head(status: int, headers: Fields = ((b"content-length", b"0"),)) -> Fields:
-    """Return the headers of an answer, without those that HTTP/2 does not know."""
-    lowered = ((name.lower(), value) for name, value in headers)
-    kept = (field for field in lowered if field[0] not in _OF_A_CONNECTION)
-    return [(b":status", b"%d" % status), *kept]
+    """Return the headers of an answer; h2 leaves out what HTTP/2 forbids, as `connection`."""
+    return [(b":status", b"%d" % status), *headers]
 
 
 class Stream:

@@ -1,5 +1,6 @@
 """The certificate for development: made once, for this machine only, whatever comes between."""
 
+import fcntl
 import os
 import socket
 import ssl
@@ -10,6 +11,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from broker.errors import ConfigError
 from broker.serving import development
@@ -90,6 +92,38 @@ def test_one_that_cannot_be_read_is_named(tmp_path):
 
     with pytest.raises(ConfigError, match=r"^.*/dev-cert\.pem cannot be read: Is a directory$"):
         find(tmp_path)
+
+
+def test_one_process_at_a_time_makes_it(tmp_path, monkeypatch):
+    refused = []
+
+    def sign_and_look(*args, **options):
+        descriptor = os.open(tmp_path, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            refused.append(True)
+        os.close(descriptor)
+        return sign(*args, **options)
+
+    monkeypatch.setattr("broker.serving.selfsigned.sign", sign_and_look)
+    find_or_make(tmp_path)
+
+    assert refused == [True]
+
+
+def test_it_says_no_more_than_whose_key_it_is(tmp_path):
+    files = find_or_make(tmp_path, now=NOW).files
+    certificate = x509.load_pem_x509_certificate(files.chain.read_bytes())
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
+    usage = certificate.extensions.get_extension_for_class(x509.KeyUsage)
+
+    assert [str(name.value) for name in names] == own_names()
+    assert (constraints.critical, constraints.value.ca) == (True, False)
+    assert (usage.critical, usage.value.key_cert_sign) == (True, False)
+    assert certificate.public_key().curve.name == "secp256r1"
+    assert certificate.not_valid_after_utc - certificate.not_valid_before_utc < 397 * DAY
 
 
 def make(directory):

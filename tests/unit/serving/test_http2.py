@@ -199,14 +199,26 @@ async def test_a_client_may_send_as_much_as_the_app_has_read():
     assert (before, after) == (65_535 - 3 * 16_384, 65_535 - 16_384)  # told when it is half
 
 
-async def test_what_nobody_read_takes_nothing_from_the_others():
-    async with connected(answer) as pair:
+@pytest.mark.parametrize("came", ["before the answer", "after the answer"])
+async def test_what_nobody_read_takes_nothing_from_the_others(came):
+    go_on = asyncio.Event()
+
+    async def app(scope, receive, send):
+        await go_on.wait()
+        await answer(scope, receive, send)
+
+    async with connected(app) as pair:
         for _ in range(8):
+            if came == "after the answer":
+                go_on.set()
             stream = pair.open(end=False)
             for _ in range(2):
                 pair.client.send_data(stream, b"x" * 16_384)
             pair.client.end_stream(stream)
             await pair.pass_on()
+            go_on.set()
+            await pair.pass_on()
+            go_on.clear()
 
     assert pair.statuses() == ["200"] * 8
 
