@@ -73,6 +73,9 @@ class Interceptor(Provider):
 class Observer(Provider):
     """Is told what happened: metrics, audit, mirrors."""
 
+    kinds: frozenset[EventKind] | None = None
+    """The kinds of events that it is told of, None for all; what nobody wants is not even made."""
+
     @abstractmethod
     def notify(self, events: Sequence[Event]) -> None:
         """Take the events of one operation. Must not block: own a queue if you need I/O.

@@ -2,8 +2,13 @@
 
 import logging
 from collections.abc import Sequence
+from typing import get_args
 
-from broker import Event, Observer, PluginContext, hookimpl
+from broker import Event, EventKind, Observer, PluginContext, hookimpl
+
+QUEUE_KINDS = frozenset[EventKind](
+    kind for kind in get_args(EventKind) if kind.startswith("queue.")
+)
 
 
 class LogObserver(Observer):
@@ -11,6 +16,8 @@ class LogObserver(Observer):
 
     def __init__(self, logger: logging.Logger) -> None:
         self._logger = logger
+        if not logger.isEnabledFor(logging.DEBUG):
+            self.kinds = QUEUE_KINDS
 
     def notify(self, events: Sequence[Event]) -> None:
         """Log the events of one operation."""

@@ -6,26 +6,35 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 
-from broker.extend import Event, Observer
+from broker.extend import Event, EventKind, Observer
 
 logger = logging.getLogger("broker.observing")
 
 
 class Observers:
-    """All enabled observers; false when there are none, so that no event need be made."""
+    """All enabled observers."""
 
     def __init__(self, observers: Sequence[tuple[str, Observer]]) -> None:
         self._observers = tuple(observers)
+        self._want_all = any(observer.kinds is None for _, observer in observers)
+        self._wanted = frozenset[EventKind]().union(
+            *(observer.kinds or () for _, observer in observers)
+        )
         self.failures: Counter[str] = Counter()
 
-    def __bool__(self) -> bool:
-        return bool(self._observers)
+    def want(self, kind: EventKind) -> bool:
+        """Tell whether anybody wants such events; if not, none need be made."""
+        return self._want_all or kind in self._wanted
 
     def notify(self, events: Sequence[Event]) -> None:
-        """Hand the events of one operation to everybody."""
+        """Hand the events of one operation to everybody who wants them."""
         for name, observer in self._observers:
+            kinds = observer.kinds
+            told = events if kinds is None else [e for e in events if e.kind in kinds]
+            if not told:
+                continue
             try:
-                observer.notify(events)
+                observer.notify(told)
             # An isolation point: the operation is done, and no observer may undo its answer.
             except Exception:
                 self.failures[name] += 1

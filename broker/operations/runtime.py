@@ -43,7 +43,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
         state: str | None = None,
     ) -> None:
         """Tell the observers of one thing."""
-        if self.observers:
+        if self.observers.want(kind):
             event = Event(
                 kind=kind,
                 queue=queue,
@@ -60,7 +60,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
         self, identity: Identity, kind: EventKind, state: str, messages: Iterable[tuple[str, int]]
     ) -> None:
         """Tell the observers that the same thing happened to several (queue, message id)."""
-        if self.observers:
+        if self.observers.want(kind):
             at = self.clock.now()
             self.observers.notify(
                 [

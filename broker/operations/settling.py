@@ -120,10 +120,16 @@ class Settling:
             if result.queue is not None and result.queue != op.queue:
                 runtime.waiting.wake(result.queue)
         self._publishing.wake(batch)
-        if runtime.observers:
-            runtime.observers.notify([self._event(identity, op, result) for op, result in done])
-            for message in batch:
-                runtime.observe(identity, "message.published", message.queue, state="pending")
+        observers = runtime.observers
+        observers.notify(
+            [
+                self._event(identity, op, result)
+                for op, result in done
+                if observers.want(_EVENT_KINDS[op.kind])
+            ]
+        )
+        for message in batch:
+            runtime.observe(identity, "message.published", message.queue, state="pending")
         return results
 
     def _event(self, identity: Identity, op: Settle, result: SettleResult) -> Event:

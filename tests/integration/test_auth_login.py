@@ -1,12 +1,16 @@
 """Logging in, refreshing, logging out: what each answers, and what ends with it."""
 
 import json
+from base64 import urlsafe_b64decode
 from functools import partial
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from guarded import FORM, PASSWORD, Guarded
+
+from broker.cli import cli
 
 BAD_TOKEN = {
     "type": "urn:replika-broker:problem:invalid-token",
@@ -342,6 +346,26 @@ def test_when_a_service_token_was_used_is_written_down(broker):
     broker.server.advance(60)
 
     assert broker.run(tokens.find(made.id)).last_used_at == used
+
+
+def test_a_login_after_a_rotation_is_signed_with_the_new_key(broker, tmp_path):
+    _, before = broker.tokens("paul")
+    config = tmp_path / "rotating.toml"
+    config.touch(0o600)
+    config.write_text('[broker]\nplugins = ["auth_jwt"]\n')
+
+    done = CliRunner().invoke(cli, ["key", "rotate", "--json", "--config", str(config)])
+
+    [new, old] = json.loads(done.stdout)
+    access, after = broker.tokens("paul")
+    assert [header(token)["kid"] for token in (before, after)] == [old["kid"], new["kid"]]
+    assert publish(broker, access) == 201
+    assert broker.refresh(before).status == 200
+
+
+def header(token):
+    part = token.partition(".")[0]
+    return json.loads(urlsafe_b64decode(part + "=" * (-len(part) % 4)))
 
 
 def test_the_public_keys_of_hmac_are_none(broker):

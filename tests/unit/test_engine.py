@@ -48,7 +48,7 @@ class Recorder(Observer):
     def notify(self, events):
         self.events += events
 
-    def kinds(self):
+    def told(self):
         return [event.kind for event in self.events]
 
 
@@ -119,7 +119,7 @@ async def test_what_is_published_is_leased_and_acked():
 
     assert (delivery.message.id, delivery.message.body) == (message_id, b"hello")
     assert (result.outcome, result.state) == ("ok", "processed")
-    assert house.seen.kinds() == ["message.published", "message.leased", "message.acked"]
+    assert house.seen.told() == ["message.published", "message.leased", "message.acked"]
 
 
 async def test_a_long_poll_gets_what_is_published_while_it_waits():
@@ -286,7 +286,7 @@ async def test_a_publish_is_finished_and_wakes_consumers_although_its_client_wen
         house.storage.go_on.set()
 
         assert len(await waiting) == 1
-        assert "message.published" in house.seen.kinds()
+        assert "message.published" in house.seen.told()
 
 
 class SlowBulk(MemoryStorage):

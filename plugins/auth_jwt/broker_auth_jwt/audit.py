@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, TypedDict, Unpack
 
-from broker import Clock, ConfigError, Event, Observer
+from broker import Clock, ConfigError, Event, EventKind, Observer
 
 logger = logging.getLogger("broker.plugins.auth_jwt")
 
@@ -76,6 +76,8 @@ class Audit(Observer):
     system: a power cut can take the last lines.
     """
 
+    kinds: frozenset[EventKind] = frozenset({"queue.deleted", "queue.purged"})
+
     def __init__(self, path: Path, *, clock: Clock) -> None:
         self._path = path
         self._clock = clock
@@ -105,7 +107,7 @@ class Audit(Observer):
         self._write(self._clock.now(), action, subject, peer, details)
 
     def notify(self, events: Sequence[Event]) -> None:
-        """Write who deleted or purged a queue; what else happens is no business of an audit."""
+        """Write who deleted or purged a queue."""
         for event in events:
             if event.kind == "queue.deleted":
                 details = Details(queue=event.queue)

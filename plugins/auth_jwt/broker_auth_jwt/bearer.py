@@ -55,9 +55,9 @@ class BearerTokens:
         """
         changes = await self._accounts.changes.current()
         if changes != self._changes:
-            self._changes = changes
-            self._known.forget()
             await self._keys.refresh()
+            self._known.forget()
+            self._changes = changes
         verified = self._known.find(token, now=self._clock.now())
         if verified is None:
             verified = await self._look_up(token)

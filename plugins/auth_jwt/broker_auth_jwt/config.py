@@ -36,6 +36,12 @@ def _check_role(text: str) -> str:
     return text
 
 
+def _check_file(name: str) -> str:
+    if "://" in name:
+        raise ValueError("expected the name of a file; a URL goes into database_url")
+    return name
+
+
 def _check_url(url: SecretStr) -> SecretStr:
     try:
         parts = urlsplit(url.get_secret_value())
@@ -79,7 +85,7 @@ class AuthConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    database: FileName = Field(
+    database: Annotated[FileName, AfterValidator(_check_file)] = Field(
         "auth.db",
         description="The file of users and tokens; a relative path starts at the data directory.",
     )

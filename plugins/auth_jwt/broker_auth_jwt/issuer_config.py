@@ -14,6 +14,9 @@ from broker_auth_jwt.scopes import Roles
 
 Text = Annotated[str, Field(min_length=1)]
 
+_TAKEN_NAMES = frozenset({"token", "cli"})
+"""`token:shop` is a service token, `cli:root` who gave a command."""
+
 
 class IssuerConfig(BaseModel):
     """One of `[[plugins.auth_jwt.issuers]]`: whose tokens are accepted, and what they give."""
@@ -78,6 +81,8 @@ def check_issuers(issuers: Sequence[IssuerConfig], *, own: str | None, roles: Ro
     names: set[str] = set()
     texts = {own}
     for config in issuers:
+        if config.name in _TAKEN_NAMES:
+            raise ValueError(f'"{config.name}" is what subjects of the broker\'s own begin with')
         if config.name in names:
             raise ValueError(f'two issuers are named "{config.name}"')
         if config.issuer in texts:

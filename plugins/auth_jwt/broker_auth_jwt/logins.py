@@ -8,10 +8,11 @@ from broker import Clock, InvalidToken, RateLimited, Unauthenticated
 from broker_auth_jwt.accounts import Accounts
 from broker_auth_jwt.attempts import Attempt
 from broker_auth_jwt.audit import Audit
+from broker_auth_jwt.keys import KeyRing
 from broker_auth_jwt.passwords import Passwords
 from broker_auth_jwt.sessions import new_session_id
 from broker_auth_jwt.tokens import Tokens
-from broker_auth_jwt.users import User
+from broker_auth_jwt.users import User, is_name
 
 
 class Pair(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +32,7 @@ class Logins:
         self,
         *,
         accounts: Accounts,
+        keys: KeyRing,
         passwords: Passwords,
         tokens: Tokens,
         audit: Audit,
@@ -38,6 +40,7 @@ class Logins:
         access_seconds: int,
     ) -> None:
         self._accounts = accounts
+        self._keys = keys
         self._passwords = passwords
         self._tokens = tokens
         self._audit = audit
@@ -55,7 +58,7 @@ class Logins:
         password_hash = None if user is None else user.password_hash
         verdict = await self._passwords.verify(password, password_hash)
         if user is None or not verdict or user.disabled:
-            self._audit.record("login.failed", subject=username, peer=peer)
+            self._audit.record("login.failed", subject=_told(username), peer=peer)
             raise Unauthenticated("wrong user name or password")
         await self._accounts.attempts.succeeded(attempt)
         if verdict.new_hash is not None:
@@ -72,6 +75,7 @@ class Logins:
         One that was exchanged before was stolen, or the new one was: the whole session ends
         (RFC 9700, section 4.14.2).
         """
+        await self._keys.refresh()
         claims = self._tokens.verify_refresh(refresh_token)
         user = await self._accounts.users.find(claims.subject)
         if user is None or user.disabled or user.token_version != claims.version:
@@ -101,10 +105,11 @@ class Logins:
         try:
             return await self._accounts.attempts.begin(username, peer, now=self._clock.now())
         except RateLimited:
-            self._audit.record("login.limited", subject=username, peer=peer)
+            self._audit.record("login.limited", subject=_told(username), peer=peer)
             raise
 
     async def _begin_session(self, user: User) -> Pair:
+        await self._keys.refresh()
         session = new_session_id()
         refresh = self._tokens.issue_refresh(user.name, session=session, version=user.token_version)
         await self._accounts.sessions.begin(
@@ -121,3 +126,8 @@ class Logins:
         return Pair(
             access_token=access, refresh_token=refresh_token, expires_in=self._access_seconds
         )
+
+
+def _told(username: str) -> str:
+    """Return a name for the audit log, unless it is none: somebody typed a password there."""
+    return username if is_name(username) else "(no name of a user)"

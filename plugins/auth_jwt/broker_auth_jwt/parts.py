@@ -46,6 +46,7 @@ class Parts:
         )
         self.logins = Logins(
             accounts=self.accounts,
+            keys=self.keys,
             passwords=self.passwords,
             tokens=tokens,
             audit=self.audit,

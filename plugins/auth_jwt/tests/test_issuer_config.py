@@ -75,6 +75,7 @@ def test_what_makes_no_issuer_is_refused_by_its_key(option, value):
     ("issuers", "problem"),
     [
         ([ACME, {**OTHER, "name": "acme"}], 'two issuers are named "acme"'),
+        ([{**ACME, "name": "token"}], '"token" is what subjects of the broker\'s own begin with'),
         (
             [ACME, {**OTHER, "issuer": "https://id.example.com"}],
             '"https://id.example.com" is the issuer of "other", and of another',

@@ -50,6 +50,7 @@ def test_the_readme_lists_the_shipped_roles() -> None:
     [
         {"databse": "x"},
         {"database": ""},
+        {"database": "postgresql://h/d"},
         {"algorithm": "none"},
         {"access_seconds": 0},
         {"roles": {"Shop": ["publish:*"]}},

@@ -64,7 +64,10 @@ def test_init_writes_a_file_for_the_owner_only_that_can_be_read():
     assert config.broker.plugins == ("storage_sqlite", "auth_jwt")
     assert not config.broker.anonymous
     assert config.server.host == "127.0.0.1"
-    assert config.plugins == {"storage_sqlite": {"path": "broker.db"}}
+    assert config.plugins == {
+        "storage_sqlite": {"path": "broker.db"},
+        "auth_jwt": {"database": "auth.db"},
+    }
     assert config.warnings == ()
 
 
