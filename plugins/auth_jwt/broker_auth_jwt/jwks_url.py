@@ -44,8 +44,7 @@ class JwksUrl:
     def open(self) -> None:
         """Get ready to fetch."""
         self._client = httpx.AsyncClient(
-            # For each step; the whole has a limit of its own.
-            timeout=TIMEOUT_SECONDS,
+            timeout=None,  # noqa: S113  # it would be for each step; `fetch` limits the whole
             follow_redirects=False,
             # Certificates are always checked as the environment says (SSL_CERT_FILE), but no
             # proxy of it is asked about this machine.
