@@ -7,11 +7,13 @@ import json
 import logging
 import os
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, TypedDict, Unpack
 
 from broker import Clock, ConfigError, Event, EventKind, Observer
+
+from broker_auth_jwt.files import leave_to_owner
+from broker_auth_jwt.times import rfc3339
 
 logger = logging.getLogger("broker.plugins.auth_jwt")
 
@@ -150,8 +152,7 @@ def _told(name: str, value: object) -> object:
     if isinstance(value, Collection):
         return [_told(name, item) for item in sorted(value)[:MOST_ITEMS]]
     if isinstance(value, int) and name in TIMES:
-        moment = datetime.fromtimestamp(value / 1000, UTC)
-        return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return rfc3339(value)
     return value
 
 
@@ -160,8 +161,5 @@ def _open(path: Path) -> int:
         return os.open(path, _FLAGS)
     except FileNotFoundError:
         file = os.open(path, _FLAGS | os.O_CREAT, 0o600)
-    if os.geteuid() == 0:
-        # A command that root gave must not shut out the broker.
-        owner = path.parent.stat()
-        os.fchown(file, owner.st_uid, owner.st_gid)
+    leave_to_owner(file, path.parent)
     return file

@@ -13,8 +13,9 @@ from broker_auth_jwt.arguments import json_option
 from broker_auth_jwt.desk import Desk, at_desk
 from broker_auth_jwt.keyfile import KeyFile, Keys
 from broker_auth_jwt.keys import keys_of_secrets, rotated
-from broker_auth_jwt.output import moment, print_json, print_row, remark
+from broker_auth_jwt.output import print_json, print_row, remark
 from broker_auth_jwt.stored_key import StoredKey
+from broker_auth_jwt.times import moment
 
 
 class KeyView(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 from broker import ConfigError
 
+from broker_auth_jwt.files import leave_to_owner, sync_directory
 from broker_auth_jwt.stored_key import StoredKey
 
 _LONGEST = 1 << 20
@@ -71,7 +72,7 @@ class KeyFile:
                 _take_access(descriptor, path)
                 _write(descriptor, msgspec.json.encode(_KeySet(after)))
                 partial.rename(path)
-                _sync_directory(path.parent)
+                sync_directory(path.parent)
         return after
 
     def unusable(self, reason: str) -> ConfigError:
@@ -133,11 +134,12 @@ def _is_at(descriptor: int, path: Path) -> bool:
 
 def _take_access(descriptor: int, path: Path) -> None:
     """Let those read a new file who may read the old one."""
-    is_there = path.exists()
-    like = (path if is_there else path.parent).stat()
-    if is_there or os.geteuid() == 0:
+    try:
+        like = path.stat()
+    except FileNotFoundError:
+        leave_to_owner(descriptor, path.parent)
+    else:
         os.fchown(descriptor, like.st_uid, like.st_gid)
-    if is_there:
         os.fchmod(descriptor, stat.S_IMODE(like.st_mode))
 
 
@@ -147,12 +149,3 @@ def _write(descriptor: int, text: bytes) -> None:
     with open(descriptor, "wb", closefd=False) as file:
         file.write(msgspec.json.format(text, indent=2) + b"\n")
     os.fsync(descriptor)
-
-
-def _sync_directory(path: Path) -> None:
-    """Make the names in a directory durable."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 
 import click
 import msgspec
@@ -22,11 +22,6 @@ def print_row(cells: Iterable[object]) -> None:
 def remark(text: str) -> None:
     """Tell the person at the keyboard something that is no data."""
     click.echo(text, err=True)
-
-
-def moment(at: int | None) -> datetime | None:
-    """Return a time in milliseconds UTC as one that JSON shows by RFC 3339; None for None."""
-    return None if at is None else datetime.fromtimestamp(at / 1000, UTC)
 
 
 def _shown(cell: object) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from broker import (
     Broker,
     InvalidToken,
@@ -20,6 +18,7 @@ from broker import (
 from broker_auth_jwt.login_form import read_login
 from broker_auth_jwt.logins import Pair
 from broker_auth_jwt.parts import Parts
+from broker_auth_jwt.times import rfc3339
 
 PRIVATE = (("cache-control", "no-store"),)
 
@@ -66,10 +65,11 @@ class LoginTransport(Transport):
     async def me(self, request: Request) -> Response:
         """Tell who asks, and what they may do."""
         identity = await self._broker.identify(read_credentials(request), peer=request.peer)
+        expires_at = identity.expires_at
         view = {
             "subject": identity.subject,
             "scopes": sorted(identity.scopes),
-            "expires_at": _timestamp(identity.expires_at),
+            "expires_at": None if expires_at is None else rfc3339(expires_at),
         }
         return json_response(view, headers=PRIVATE)
 
@@ -89,10 +89,3 @@ def _bearer_token(request: Request) -> str:
 
 def _answer(pair: Pair) -> Response:
     return json_response(pair, headers=PRIVATE)
-
-
-def _timestamp(at: int | None) -> str | None:
-    if at is None:
-        return None
-    moment = datetime.fromtimestamp(at / 1000, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -15,6 +15,7 @@ from urllib.parse import quote
 from broker import Closed, ConfigError, StorageUnreadable, Unavailable
 from databases import Database as Driver
 
+from broker_auth_jwt.files import leave_to_owner, sync_directory
 from broker_auth_jwt.line import PATIENCE_SECONDS, Engine, logger
 
 APPLICATION_ID = 0x52424131
@@ -151,7 +152,11 @@ def _create(path: Path) -> None:
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     new = path.with_name(f"{path.name}.{token_hex(8)}.new")
-    os.close(os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    descriptor = os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        leave_to_owner(descriptor, path.parent)
+    finally:
+        os.close(descriptor)
     try:
         with closing(_connect(new, "rw")) as sql:
             sql.execute("PRAGMA synchronous = FULL")
@@ -163,7 +168,7 @@ def _create(path: Path) -> None:
             return
     finally:
         new.unlink()
-    _sync(path.parent)
+    sync_directory(path.parent)
 
 
 def _check(sql: sqlite3.Connection, path: Path) -> None:
@@ -177,11 +182,3 @@ def _check(sql: sqlite3.Connection, path: Path) -> None:
 def _connect(path: Path, mode: str, *, timeout: float = PATIENCE_SECONDS) -> sqlite3.Connection:
     uri = f"file:{quote(str(path))}?mode={mode}"
     return sqlite3.connect(uri, uri=True, timeout=timeout, isolation_level=None)
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -11,8 +11,9 @@ from broker import BrokerError, PluginContext
 
 from broker_auth_jwt.arguments import Lifetime, grant_option, json_option
 from broker_auth_jwt.desk import Desk, at_desk
-from broker_auth_jwt.output import moment, print_json, print_row, remark
+from broker_auth_jwt.output import print_json, print_row, remark
 from broker_auth_jwt.service_tokens import ServiceToken
+from broker_auth_jwt.times import moment
 
 DEFAULT_SECONDS = 90 * 86_400
 

@@ -11,8 +11,9 @@ from broker import BrokerError, PluginContext
 from broker_auth_jwt.arguments import ask_password, check_grants, grant_option, json_option
 from broker_auth_jwt.audit import Action
 from broker_auth_jwt.desk import Desk, at_desk
-from broker_auth_jwt.output import moment, print_json, print_row, remark
+from broker_auth_jwt.output import print_json, print_row, remark
 from broker_auth_jwt.passwords import Passwords
+from broker_auth_jwt.times import moment
 from broker_auth_jwt.users import User, UserExists, UserNotFound, check_name
 
 ADMIN = "admin"

@@ -271,7 +271,7 @@ def test_a_process_killed_once_it_is_there_leaves_the_new_file(filled: KeyFile, 
     script = CHILD.replace(
         "setattr(module", "import broker_auth_jwt.keyfile as module; setattr(module"
     )
-    words = [sys.executable, "-c", script, str(path), "_sync_directory"]
+    words = [sys.executable, "-c", script, str(path), "sync_directory"]
     done = subprocess.run(words, input="go\n", text=True, check=False)
     assert done.returncode == -signal.SIGKILL
     after = filled.read()

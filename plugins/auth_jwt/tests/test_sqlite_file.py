@@ -290,3 +290,12 @@ async def test_a_disk_that_fails_once_makes_one_change_fail(
         assert await accounts.changes.current() == before + 2
     name = sqlite_url.removeprefix("sqlite:///")
     assert f"{name} cannot be used: OperationalError: disk I/O error" in caplog.text
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+async def test_root_leaves_the_file_to_the_user_of_the_broker(open_url, sqlite_path) -> None:
+    os.chown(sqlite_path.parent, 1234, 2345)
+    async with open_url(file_url(sqlite_path)) as accounts:
+        await accounts.changes.increment()
+        owners = {path.name: path.stat().st_uid for path in sqlite_path.parent.iterdir()}
+    assert owners == dict.fromkeys(("auth.db", "auth.db-wal", "auth.db-shm"), 1234)
