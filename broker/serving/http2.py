@@ -168,6 +168,9 @@ class Http2:
             return
         if self._streams:
             await self._send(Updated(idle=False))
+        elif any(isinstance(event, events.DataReceived) for event in arrived):
+            # Who still sends the body of a request that is answered is given time anew.
+            await self._send(Updated(idle=True))
         await self.flush()
 
     def _take(self, event: events.Event) -> None:

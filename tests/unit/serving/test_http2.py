@@ -223,6 +223,17 @@ async def test_what_nobody_read_takes_nothing_from_the_others(came):
     assert pair.statuses() == ["200"] * 8
 
 
+async def test_who_still_sends_what_was_answered_is_given_time_to():
+    async with connected(answer) as pair:
+        stream = pair.open(end=False)
+        await pair.pass_on()
+        before = list(pair.idle)
+        pair.client.send_data(stream, b"x", end_stream=True)
+        await pair.pass_on()
+
+    assert (before, pair.idle) == ([False, True], [False, True, True])
+
+
 async def test_an_answer_waits_for_the_window_and_others_do_not():
     async def app(scope, receive, send):
         await answer(scope, receive, send, body=b"x" * 100_000 if scope["path"] == "/big" else b"")
