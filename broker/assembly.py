@@ -51,8 +51,8 @@ class Assembly(msgspec.Struct, frozen=True, kw_only=True):
         """Return what the providers have to say to whoever starts the broker."""
         lines: list[str] = []
         for name, provider in (*self.providers.in_order(), *self.transports):
-            step = f"{type(provider).__name__}.started"
-            lines += await attempt(name, step, provider.started(), OPEN_SECONDS)
+            step = f"{type(provider).__name__}.notices"
+            lines += await attempt(name, step, provider.notices(), OPEN_SECONDS)
         return lines
 
 

@@ -60,7 +60,8 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
 class Authenticator(Provider):
     """Turns credentials into an identity. Asked in the order of the config until one answers.
 
-    The core never lets an unexpected exception pass for anonymous: it is a 503.
+    One that cannot tell now raises Unavailable. The core never lets an unexpected exception pass
+    for anonymous: it is a 503.
     """
 
     @abstractmethod

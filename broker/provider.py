@@ -24,7 +24,7 @@ class Provider(ABC):
     async def close(self) -> None:
         """Give back what `open` took. Must be harmless when called twice or without `open`."""
 
-    async def started(self) -> Sequence[str]:
+    async def notices(self) -> Sequence[str]:
         """Return what whoever starts the broker has to know, a line each.
 
         Called by `broker serve` once, when everything is open; the lines are shown on its screen

@@ -12,7 +12,11 @@ QUEUE_KINDS = frozenset[EventKind](
 
 
 class LogObserver(Observer):
-    """Writes one line an event: what, which queue, which message, who."""
+    """Writes one line an event: what, which queue, which message, who.
+
+    Of messages only if the logger is at DEBUG when the broker is assembled: the events of messages
+    that nobody wants are not even made.
+    """
 
     def __init__(self, logger: logging.Logger) -> None:
         self._logger = logger

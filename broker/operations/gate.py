@@ -46,7 +46,7 @@ class Gate:
         for name, authenticator in self._authenticators:
             try:
                 identity = await authenticator.authenticate(credentials)
-            except Unauthenticated:
+            except (Unauthenticated, Unavailable):
                 raise
             except Exception as error:
                 raise _failed(name, "authenticate", error) from error

@@ -59,16 +59,22 @@ class Settling:
         return await self._veiled(identity, results)
 
     async def _veiled(self, identity: Identity, results: list[SettleResult]) -> list[SettleResult]:
-        """Say of messages in queues that the identity may not see that they are not there.
+        """Name no queue that the identity may not see, and no message in it.
 
         Nothing in a receipt is trusted: it can name an own queue, and any message.
         """
+        gate = self._runtime.gate
+        results = [
+            result
+            if result.queue is None or gate.sees(identity, result.queue)
+            else msgspec.structs.replace(result, queue=None)
+            for result in results
+        ]
         stale = tuple(result.id for result in results if result.outcome == "stale")
         if not stale:
             return results
         query = MessageQuery(ids=stale, limit=len(stale))
         page = await self._runtime.storage.browse(query, now=self._runtime.clock.now())
-        gate = self._runtime.gate
         seen = {message.id for message in page.messages if gate.sees(identity, message.queue)}
         return [
             msgspec.structs.replace(result, outcome="not_found")

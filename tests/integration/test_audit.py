@@ -80,7 +80,7 @@ def test_what_was_refused_or_deletes_no_queue_is_not_written_down(audited, lines
     assert lines() == []
 
 
-def test_a_broker_with_a_full_disk_goes_on_deleting(audited, tmp_path):
+def test_a_broker_that_cannot_write_its_audit_goes_on_deleting(audited, tmp_path):
     (tmp_path / "audit.jsonl").unlink()
     (tmp_path / "audit.jsonl").symlink_to("/dev/full")
 

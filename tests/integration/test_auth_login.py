@@ -1,6 +1,7 @@
 """Logging in, refreshing, logging out: what each answers, and what ends with it."""
 
 import json
+import shutil
 from base64 import urlsafe_b64decode
 from functools import partial
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from guarded import FORM, PASSWORD, Guarded
 
 from broker.cli import cli
+from broker.errors import Unavailable
 
 BAD_TOKEN = {
     "type": "urn:replika-broker:problem:invalid-token",
@@ -108,7 +110,7 @@ def test_wrong_password_unknown_user_and_disabled_user_are_answered_alike(broker
     assert len({tuple(answer.headers.items()) for answer in answers}) == 1
     assert answers[0].json["detail"] == "wrong user name or password"
     failed = audit(broker, "login.failed")
-    assert [line["subject"] for line in failed] == ["paul", "nobody", "gone"]
+    assert [line["subject"] for line in failed] == ["paul", "(unknown user)", "gone"]
     assert {line["peer"] for line in failed} == {"203.0.113.7"}
 
 
@@ -283,7 +285,7 @@ def test_p2_the_sixth_failure_of_an_account_in_a_quarter_of_an_hour_is_429(broke
     assert broker.log_in("paul").status == 429  # also with the right password
     assert publish(broker, access) == 201  # who is logged in is not locked out
     assert broker.log_in("alice").status == 200
-    [line, _] = audit(broker, "login.limited")
+    [line] = audit(broker, "login.limited")
     assert (line["subject"], line["peer"]) == ("paul", "203.0.113.7")
 
     broker.server.advance(900)
@@ -416,3 +418,62 @@ def test_a_thousand_mutated_tokens_get_one_and_the_same_401(broker, logged_in, d
 
     assert is_refused(answer)
     assert answer.json["instance"] == "/queues"
+
+
+def test_a_flood_of_refused_logins_asks_the_database_seldom(broker, monkeypatch):
+    for _ in range(5):
+        broker.log_in("paul", "wrong password")
+    assert broker.log_in("paul").status == 429
+
+    async def fail(*_):
+        raise AssertionError("asked")
+
+    monkeypatch.setattr(broker.accounts.attempts._database, "change", fail)
+    answers = [broker.log_in("paul").status for _ in range(20)]
+
+    assert answers == [429] * 20
+    assert len(audit(broker, "login.limited")) == 1
+
+
+def test_passwords_that_cannot_be_checked_are_no_failures(broker, monkeypatch):
+    async def be_busy(*_):
+        raise Unavailable("too many")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(broker.parts.passwords, "verify", be_busy)
+        answers = [broker.log_in("paul").status for _ in range(6)]
+
+    assert answers == [503] * 6
+    assert broker.log_in("paul").status == 200
+
+
+def test_failures_of_a_clock_that_was_ahead_lock_nobody_out(broker):
+    ahead = broker.now + 10**11
+    for _ in range(5):
+        broker.run(broker.accounts.attempts.begin("paul", "203.0.113.7", now=ahead))
+    assert broker.log_in("paul").status == 200
+
+
+def test_a_page_of_another_site_spends_no_attempts(broker):
+    there = {"headers": {"Sec-Fetch-Site": "cross-site"}}
+    answers = [broker.log_in("paul", "wrong password", **there) for _ in range(6)]
+
+    assert {(answer.status, answer.json["code"]) for answer in answers} == {(403, "cross-site")}
+    assert broker.log_in("paul", headers={"Sec-Fetch-Site": "same-origin"}).status == 200
+
+
+def test_the_audit_log_names_no_user_who_is_not_there(broker):
+    for name in ("MyS3cretPassw0rd", "nobody"):
+        broker.log_in(name, "wrong password")
+
+    failed = audit(broker, "login.failed")
+    assert [line["subject"] for line in failed] == ["(unknown user)"] * 2
+
+
+def test_users_in_a_file_that_was_replaced_are_a_503(broker, tmp_path):
+    access, _ = broker.tokens("alice")
+    shutil.copy(tmp_path / "auth.db", tmp_path / "copy.db")
+    (tmp_path / "copy.db").rename(tmp_path / "auth.db")
+
+    assert publish(broker, access) == 503
+    assert broker("GET", "/readyz").status == 503

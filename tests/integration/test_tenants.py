@@ -55,6 +55,21 @@ async def everything(broker, prefix):
     return queues, [await broker.browse(ADMIN, query) for query in queries]
 
 
+def test_a_dead_letter_queue_that_one_may_not_see_is_not_named(serve, install):
+    install("tenants", TENANTS)
+    call = serve(plugins=["memory", "tenants"])
+    call.run(fill(call.broker, "b-dead"))
+    policy = QueuePolicy(dead_letter_queue="b-dead")
+    call.run(call.broker.queues.create(ADMIN, QueueSpec("a-work", policy)))
+    call.run(call.broker.publish(ADMIN, [Draft(queue="a-work", body=b"x")]))
+    [leased] = call("POST", "/queues/a-work/messages/lease", json={}, headers=A).json["messages"]
+
+    answer = call("POST", "/messages/settle", json={"reject": [leased["receipt"]]}, headers=A)
+
+    assert answer.status == 200
+    assert b"b-dead" not in answer.body
+
+
 class Worlds:
     """Two brokers: both tenants use the first, and tenant `a` is alone at the second."""
 

@@ -13,11 +13,11 @@ SPEAKING = """
         async def authenticate(self, credentials):
             return None
 
-        async def started(self):
+        async def notices(self):
             {said}
 
     class Way(Transport):
-        async def started(self):
+        async def notices(self):
             return ["the way"]
 
     @hookimpl
@@ -45,7 +45,7 @@ async def test_providers_tell_the_operator_what_they_have_to_in_order(assembled)
 
 
 async def test_a_provider_that_fails_then_is_named(assembled):
-    with pytest.raises(PluginError, match=r'"door": Door.started failed: ZeroDivisionError'):
+    with pytest.raises(PluginError, match=r'"door": Door.notices failed: ZeroDivisionError'):
         await assembled("1 / 0").notices()
 
 

@@ -41,7 +41,7 @@ LONGEST_TEXT = 256
 MOST_ITEMS = 64
 
 # Does not wait for the reader of a pipe that somebody put there.
-_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK
+_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
 
 
 class Details(TypedDict, total=False):
@@ -109,7 +109,7 @@ class Audit(Observer):
         self._write(self._clock.now(), action, subject, peer, details)
 
     def notify(self, events: Sequence[Event]) -> None:
-        """Write who deleted or purged a queue."""
+        """Write who deleted or purged a queue: seldom, and in microseconds, so on the loop."""
         for event in events:
             if event.kind == "queue.deleted":
                 details = Details(queue=event.queue)
@@ -157,9 +157,14 @@ def _told(name: str, value: object) -> object:
 
 
 def _open(path: Path) -> int:
-    try:
-        return os.open(path, _FLAGS)
-    except FileNotFoundError:
-        file = os.open(path, _FLAGS | os.O_CREAT, 0o600)
-    leave_to_owner(file, path.parent)
-    return file
+    """Open the file, or make it. Never through a link, which may lead root to a file of its own."""
+    while True:
+        try:
+            file = os.open(path, _FLAGS)
+        except FileNotFoundError:
+            try:
+                file = os.open(path, _FLAGS | os.O_CREAT | os.O_EXCL, 0o600)
+            except FileExistsError:
+                continue  # another process was faster
+            leave_to_owner(file, path.parent)
+        return file

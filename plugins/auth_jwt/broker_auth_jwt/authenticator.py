@@ -28,7 +28,7 @@ class TokenAuthenticator(Authenticator):
         """Raise if users and tokens cannot be looked up."""
         await self.parts.accounts.ping()
 
-    async def started(self) -> Sequence[str]:
+    async def notices(self) -> Sequence[str]:
         """Make the first user, if there is none, and tell the password."""
         return await make_first_admin(self.parts)
 

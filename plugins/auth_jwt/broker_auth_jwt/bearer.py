@@ -45,8 +45,7 @@ class BearerTokens:
         self._known = VerifiedTokens()
         self._changes = -1
         """The state of users and tokens for which the remembered ones hold."""
-        self.uses: dict[str, int] = {}
-        """When service tokens were last used, by id; whoever writes it down takes it away."""
+        self._uses: dict[str, int] = {}
 
     async def verify(self, token: str) -> Verified | None:
         """Return what a token stands for now, None if it is of a kind that is not known here.
@@ -59,16 +58,26 @@ class BearerTokens:
             self._known.forget()
             self._changes = changes
         verified = self._known.find(token, now=self._clock.now())
-        if verified is None:
+        if verified is None or not self._is_current(verified):
             verified = await self._look_up(token)
             # Something may have changed while it was looked up.
             if verified is not None and changes == self._changes:
                 self._known.remember(token, verified)
-        elif verified.foreign is not None and not self._issuers.is_current(verified.foreign):
-            raise InvalidToken
         if verified is not None and verified.service_token is not None:
-            self.uses[verified.service_token] = self._clock.now()
+            self._uses[verified.service_token] = self._clock.now()
         return verified
+
+    def _is_current(self, verified: Verified) -> bool:
+        return verified.foreign is None or self._issuers.is_current(verified.foreign)
+
+    async def note_uses(self) -> None:
+        """Write down when service tokens were used; raises Unavailable, and keeps it then."""
+        uses, self._uses = self._uses, {}
+        try:
+            await self._accounts.service_tokens.note_used(uses)
+        except BaseException:
+            self._uses = uses | self._uses
+            raise
 
     async def _look_up(self, token: str) -> Verified | None:
         if (service := read_service_token(token)) is not None:

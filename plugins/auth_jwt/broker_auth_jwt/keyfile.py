@@ -57,11 +57,19 @@ class KeyFile:
             raise ConfigError(f"{problem}; let the user that runs the broker read it") from error
         return self._decode(text)
 
+    def _refuse_trap(self) -> None:
+        """Do not write where another user's link leads root to."""
+        if os.geteuid() == 0 and self.path.is_symlink() and self.path.lstat().st_uid != 0:
+            raise ConfigError(
+                f"{self.path} is a link that is not root's own; run this as the user of the broker"
+            )
+
     def change(self, change: Callable[[Keys], Keys]) -> Keys:
         """Replace the keys by what `change` makes of them, wholly or not at all; return that.
 
         Processes that do so at once come one after the other.
         """
+        self._refuse_trap()
         path = self.path.resolve()
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         partial = path.with_name(f"{path.name}.partial")

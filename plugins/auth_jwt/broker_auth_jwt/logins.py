@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import msgspec
-from broker import Clock, InvalidToken, RateLimited, Unauthenticated
+from broker import Clock, InvalidToken, RateLimited, Unauthenticated, Unavailable
 
 from broker_auth_jwt.accounts import Accounts
-from broker_auth_jwt.attempts import Attempt
+from broker_auth_jwt.attempts import Attempt, StillLimited
 from broker_auth_jwt.audit import Audit
 from broker_auth_jwt.keys import KeyRing
 from broker_auth_jwt.passwords import Passwords
 from broker_auth_jwt.sessions import new_session_id
 from broker_auth_jwt.tokens import Tokens
-from broker_auth_jwt.users import User, is_name
+from broker_auth_jwt.users import User
 
 
 class Pair(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,9 +56,13 @@ class Logins:
         attempt = await self._begin_attempt(username, peer)
         user = await self._accounts.users.find(username)
         password_hash = None if user is None else user.password_hash
-        verdict = await self._passwords.verify(password, password_hash)
+        try:
+            verdict = await self._passwords.verify(password, password_hash)
+        except Unavailable:
+            await self._accounts.attempts.withdraw(attempt)
+            raise
         if user is None or not verdict or user.disabled:
-            self._audit.record("login.failed", subject=_told(username), peer=peer)
+            self._audit.record("login.failed", subject=_told(user), peer=peer)
             raise Unauthenticated("wrong user name or password")
         await self._accounts.attempts.succeeded(attempt)
         if verdict.new_hash is not None:
@@ -104,8 +108,11 @@ class Logins:
     async def _begin_attempt(self, username: str, peer: str) -> Attempt:
         try:
             return await self._accounts.attempts.begin(username, peer, now=self._clock.now())
+        except StillLimited:
+            raise
         except RateLimited:
-            self._audit.record("login.limited", subject=_told(username), peer=peer)
+            user = await self._accounts.users.find(username)
+            self._audit.record("login.limited", subject=_told(user), peer=peer)
             raise
 
     async def _begin_session(self, user: User) -> Pair:
@@ -128,6 +135,6 @@ class Logins:
         )
 
 
-def _told(username: str) -> str:
-    """Return a name for the audit log, unless it is none: somebody typed a password there."""
-    return username if is_name(username) else "(no name of a user)"
+def _told(user: User | None) -> str:
+    """Return whom the audit log names: only who is there, for people type passwords as names."""
+    return "(unknown user)" if user is None else user.name

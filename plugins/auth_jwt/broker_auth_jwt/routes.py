@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from broker import (
     Broker,
+    BrokerError,
     InvalidToken,
     Request,
     Response,
@@ -21,6 +22,15 @@ from broker_auth_jwt.parts import Parts
 from broker_auth_jwt.times import rfc3339
 
 PRIVATE = (("cache-control", "no-store"),)
+
+
+class CrossSite(BrokerError):
+    """Another site's page tries to log in; it would spend somebody's attempts."""
+
+    code, title, status = "cross-site", "Cross-site request", 403
+
+    def __init__(self) -> None:
+        super().__init__("a page of another site cannot log in here")
 
 
 class LoginTransport(Transport):
@@ -44,6 +54,8 @@ class LoginTransport(Transport):
 
     async def login(self, request: Request) -> Response:
         """Give tokens for a password: OAuth2's password form (RFC 6749, section 4.3.2)."""
+        if request.headers.get("sec-fetch-site") == "cross-site":
+            raise CrossSite
         username, password = read_login(request)
         return _answer(await self._logins.log_in(username, password, peer=request.peer))
 

@@ -82,9 +82,11 @@ class FileCounter:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._sql: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
 
     async def open(self) -> None:
         """Connect, read-only."""
+        self._file = _identity(self._path)
         # Nobody makes readers wait in WAL mode but a process that follows one that was killed.
         self._sql = _connect(self._path, "ro", timeout=0.1)
 
@@ -98,6 +100,7 @@ class FileCounter:
         """Return the number of changes now."""
         if self._sql is None:
             raise Closed("the database of users is not open")
+        self._refuse_another_file()
         try:
             # All of them: a statement that could go on would keep on reading what is old then.
             [[changes]] = self._sql.execute("SELECT changes FROM broker_accounts").fetchall()
@@ -105,6 +108,20 @@ class FileCounter:
             logger.warning("%s cannot be read: %s", self._path, error)
             raise Unavailable("tokens cannot be checked now; try again later") from error
         return int(changes)
+
+    def _refuse_another_file(self) -> None:
+        # Whoever revokes something now does so in the file that has the name.
+        if _identity(self._path) != self._file:
+            logger.error("%s was replaced; start the broker again", self._path)
+            raise Unavailable("tokens cannot be checked now; try again later")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def prepare_file(path: Path) -> None:

@@ -32,9 +32,8 @@ async def _keep_up(parts: Parts) -> None:
 
 
 async def _try_once(parts: Parts) -> None:
-    uses, parts.bearer_tokens.uses = parts.bearer_tokens.uses, {}
     try:
-        await parts.accounts.service_tokens.note_used(uses)
+        await parts.bearer_tokens.note_uses()
         await parts.accounts.clean(parts.clock.now())
     # An isolation point: a database that is away for a while must not end the upkeep for good.
     except Exception:

@@ -198,3 +198,23 @@ async def test_a_login_is_no_change(open_accounts) -> None:
         before = await accounts.changes.current()
         await accounts.attempts.succeeded(await fail(accounts, clock))
         assert await accounts.changes.current() == before
+
+
+async def test_a_refusal_is_looked_up_again_after_a_minute(open_accounts) -> None:
+    clock = ManualClock()
+    async with open_accounts() as accounts, open_accounts() as other:
+        [attempt, *_] = [await fail(accounts, clock) for _ in range(5)]
+        assert await limit(accounts, clock) == 15 * MINUTE
+        await other.attempts.succeeded(attempt)  # another broker knows better
+        assert await limit(accounts, clock) == 15 * MINUTE
+        clock.advance(MINUTE)
+        assert await limit(accounts, clock) == 0
+
+
+async def test_an_attempt_that_nobody_judged_can_be_withdrawn(open_accounts) -> None:
+    clock = ManualClock()
+    async with open_accounts() as accounts:
+        attempts = [await fail(accounts, clock) for _ in range(5)]
+        assert await limit(accounts, clock) == 15 * MINUTE
+        await accounts.attempts.withdraw(attempts[0])
+        assert await limit(accounts, clock) == 0

@@ -171,30 +171,16 @@ def test_processes_that_write_at_once_do_not_tear_lines(path: Path) -> None:
 
 
 def test_a_full_disk_is_logged_once_and_breaks_nothing(
-    audit: Audit, path: Path, caplog: pytest.LogCaptureFixture
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    path.symlink_to("/dev/full")
+    audit = Audit(Path("/dev/full"), clock=ManualClock())
 
     audit.record("login.ok", subject="ada")
     audit.record("login.ok", subject="bob")
 
     [record] = caplog.records
     assert record.levelno == logging.ERROR
-    assert record.getMessage() == f"cannot write the audit log {path}: No space left on device"
-
-
-def test_a_disk_that_is_full_again_is_logged_again(
-    audit: Audit, path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    path.symlink_to("/dev/full")
-    audit.record("login.ok", subject="ada")
-    path.unlink()
-    audit.record("login.ok", subject="ada")
-    path.unlink()
-    path.symlink_to("/dev/full")
-    audit.record("login.ok", subject="ada")
-
-    assert len(caplog.records) == 2
+    assert record.getMessage() == "cannot write the audit log /dev/full: No space left on device"
 
 
 @contextmanager
@@ -208,6 +194,32 @@ def room_for(size: int):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         signal.signal(signal.SIGXFSZ, ignored)
+
+
+def test_a_disk_that_is_full_again_is_logged_again(
+    audit: Audit, caplog: pytest.LogCaptureFixture
+) -> None:
+    with room_for(0):
+        audit.record("login.ok", subject="ada")
+    audit.record("login.ok", subject="ada")
+    with room_for(0):
+        audit.record("login.ok", subject="ada")
+
+    assert len(caplog.records) == 2
+
+
+def test_no_link_is_followed(
+    audit: Audit, path: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path.symlink_to(tmp_path / "elsewhere")
+    audit.record("login.ok", subject="ada")
+    (tmp_path / "elsewhere").touch()
+    audit.record("login.ok", subject="ada")
+
+    assert (tmp_path / "elsewhere").read_text() == ""
+    assert caplog.messages == [
+        f"cannot write the audit log {path}: Too many levels of symbolic links"
+    ]
 
 
 def test_a_line_that_a_full_disk_cut_does_not_spoil_the_next(

@@ -360,3 +360,15 @@ def test_unknown_members_are_no_mistake(path: Path) -> None:
     path.write_bytes(jwk_set(GOOD | {"key_ops": ["sign"], "x5c": ["…"]}))
     [key] = KeyFile(path).read()
     assert key == msgspec.convert(GOOD, StoredKey)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may be trapped")
+def test_root_does_not_write_where_another_user_s_link_leads(tmp_path: Path) -> None:
+    path = tmp_path / "auth-keys.json"
+    path.symlink_to(tmp_path / "elsewhere")
+    os.lchown(path, 1234, 1234)
+
+    with pytest.raises(ConfigError, match="is a link that is not root's own"):
+        KeyFile(path).change(with_new)
+
+    assert list(tmp_path.iterdir()) == [path]

@@ -82,6 +82,17 @@ async def test_an_authenticator_that_breaks_is_a_503(caplog):
     assert "t0p-secret" not in caplog.text
 
 
+async def test_an_authenticator_that_cannot_tell_now_says_so_itself(caplog):
+    later = Unavailable("the keys are not here yet")
+    later.retry_after = 7
+
+    with pytest.raises(Unavailable) as caught:
+        await gate(Says(later), Says(ANA)).identify(BEARER, peer="p")
+
+    assert caught.value is later
+    assert caplog.messages == []
+
+
 async def test_without_credentials_one_is_anonymous_only_if_the_config_says_so():
     identity = await gate(anonymous=True).identify(None, peer="192.0.2.7")
     assert (identity.subject, identity.peer) == ("anonymous", "192.0.2.7")
