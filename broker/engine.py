@@ -27,7 +27,7 @@ from broker.models import (
     SettleResult,
 )
 from broker.operations.gate import Gate
-from broker.operations.leasing import Leasing
+from broker.operations.leasing import Leasing, Recheck
 from broker.operations.maintenance import maintained, watched
 from broker.operations.observing import Observers
 from broker.operations.publishing import Publishing
@@ -133,13 +133,21 @@ class Broker:
         limit: int = 1,
         wait: float = 0,
         lease_seconds: int | None = None,
+        recheck: Recheck | None = None,
     ) -> Deliveries:
         """Lease up to `limit` messages; with none there, wait for one up to `wait` seconds.
 
-        `lease_seconds` None: the queue's own. Raises QueueNotFound, Forbidden, RateLimited.
+        `lease_seconds` None: the queue's own. `recheck` returns who asks, or raises, and is called
+        after each wait, every 5 s at least: who waits can lose the right to get anything. Raises
+        QueueNotFound, Forbidden, RateLimited.
         """
         return await self._leasing.lease(
-            identity, queue, limit=limit, wait=wait, lease_seconds=lease_seconds
+            identity,
+            queue,
+            limit=limit,
+            wait=wait,
+            lease_seconds=lease_seconds,
+            recheck=recheck,
         )
 
     async def give_back(self, deliveries: Sequence[Delivery]) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from broker.cli.options import DEFAULT_URL
 
 if TYPE_CHECKING:
     from broker.assembly import Assembly
@@ -68,8 +70,9 @@ def _started(config: Config, assembly: Assembly, port: int) -> dict[str, Any]:
     info = assembly.broker.info
     host = config.server.host
     scheme = "http" if config.server.tls is None else "https"
+    url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
     return {
-        "url": f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}",
+        "url": url,
         "version": info.version,
         "config": str(config.path),
         "storage": info.storage,
@@ -82,8 +85,30 @@ def _started(config: Config, assembly: Assembly, port: int) -> dict[str, Any]:
             for _, transport in assembly.transports
             for route in transport.routes()
         ),
-        "warnings": list(assembly.warnings),
+        "warnings": [*assembly.warnings, *_overheard(config)],
+        "environment": _environment(config, url),
     }
+
+
+def _overheard(config: Config) -> Iterator[str]:
+    """Warn of passwords that everybody on the way can read."""
+    from broker.safety import is_loopback
+
+    if config.server.tls is None and not is_loopback(config.server.host):
+        yield (
+            "plain HTTP: whoever is on the way can read passwords, tokens and messages; set "
+            "server.tls, or let a proxy in front speak TLS"
+        )
+
+
+def _environment(config: Config, url: str) -> dict[str, str]:
+    """Return what the commands of another terminal need to find the broker, and to trust it."""
+    from broker.config import DEV_CERTIFICATE
+
+    environment = {} if url == DEFAULT_URL else {"BROKER_URL": url}
+    if config.server.tls == "dev":
+        environment["SSL_CERT_FILE"] = str(config.broker.data_dir / DEV_CERTIFICATE)
+    return environment
 
 
 def _as_json(screen: dict[str, Any]) -> str:
@@ -108,7 +133,7 @@ def _as_text(screen: dict[str, Any]) -> str:
         "",
         "Publish and consume a first message from another terminal:",
         "",
-        *([f"  export BROKER_URL={url}"] if url.startswith("https") else []),
+        *(f"  export {name}={value}" for name, value in screen["environment"].items()),
         *(["  broker login"] if screen["login"] and not screen["anonymous"] else []),
         "  broker publish hello 'first message' --create",
         "  broker consume hello",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from broker.auth import Identity
 from broker.errors import QueueNotFound
@@ -18,6 +18,9 @@ RECHECK_MS = 5_000
 
 SHARED_RECHECK_MS = 1_000
 """The same, when other processes publish and the storage cannot tell."""
+
+
+Recheck = Callable[[], Awaitable[Identity]]
 
 
 class Leasing:
@@ -37,6 +40,7 @@ class Leasing:
         limit: int,
         wait: float,
         lease_seconds: int | None,
+        recheck: Recheck | None,
     ) -> Deliveries:
         """Lease up to `limit` messages; with none there, wait for one up to `wait` seconds."""
         check_lease(limit, wait, lease_seconds)
@@ -47,7 +51,9 @@ class Leasing:
         lease_ms = 1000 * (policy.lease_seconds if lease_seconds is None else lease_seconds)
         if wait > 0:
             deadline = runtime.clock.now() + int(wait * 1000)
-            result = await self._wait(identity, queue, limit, lease_ms, deadline)
+            result = await self._wait(
+                identity, queue, limit, lease_ms, deadline=deadline, recheck=recheck
+            )
         else:
             result = await self._take(identity, queue, limit, lease_ms)
         runtime.observe_messages(
@@ -64,7 +70,14 @@ class Leasing:
             await self._runtime.tasks.finish(self._release(deliveries))
 
     async def _wait(
-        self, identity: Identity, queue: str, limit: int, lease_ms: int, deadline: int
+        self,
+        identity: Identity,
+        queue: str,
+        limit: int,
+        lease_ms: int,
+        *,
+        deadline: int,
+        recheck: Recheck | None,
     ) -> LeaseResult:
         waiting, clock = self._runtime.waiting, self._runtime.clock
         with waiting.seat(queue) as seat:
@@ -79,6 +92,9 @@ class Leasing:
                 if result.next_visible_at is not None:
                     until = min(until, result.next_visible_at)
                 await seat.wait(until)
+                if recheck is not None:
+                    identity = await recheck()
+                    self._runtime.gate.permit(identity, "consume", queue)
 
     async def _take(self, identity: Identity, queue: str, limit: int, lease_ms: int) -> LeaseResult:
         now = self._runtime.clock.now()

@@ -477,3 +477,51 @@ def test_users_in_a_file_that_was_replaced_are_a_503(broker, tmp_path):
 
     assert publish(broker, access) == 503
     assert broker("GET", "/readyz").status == 503
+
+
+def wait_for_a_message(broker, token):
+    # So it is remembered, and the request waits when this returns.
+    assert broker("GET", "/me", token).status == 200
+    return broker.server.begin(
+        "POST",
+        "/queues/q/messages/lease",
+        json={"wait": 20},
+        headers={"Authorization": f"Bearer {token}"},
+    )
+
+
+@pytest.mark.parametrize("end", ENDINGS)
+def test_j9_who_loses_a_login_while_waiting_gets_no_message(broker, end):
+    broker.run(broker.accounts.users.grant("paul", ["consume:q"], now=broker.now))
+    access, _ = broker.tokens("paul")
+    waiting = wait_for_a_message(broker, access)
+    end(broker)
+
+    broker.server.advance(5)
+
+    assert is_refused(broker.server.finish(waiting))
+
+
+def test_j9_who_loses_a_role_while_waiting_gets_no_message(broker):
+    broker.run(broker.accounts.users.grant("paul", ["consume:q"], now=broker.now))
+    paul, _ = broker.tokens("paul")
+    alice, _ = broker.tokens("alice")
+    waiting = wait_for_a_message(broker, paul)
+    broker.run(broker.accounts.users.revoke("paul", ["consume:q"], now=broker.now))
+
+    assert publish(broker, alice) == 201
+
+    assert broker.server.finish(waiting).status == 403
+    counts = broker("GET", "/queues/q", alice).json["counts"]
+    assert (counts["pending"], counts["processing"]) == (1, 0)
+
+
+def test_j10_a_token_that_expires_while_its_client_waits_gets_no_message(broker):
+    broker.run(broker.accounts.users.grant("paul", ["consume:q"], now=broker.now))
+    access, _ = broker.tokens("paul")
+    broker.server.advance(900 + 29)
+    waiting = wait_for_a_message(broker, access)
+
+    broker.server.advance(5)
+
+    assert is_refused(broker.server.finish(waiting))

@@ -112,6 +112,7 @@ class MessageRoutes:
             limit=options.limit,
             wait=options.wait,
             lease_seconds=options.lease_seconds,
+            recheck=lambda: identify(self._broker, request),
         )
         return self._deliver(found, view_deliveries(found))
 
@@ -122,7 +123,11 @@ class MessageRoutes:
             lambda: read_queue(request), lambda: read_query(request, ConsumeOptions)
         )
         found = await self._broker.lease(
-            identity, queue, wait=options.wait, lease_seconds=options.lease_seconds
+            identity,
+            queue,
+            wait=options.wait,
+            lease_seconds=options.lease_seconds,
+            recheck=lambda: identify(self._broker, request),
         )
         if not found.deliveries:
             return Response(status=204, headers=(NO_STORE,))

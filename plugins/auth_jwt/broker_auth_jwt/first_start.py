@@ -27,7 +27,9 @@ async def make_first_admin(parts: Parts) -> Sequence[str]:
     try:
         check_password(password)
     except ValueError as error:
-        raise ConfigError(f"{VARIABLE}: {error}") from error
+        raise ConfigError(
+            f"{VARIABLE}: {error}; set a better one, or none: one is drawn then"
+        ) from error
     is_made = await parts.accounts.users.make_first(
         ADMIN,
         password_hash=await parts.passwords.hash(password),
