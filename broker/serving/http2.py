@@ -20,18 +20,27 @@ from h2.connection import ConnectionState, H2Connection
 from h2.errors import ErrorCodes
 from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
+from h2.stream import H2Stream
 from hypercorn.events import Closed, Event, RawData, Updated
 
 from broker.limits import MAX_BATCH_BYTES
 from broker.serving.endpoint import MAX_HEAD_BYTES, MAX_STREAMS
-from broker.serving.http2_stream import Fields, MalformedError, Stream, make_head, make_scope
+from broker.serving.http2_stream import (
+    Fields,
+    MalformedError,
+    Stream,
+    length_of,
+    make_head,
+    make_scope,
+)
 
 SLICE_BYTES = 4096
 """How much is read before others have their turn: a thousand frames can stand in little more."""
 
 MAX_IDLE_FRAMES = 1000
 """How many frames that ask for nothing, or that take back what was asked, may come between two
-answers: pings, settings, priorities, resets (CVE-2019-9512 and following, CVE-2023-44487)."""
+answers: pings, settings, priorities, resets (CVE-2019-9512 and following, CVE-2023-44487), and
+bodies that make the server reset (CVE-2025-8671)."""
 
 MAX_UNREAD_BYTES = 4 * MAX_BATCH_BYTES
 """How much of a body may come after its answer; not every client stops at once."""
@@ -48,6 +57,21 @@ _SETTINGS = {
     SettingCodes.MAX_CONCURRENT_STREAMS: MAX_STREAMS,
     SettingCodes.MAX_HEADER_LIST_SIZE: MAX_HEAD_BYTES,
 }
+
+
+class _Frames(H2Connection):
+    """The library, but for what it would end a connection for, with all its requests."""
+
+    def _begin_new_stream(self, stream_id: int, allowed_ids: Any) -> H2Stream:
+        stream = super()._begin_new_stream(stream_id, allowed_ids)
+        # A body that is not as long as its headers say is an error of its stream alone (RFC 9113,
+        # section 8.1.1): without a length to expect the library counts none, and `Stream` does.
+        stream._initialize_content_length = _expect_nothing  # type: ignore[assignment]  # noqa: SLF001  # no setting does it
+        return stream
+
+
+def _expect_nothing(_headers: object) -> None:
+    pass
 
 
 class Http2:
@@ -88,7 +112,7 @@ class Http2:
         self._has_output = asyncio.Event()
         self._written = asyncio.Event()
         self._change = asyncio.Event()
-        self.h2 = H2Connection(_CONFIG)
+        self.h2: H2Connection = _Frames(_CONFIG)
         self.h2.local_settings = Settings(client=False, initial_values=_SETTINGS)
 
     async def initiate(self) -> None:
@@ -180,8 +204,8 @@ class Http2:
             self._take_data(event)
         elif isinstance(event, events.StreamEnded):
             self._unread.pop(event.stream_id, None)
-            if stream := self._streams.get(event.stream_id):
-                stream.end_request()
+            if (stream := self._streams.get(event.stream_id)) and not stream.end_request():
+                self._give_up(stream)
         elif isinstance(event, events.ConnectionTerminated):
             # To the library, that is the end; but the client still waits for what it asked.
             self.h2.state_machine.state = ConnectionState.SERVER_OPEN
@@ -201,13 +225,14 @@ class Http2:
             return
         try:
             scope = make_scope(self._base, event.headers)
+            length = length_of(scope, has_body=event.stream_ended is None)
         except MalformedError:
             with suppress(ProtocolError):  # reset already
                 self.h2.send_headers(stream_id, make_head(400), end_stream=True)
             if event.stream_ended is None:
                 self._unread[stream_id] = MAX_UNREAD_BYTES
             return
-        stream = self._streams[stream_id] = Stream(stream_id, scope, self)
+        stream = self._streams[stream_id] = Stream(stream_id, scope, length, self)
         self._task_group.spawn(self._serve, stream)
 
     def _take_data(self, event: events.DataReceived) -> None:
@@ -215,7 +240,8 @@ class Http2:
         if not event.data:
             self._idle_frames += 1
         if stream := self._streams.get(event.stream_id):
-            stream.take_data(event.data, size)
+            if not stream.take_data(event.data, size):
+                self._give_up(stream)
             return
         self.read(event.stream_id, size)
         left = self._unread.pop(event.stream_id, 0) - size
@@ -223,6 +249,12 @@ class Http2:
             self._unread[event.stream_id] = left
         elif event.stream_ended is None:
             self._reset(event.stream_id, ErrorCodes.NO_ERROR)
+
+    def _give_up(self, stream: Stream) -> None:
+        self._idle_frames += 1  # who lets requests be reset is no better than who does it
+        self._reset(stream.id, ErrorCodes.PROTOCOL_ERROR)
+        stream.leave()
+        self._tell_change()
 
     def _reset(self, stream_id: int, code: ErrorCodes) -> None:
         with suppress(ProtocolError):  # the client may have done so itself

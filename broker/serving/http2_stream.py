@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any, Protocol
@@ -17,6 +18,7 @@ from broker.delivery import Scope
 
 Fields = Iterable[tuple[bytes, bytes]]
 
+_LENGTH = re.compile(rb"[0-9]{1,20}")  # no server takes as many bytes as could be said
 _A_REQUEST = HeaderValidationFlags(
     is_client=False, is_trailer=False, is_response_header=False, is_push_promise=False
 )
@@ -70,6 +72,16 @@ def make_scope(base: Mapping[str, Any], headers: Fields) -> Scope:
     }
 
 
+def length_of(scope: Scope, *, has_body: bool) -> int | None:
+    """Return how long the headers say that the body is; raises MalformedError."""
+    lengths = [value for name, value in scope["headers"] if name == b"content-length"]
+    if not lengths:
+        return None
+    if len(lengths) > 1 or not _LENGTH.fullmatch(lengths[0]) or (int(lengths[0]) and not has_body):
+        raise MalformedError
+    return int(lengths[0])
+
+
 def validate(headers: Fields) -> Fields:
     """Yield the headers of a request; raises ProtocolError where RFC 9113 does not allow them."""
     return validate_headers(headers, _A_REQUEST)
@@ -83,11 +95,15 @@ def make_head(status: int, headers: Fields = ((b"content-length", b"0"),)) -> Fi
 class Stream:
     """A request, what has come of its body, and what was sent of its answer."""
 
-    def __init__(self, stream_id: int, scope: Scope, connection: Connection) -> None:
+    def __init__(
+        self, stream_id: int, scope: Scope, length: int | None, connection: Connection
+    ) -> None:
         self.id = stream_id
         self.scope = scope
         self.unread = 0
         """How much of the window the parts of the body take up that the app has not taken."""
+        self._length = length
+        self._received = 0
         self._connection = connection
         self._h2 = connection.h2
         self._messages: asyncio.Queue[tuple[dict[str, Any], int]] = asyncio.Queue()
@@ -97,15 +113,23 @@ class Stream:
         self._is_answered = False
         self._is_gone = False
 
-    def take_data(self, data: bytes, size: int) -> None:
-        """Take a part of the body, which takes up `size` of the window."""
+    def take_data(self, data: bytes, size: int) -> bool:
+        """Take a part of the body, which takes up `size` of the window; tell whether the body is
+        no longer than was said."""
         self.unread += size
+        self._received += len(data)
+        if self._length is not None and self._received > self._length:
+            return False
         self._messages.put_nowait(({"type": "http.request", "body": data, "more_body": True}, size))
+        return True
 
-    def end_request(self) -> None:
-        """Take the end of the body."""
+    def end_request(self) -> bool:
+        """Take the end of the body; tell whether the body is as long as was said."""
+        if self._length not in {None, self._received}:
+            return False
         self._is_whole = True
         self._messages.put_nowait(({"type": "http.request", "body": b"", "more_body": False}, 0))
+        return True
 
     def leave(self) -> None:
         """Take it that nobody waits for the answer any more."""

@@ -223,6 +223,11 @@ MALFORMED = [
     [METHOD, SCHEME, HOST, PATH, ("transfer-encoding", "chunked")],
     [METHOD, SCHEME, HOST, PATH, ("upgrade", "websocket")],
     [METHOD, SCHEME, HOST, PATH, ("te", "gzip")],
+    [METHOD, SCHEME, HOST, PATH, ("content-length", "abc")],
+    [METHOD, SCHEME, HOST, PATH, ("content-length", "-0")],
+    [METHOD, SCHEME, HOST, PATH, ("content-length", "9" * 5000)],
+    [METHOD, SCHEME, HOST, PATH, ("content-length", "5")],  # and no body
+    [METHOD, SCHEME, HOST, PATH, ("content-length", "0"), ("content-length", "5")],
     [(":method", "CONNECT"), (":authority", "b:443")],
     [(":method", "CONNECT"), (":protocol", "websocket"), SCHEME, HOST, PATH],
 ]
@@ -236,6 +241,50 @@ def test_what_is_no_request_is_not_served(served, headers):
 
     status = client.heads.get(stream, {}).get(":status")
     assert (status in REFUSED) or client.resets.get(stream) or client.goodbye == PROTOCOL_ERROR
+
+
+def publish_with_length(client, lengths, body):
+    headers = [("content-type", "text/plain"), *(("content-length", n) for n in lengths)]
+    stream = client.open("POST", "/queues/q/messages", end=False, headers=headers)
+    client.h2.send_data(stream, body, end_stream=True)
+    client.flush()
+    return stream
+
+
+WRONG_LENGTHS = [
+    (["5"], b"x"),
+    (["0"], b"x"),
+    (["1"], b"xyz"),
+    (["abc"], b"x"),
+    (["1", "2"], b"x"),
+]
+
+
+@pytest.mark.parametrize(("lengths", "body"), WRONG_LENGTHS)
+def test_a_body_that_is_not_as_long_as_was_said_is_not_taken(served, lengths, body):
+    before = counts(served, "q")
+    with rude_client(served) as client:
+        stream = publish_with_length(client, lengths, body)
+        client.until(lambda: stream in client.ended or client.resets or client.goodbye is not None)
+
+    status = client.heads.get(stream, {}).get(":status")
+    assert status in REFUSED or client.resets.get(stream) or client.goodbye == PROTOCOL_ERROR
+    assert counts(served, "q") == before
+
+
+@hypercorn_only
+def test_a_body_that_is_not_as_long_as_was_said_does_not_end_others(served):
+    with rude_client(served) as client:
+        poll = client.post("/queues/empty/messages/lease", b'{"wait": 20}')
+        for lengths, body in WRONG_LENGTHS:
+            stream = publish_with_length(client, lengths, body)
+            client.until(lambda stream=stream: stream in client.ended or stream in client.resets)
+            status = client.heads.get(stream, {}).get(":status")
+            assert status == "400" or client.resets[stream] == PROTOCOL_ERROR
+        client.answer(client.post("/queues/empty/messages", b'{"content": "x"}'))
+        _, body = client.answer(poll)
+        [message] = json.loads(body)["messages"]
+        client.answer(client.post(f"/messages/{message['id']}/ack", b"{}"))
 
 
 @hypercorn_only

@@ -15,6 +15,7 @@ from broker.serving.endpoint import MAX_STREAMS
 from broker.serving.http2 import MAX_IDLE_FRAMES, Http2
 
 GET = [(":method", "GET"), (":scheme", "https"), (":authority", "b"), (":path", "/")]
+LENGTH_0 = [*GET, ("content-length", "0")]
 OK = {"type": "http.response.start", "status": 200, "headers": []}
 
 
@@ -339,6 +340,39 @@ async def test_too_many_frames_that_ask_for_nothing_end_the_connection():
 
     assert pair.is_hung_up
     assert [e.error_code for e in pair.of(ConnectionTerminated)] == [ErrorCodes.ENHANCE_YOUR_CALM]
+
+
+async def test_too_many_bodies_of_another_length_than_said_end_the_connection():
+    async with connected(wait_for_the_end) as pair:
+        while len(pair.resets()) < MAX_IDLE_FRAMES - 5:
+            pair.client.send_data(pair.open(end=False, headers=LENGTH_0), b"x")
+            await pair.pass_on()
+        assert not pair.is_hung_up
+        for _ in range(10):
+            pair.client.send_data(pair.open(end=False, headers=LENGTH_0), b"x")
+        await pair.pass_on()
+
+    assert pair.is_hung_up
+    assert set(pair.resets()) == {ErrorCodes.PROTOCOL_ERROR}
+    assert [e.error_code for e in pair.of(ConnectionTerminated)] == [ErrorCodes.ENHANCE_YOUR_CALM]
+
+
+async def test_who_reads_a_body_of_another_length_than_said_is_told_that_it_is_over():
+    told = []
+
+    async def app(scope, receive, send):
+        told.append(await receive())
+        told.append(await receive())
+
+    async with connected(app) as pair:
+        stream = pair.open(end=False, headers=[*GET, ("content-length", "5")])
+        pair.client.send_data(stream, b"x", end_stream=True)
+        await pair.pass_on()
+
+    assert told == [
+        {"type": "http.request", "body": b"x", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
 
 
 async def test_while_the_server_drains_no_request_is_begun_and_those_that_were_are_answered():
