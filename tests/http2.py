@@ -78,6 +78,12 @@ class Http2Client:
         if flush:
             self.flush()
 
+    def say_goodbye(self):
+        """Send a GOAWAY and go on, as RFC 9113 allows in section 6.8."""
+        state = self.h2.state_machine.state
+        self.h2.close_connection()
+        self.h2.state_machine.state = state  # the library would send no more
+
     def read(self):
         """Take what comes; tell whether more may."""
         try:

@@ -16,7 +16,7 @@ from typing import Any
 
 from h2 import events
 from h2.config import H2Configuration
-from h2.connection import ConnectionState, H2Connection
+from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
@@ -68,6 +68,11 @@ class _Frames(H2Connection):
         # section 8.1.1): without a length to expect the library counts none, and `Stream` does.
         stream._initialize_content_length = _expect_nothing  # type: ignore[assignment]  # noqa: SLF001  # no setting does it
         return stream
+
+    def _receive_goaway_frame(self, frame: Any) -> tuple[list[Any], list[events.Event]]:  # noqa: ARG002  # h2 says which arguments
+        # No end, but a warning of one (RFC 9113, section 6.8): the client still waits for what it
+        # asked, and may send the bodies. The library would drop even what is yet to be sent.
+        return [], [events.ConnectionTerminated()]
 
 
 def _expect_nothing(_headers: object) -> None:
@@ -206,9 +211,6 @@ class Http2:
             self._unread.pop(event.stream_id, None)
             if (stream := self._streams.get(event.stream_id)) and not stream.end_request():
                 self._give_up(stream)
-        elif isinstance(event, events.ConnectionTerminated):
-            # To the library, that is the end; but the client still waits for what it asked.
-            self.h2.state_machine.state = ConnectionState.SERVER_OPEN
         else:
             self._idle_frames += 1
             if isinstance(event, events.StreamReset):

@@ -349,6 +349,7 @@ def flood(client, kind, stream):
         "settings": lambda number: client.h2.update_settings({4: 60_000 + number}),
         "priority": lambda number: client.h2.prioritize(stream, weight=1 + number % 200),
         "empty data": lambda number: client.h2.send_data(stream, b""),
+        "goodbye": lambda number: client.say_goodbye(),
     }
     try:
         for number in range(5_000):
@@ -358,7 +359,7 @@ def flood(client, kind, stream):
         pass  # it has seen enough
 
 
-@pytest.mark.parametrize("kind", ["ping", "settings", "priority", "empty data"])
+@pytest.mark.parametrize("kind", ["ping", "settings", "priority", "empty data", "goodbye"])
 def test_a_flood_of_frames_that_ask_for_nothing_hurts_nobody(served, kind):
     with rude_client(served) as client, client_of(served) as other:
         flood(client, kind, client.open("POST", "/queues/q/messages", end=False, headers=JSON))
@@ -366,7 +367,7 @@ def test_a_flood_of_frames_that_ask_for_nothing_hurts_nobody(served, kind):
 
 
 @hypercorn_only
-@pytest.mark.parametrize("kind", ["ping", "settings", "priority", "empty data"])
+@pytest.mark.parametrize("kind", ["ping", "settings", "priority", "empty data", "goodbye"])
 def test_a_flood_of_frames_that_ask_for_nothing_ends_the_connection(served, kind):
     with rude_client(served) as client:
         flood(client, kind, client.open("POST", "/queues/q/messages", end=False, headers=JSON))

@@ -410,6 +410,7 @@ async def test_a_client_that_says_goodbye_gets_what_it_asked_for():
         state = pair.client.state_machine.state
         pair.client.close_connection()
         pair.client.state_machine.state = state  # the library would hear no more
+        pair.client.ping(b"12345678")
         await pair.pass_on()
         go_on.set()
         await pair.pass_on()
