@@ -133,7 +133,9 @@ class Http2:
                 await self._receive(event.data[start : start + SLICE_BYTES])
         elif isinstance(event, Closed) and not self._closed:
             self.h2.close_connection()
-            await self._close()
+            self._close()
+            if not self._is_writing:  # or this may be the writer, who found nobody there
+                await self._written.wait()
 
     def common_headers(self) -> Fields:
         """Return what stands in every answer."""
@@ -163,23 +165,27 @@ class Http2:
 
     async def _write_all(self) -> None:
         # One task writes, so that no request that is interrupted loses frames of others.
-        while not self._closed:
-            await self._has_output.wait()
-            self._has_output.clear()
-            written, self._written = self._written, asyncio.Event()
-            if data := self.h2.data_to_send():
-                await self._write(data)
-            written.set()
-        self._written.set()
+        is_last = False
+        try:
+            while not is_last:
+                await self._has_output.wait()
+                self._has_output.clear()
+                is_last = self._closed  # then what is to be written says why
+                await self._write()
+        finally:
+            self._written.set()
 
-    async def _write(self, data: bytes) -> None:
+    async def _write(self) -> None:
+        written, self._written = self._written, asyncio.Event()
         self._is_writing = True
         try:
-            await self._send(RawData(data))
+            if data := self.h2.data_to_send():
+                await self._send(RawData(data))
         except OSError:
-            await self._close()
+            self._close()
         finally:
             self._is_writing = False
+            written.set()
 
     async def _receive(self, data: bytes) -> None:
         if self._closed:
@@ -277,17 +283,16 @@ class Http2:
             await self._send(Updated(idle=True))
 
     async def _hang_up(self) -> None:
-        await self._close()
+        self._close()
+        await self._written.wait()
         await self._send(Closed())
 
-    async def _close(self) -> None:
+    def _close(self) -> None:
         self._closed = True
         for stream in self._streams.values():
             stream.leave()
         self._tell_change()
         self._has_output.set()
-        if not self._is_writing:  # or this is the writer, who found nobody there
-            await self._write(self.h2.data_to_send())
 
     def _tell_change(self) -> None:
         self._change.set()

@@ -16,6 +16,9 @@ from broker.serving.http2 import MAX_IDLE_FRAMES, Http2
 
 GET = [(":method", "GET"), (":scheme", "https"), (":authority", "b"), (":path", "/")]
 LENGTH_0 = [*GET, ("content-length", "0")]
+NO_HTTP_2 = b"\0\0\1\7\0\0\0\0\0\0"
+"""A GOAWAY that is too short."""
+
 OK = {"type": "http.response.start", "status": 200, "headers": []}
 
 
@@ -27,6 +30,9 @@ class Pair:
         self.draining = asyncio.Event()
         self.happened, self.idle = [], []
         self.is_hung_up = False
+        self.may_write = asyncio.Event()
+        self.may_write.set()
+        self.is_written_to = asyncio.Event()
         self.server = Http2(
             app,
             SimpleNamespace(response_headers=lambda _: [(b"date", b"now")]),
@@ -41,6 +47,9 @@ class Pair:
 
     async def _take(self, event):
         if isinstance(event, RawData):
+            self.is_written_to.set()
+            await self.may_write.wait()
+            assert not self.is_hung_up
             self.happened += self.client.receive_data(event.data)
         elif isinstance(event, Updated):
             self.idle.append(event.idle)
@@ -58,6 +67,15 @@ class Pair:
         stream = self.client.get_next_available_stream_id()
         self.client.send_headers(stream, headers, end_stream=end)
         return stream
+
+    async def open_and_read_nothing(self):
+        """Open a request; return who takes it, when the server begins to write what it waits for."""
+        self.may_write.clear()
+        self.is_written_to.clear()
+        self.open()
+        taking = asyncio.create_task(self.server.handle(RawData(self.client.data_to_send())))
+        await self.is_written_to.wait()
+        return taking
 
     def of(self, kind):
         return [event for event in self.happened if isinstance(event, kind)]
@@ -420,7 +438,29 @@ async def test_a_client_that_says_goodbye_gets_what_it_asked_for():
 
 async def test_no_http_2_ends_the_connection():
     async with connected(answer) as pair:
-        await pair.server.handle(RawData(b"\0\0\1\7\0\0\0\0\0\0"))  # a GOAWAY that is too short
+        await pair.server.handle(RawData(NO_HTTP_2))
         await pair.server.handle(RawData(b"anything"))
 
     assert pair.is_hung_up
+
+
+async def test_who_is_hung_up_on_while_an_answer_is_written_is_told_why():
+    async with connected(answer) as pair:
+        taking = await pair.open_and_read_nothing()
+        hanging_up = asyncio.create_task(pair.server.handle(RawData(NO_HTTP_2)))
+        await asyncio.sleep(0)  # it is begun
+        pair.may_write.set()
+        await asyncio.gather(taking, hanging_up)
+
+    assert pair.is_hung_up
+    assert [e.error_code for e in pair.of(ConnectionTerminated)] == [ErrorCodes.FRAME_SIZE_ERROR]
+
+
+async def test_who_goes_while_an_answer_is_written_is_waited_for_no_longer():
+    async with connected(answer) as pair:
+        taking = await pair.open_and_read_nothing()
+        await pair.server.handle(Closed())
+        pair.may_write.set()
+        await taking
+
+    assert pair.of(ConnectionTerminated)
