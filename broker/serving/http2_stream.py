@@ -19,6 +19,7 @@ from broker.delivery import Scope
 Fields = Iterable[tuple[bytes, bytes]]
 
 _LENGTH = re.compile(rb"[0-9]{1,20}")  # no server takes as many bytes as could be said
+_OVER = {"type": "http.disconnect"}
 _A_REQUEST = HeaderValidationFlags(
     is_client=False, is_trailer=False, is_response_header=False, is_push_promise=False
 )
@@ -112,6 +113,7 @@ class Stream:
         self._is_begun = False
         self._is_answered = False
         self._is_gone = False
+        self._is_over = False
 
     def take_data(self, data: bytes, size: int) -> bool:
         """Take a part of the body, which takes up `size` of the window; tell whether the body is
@@ -120,7 +122,7 @@ class Stream:
         self._received += len(data)
         if self._length is not None and self._received > self._length:
             return False
-        self._messages.put_nowait(({"type": "http.request", "body": data, "more_body": True}, size))
+        self._put({"type": "http.request", "body": data, "more_body": True}, size)
         return True
 
     def end_request(self) -> bool:
@@ -128,17 +130,20 @@ class Stream:
         if self._length not in {None, self._received}:
             return False
         self._is_whole = True
-        self._messages.put_nowait(({"type": "http.request", "body": b"", "more_body": False}, 0))
+        self._put({"type": "http.request", "body": b"", "more_body": False})
         return True
 
     def leave(self) -> None:
         """Take it that nobody waits for the answer any more."""
         self._is_gone = True
-        self._messages.put_nowait(({"type": "http.disconnect"}, 0))
+        self._end()
 
     async def receive(self) -> dict[str, Any]:
-        """Return the next ASGI message; what it took up of the window, the client may send anew."""
+        """Return the next ASGI message, again and again that all is over if it is; what it took up
+        of the window, the client may send anew."""
         message, size = await self._messages.get()
+        if message is _OVER:
+            self._messages.put_nowait((_OVER, 0))
         self.unread -= size
         self._connection.read(self.id, size)
         return message
@@ -153,7 +158,7 @@ class Stream:
         try:
             await self._send_part(memoryview(body), is_last=not message.get("more_body"))
         except ProtocolError:  # the stream has ended meanwhile, or HTTP/2 knows no such headers
-            self._is_gone = True
+            self.leave()
             with suppress(ProtocolError):
                 self._h2.reset_stream(self.id, ErrorCodes.INTERNAL_ERROR)
 
@@ -190,3 +195,13 @@ class Stream:
             self._connection.note_answer()
             await self._connection.flush()
         await self._connection.flush()
+        if self._is_answered:  # not before: the app may stop at what it is told
+            self._end()
+
+    def _put(self, message: dict[str, Any], size: int = 0) -> None:
+        if not self._is_over:
+            self._messages.put_nowait((message, size))
+
+    def _end(self) -> None:
+        self._put(_OVER)
+        self._is_over = True

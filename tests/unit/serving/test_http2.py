@@ -197,6 +197,45 @@ async def test_an_answer_that_cannot_be_finished_is_reset(app):
     assert pair.resets() == [ErrorCodes.INTERNAL_ERROR]
 
 
+async def test_who_has_answered_and_asks_for_more_is_told_that_it_is_over():
+    told = []
+
+    async def app(scope, receive, send):
+        waiting = asyncio.create_task(receive())
+        await asyncio.sleep(0)  # it waits
+        await answer(scope, receive, send)
+        told.extend([await waiting, await receive(), await receive()])
+
+    async with connected(app) as pair:
+        pair.client.send_data(pair.open(end=False), b"x", end_stream=False)
+        await pair.pass_on()
+
+    assert told == [
+        {"type": "http.request", "body": b"x", "more_body": True},
+        {"type": "http.disconnect"},
+        {"type": "http.disconnect"},
+    ]
+
+
+async def test_who_waits_for_more_while_it_answers_is_told_that_it_is_over_when_all_is_written():
+    told = []
+
+    async def app(scope, receive, send):
+        waiting = asyncio.create_task(receive())
+        await answer(scope, receive, send, body=b"x" * 100_000)
+        told.append(await waiting)
+
+    async with connected(app) as pair:
+        pair.client.increment_flow_control_window(10**6)
+        stream = pair.open(end=False)
+        await pair.pass_on()
+        before = list(told)
+        pair.client.increment_flow_control_window(10**5, stream)
+        await pair.pass_on()
+
+    assert (before, told) == ([], [{"type": "http.disconnect"}])
+
+
 async def test_a_client_may_send_as_much_as_the_app_has_read():
     go_on = asyncio.Event()
 
