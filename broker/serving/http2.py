@@ -42,7 +42,7 @@ MAX_IDLE_FRAMES = 1000
 answers: pings, settings, priorities, resets (CVE-2019-9512 and following, CVE-2023-44487), and
 bodies that make the server reset (CVE-2025-8671)."""
 
-MAX_UNREAD_BYTES = 4 * MAX_BATCH_BYTES
+MAX_LATE_BYTES = 4 * MAX_BATCH_BYTES
 """How much of a body may come after its answer; not every client stops at once."""
 
 logger = logging.getLogger("broker.hypercorn")
@@ -110,7 +110,7 @@ class Http2:
         }
         self._send = send
         self._streams: dict[int, Stream] = {}
-        self._unread: dict[int, int] = {}
+        self._late_bytes_left: dict[int, int] = {}
         self._idle_frames = 0
         self._closed = False
         self._is_writing = False
@@ -157,7 +157,7 @@ class Http2:
         """Take note that the client is sent something it asked for."""
         self._idle_frames = 0
 
-    def read(self, stream_id: int, size: int) -> None:
+    def acknowledge(self, stream_id: int, size: int) -> None:
         """Let the client send as much more as was read."""
         if size and not self._closed:
             self.h2.acknowledge_received_data(size, stream_id)
@@ -214,13 +214,13 @@ class Http2:
         elif isinstance(event, events.DataReceived):
             self._take_data(event)
         elif isinstance(event, events.StreamEnded):
-            self._unread.pop(event.stream_id, None)
+            self._late_bytes_left.pop(event.stream_id, None)
             if (stream := self._streams.get(event.stream_id)) and not stream.end_request():
                 self._give_up(stream)
         else:
             self._idle_frames += 1
             if isinstance(event, events.StreamReset):
-                self._unread.pop(event.stream_id, None)
+                self._late_bytes_left.pop(event.stream_id, None)
                 if stream := self._streams.get(event.stream_id):
                     stream.leave()
             self._tell_change()
@@ -238,7 +238,7 @@ class Http2:
             with suppress(ProtocolError):  # reset already
                 self.h2.send_headers(stream_id, make_head(400), end_stream=True)
             if event.stream_ended is None:
-                self._unread[stream_id] = MAX_UNREAD_BYTES
+                self._late_bytes_left[stream_id] = MAX_LATE_BYTES
             return
         stream = self._streams[stream_id] = Stream(stream_id, scope, length, self)
         self._task_group.spawn(self._serve, stream)
@@ -251,10 +251,10 @@ class Http2:
             if not stream.take_data(event.data, size):
                 self._give_up(stream)
             return
-        self.read(event.stream_id, size)
-        left = self._unread.pop(event.stream_id, 0) - size
+        self.acknowledge(event.stream_id, size)
+        left = self._late_bytes_left.pop(event.stream_id, 0) - size
         if left >= 0:
-            self._unread[event.stream_id] = left
+            self._late_bytes_left[event.stream_id] = left
         elif event.stream_ended is None:
             self._reset(event.stream_id, ErrorCodes.NO_ERROR)
 
@@ -275,9 +275,9 @@ class Http2:
             logger.exception("error in the application")
         finally:
             del self._streams[stream.id]
-            self.read(stream.id, stream.unread)
+            self.acknowledge(stream.id, stream.unread)
             if not self._closed and stream.finish():
-                self._unread[stream.id] = MAX_UNREAD_BYTES
+                self._late_bytes_left[stream.id] = MAX_LATE_BYTES
         await self.flush()
         if not self._streams and not self._closed:
             await self._send(Updated(idle=True))

@@ -34,7 +34,7 @@ class Connection(Protocol):
 
     h2: H2Connection
 
-    def read(self, stream_id: int, size: int) -> None:
+    def acknowledge(self, stream_id: int, size: int) -> None:
         """Let the client send as much more as was read."""
 
     def note_answer(self) -> None:
@@ -145,7 +145,7 @@ class Stream:
         if message is _OVER:
             self._messages.put_nowait((_OVER, 0))
         self.unread -= size
-        self._connection.read(self.id, size)
+        self._connection.acknowledge(self.id, size)
         return message
 
     async def send(self, message: Any) -> None:
