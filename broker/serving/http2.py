@@ -58,6 +58,13 @@ _SETTINGS = {
     SettingCodes.MAX_HEADER_LIST_SIZE: MAX_HEAD_BYTES,
 }
 
+REPLACED = (
+    (H2Connection, "_begin_new_stream"),
+    (H2Connection, "_receive_goaway_frame"),
+    (H2Stream, "_initialize_content_length"),
+)
+"""What is replaced of the library, of which no setting would do it."""
+
 
 class _Frames(H2Connection):
     """The library, but for what it would end a connection for, with all its requests."""

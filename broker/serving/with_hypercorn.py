@@ -7,6 +7,7 @@ import logging
 import os
 import ssl
 from contextlib import suppress
+from importlib.metadata import version
 from typing import Any
 
 import hypercorn.asyncio.run
@@ -18,12 +19,26 @@ from hypercorn.events import Closed
 from hypercorn.protocol.h11 import H11Protocol
 
 from broker.delivery import ASGIApp
+from broker.errors import ConfigError
 from broker.serving.endpoint import BACKLOG, IDLE_SECONDS, MAX_HEAD_BYTES, Endpoint
-from broker.serving.http2 import Http2
+from broker.serving.http2 import REPLACED, Http2
+
+_REPLACED = (
+    (hypercorn.asyncio.run, "TCPServer"),
+    (hypercorn.protocol, "H11Protocol"),
+    (hypercorn.protocol, "H2Protocol"),
+    (TCPServer, "_close"),
+    (H11Protocol, "_check_protocol"),
+    (H11Protocol, "_create_stream"),
+    (H11Protocol, "handle"),
+    *REPLACED,
+)
 
 
 async def serve(app: ASGIApp, endpoint: Endpoint, drained: asyncio.Event) -> None:
-    """Serve an app, as `broker.serving.Serve` says."""
+    """Serve an app, as `broker.serving.Serve` says; raises ConfigError if Hypercorn has not what
+    is replaced here, and would go its own way."""
+    _check_replaced()
     # No setting does it.
     hypercorn.asyncio.run.TCPServer = _Connection  # type: ignore[attr-defined]  # it does not say so
     hypercorn.protocol.H11Protocol = _Http1Only  # type: ignore[attr-defined]  # nor here
@@ -57,6 +72,17 @@ class _Http1Only(H11Protocol):
         # Or requests that a client sent ahead would be answered, one by one, when it is gone.
         if not self._is_closed:
             await super()._create_stream(request)
+
+
+def _check_replaced() -> None:
+    for owner, name in _REPLACED:
+        if not hasattr(owner, name):
+            raise ConfigError(
+                'server.http_server: "hypercorn" does not fit this broker as it is installed '
+                f"(hypercorn {version('hypercorn')}, h2 {version('h2')}): "
+                f"{owner.__name__} has no {name}; "
+                "install the versions that it needs with: pip install --upgrade replika-broker"
+            )
 
 
 def _config(endpoint: Endpoint) -> Config:
