@@ -302,11 +302,16 @@ def _unmet_choice(config: Config) -> Iterator[Problem]:
         yield Problem(path, f"{shown(chosen)} is not enabled{hint}{source}")
 
 
+def development_warning(data_dir: Path) -> str:
+    """Return what is said of `tls = "dev"`, on the screen and in the log alike."""
+    trust = f"SSL_CERT_FILE={shlex.quote(str(data_dir / DEV_CERTIFICATE))}"
+    reason = f'"dev" is a self-signed certificate, for development only; clients need {trust}'
+    return str(Problem(("server", "tls"), reason))
+
+
 def _warnings(config: Config) -> Iterator[str]:
     if config.server.tls == "dev":
-        trust = f"SSL_CERT_FILE={shlex.quote(str(config.broker.data_dir / DEV_CERTIFICATE))}"
-        reason = f'"dev" is a self-signed certificate, for development only; clients need {trust}'
-        yield str(Problem(("server", "tls"), reason))
+        yield development_warning(config.broker.data_dir)
     for name in config.plugins:
         if name not in config.enabled and name not in FALLBACKS:
             hint = did_you_mean(name, config.enabled) or "; add it to broker.plugins"

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from broker.assembly import make_private_directory
+from broker.config.settings import development_warning
 from broker.serving.certificate import Certificate
 from broker.serving.development import DevelopmentCertificate, find, find_or_make
 
@@ -21,7 +22,7 @@ def certificate_of(config: Config) -> Certificate | None:
     if config.server.tls == "dev":
         make_private_directory(config.broker.data_dir)
         found = _checked(find_or_make(config.broker.data_dir))
-        logger.warning("%s is self-signed, for development only", found.chain)
+        logger.warning(development_warning(config.broker.data_dir))
         return found
     return _named(config)
 

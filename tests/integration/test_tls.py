@@ -132,7 +132,13 @@ def test_the_certificate_for_development_is_all_that_clients_need(tmp_path, monk
 
     assert ready.json() == {"status": "ready"}
     assert queues.exit_code == 0, queues.stderr
-    assert "dev-cert.pem is self-signed, for development only" in served.log()
+    [warning] = served.screen["warnings"]
+    assert warning == (
+        'server.tls: "dev" is a self-signed certificate, for development only; '
+        f"clients need SSL_CERT_FILE={trusted}"
+    )
+    assert served.log().count("for development only") == 1
+    assert f"WARNING broker.tls {warning}\n" in served.log()
 
 
 def test_the_screen_warns_of_the_certificate_for_development(tmp_path):

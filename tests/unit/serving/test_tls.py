@@ -96,7 +96,14 @@ def test_one_for_development_is_made_in_the_data_dir_and_every_start_warns(caplo
 
     assert first == second == Certificate(Path("data/dev-cert.pem"), Path("data/dev-key.pem"))
     assert Path("data").stat().st_mode & 0o777 == 0o700
-    assert caplog.messages == ["data/dev-cert.pem is self-signed, for development only"] * 2
+    assert (
+        caplog.messages
+        == [
+            'server.tls: "dev" is a self-signed certificate, for development only; '
+            "clients need SSL_CERT_FILE=data/dev-cert.pem"
+        ]
+        * 2
+    )
     check_certificate(DEVELOPMENT)
 
 
