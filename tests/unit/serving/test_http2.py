@@ -57,11 +57,11 @@ class Pair:
             self.is_hung_up = True
 
     async def pass_on(self):
-        """Let the server have what the client wrote, and do what there is to do."""
-        for _ in range(3):
-            await self.server.handle(RawData(self.client.data_to_send()))
-            for _ in range(20):
-                await asyncio.sleep(0)
+        """Let the server have what the client wrote, until both only wait for the test."""
+        while data := self.client.data_to_send():
+            await self.server.handle(RawData(data))
+            await nothing_to_do()
+        await nothing_to_do()
 
     def open(self, *, end=True, headers=GET):
         stream = self.client.get_next_available_stream_id()
@@ -85,6 +85,15 @@ class Pair:
 
     def resets(self):
         return [event.error_code for event in self.of(StreamReset)]
+
+
+async def nothing_to_do():
+    """Return when all other tasks wait; nothing comes from outside, so they do until the test acts.
+
+    No event says that nothing more happens, so the loop is asked what it has ready.
+    """
+    while asyncio.get_running_loop()._ready:
+        await asyncio.sleep(0)
 
 
 @asynccontextmanager
@@ -327,7 +336,7 @@ async def test_who_goes_while_an_answer_waits_for_the_window_is_waited_for_no_lo
             await pair.pass_on()
         else:
             await pair.server.handle(Closed())
-            await asyncio.sleep(0)
+            await nothing_to_do()
 
     assert [message["type"] for message in told] == ["http.request", "http.disconnect"]
 
@@ -487,7 +496,7 @@ async def test_who_is_hung_up_on_while_an_answer_is_written_is_told_why():
     async with connected(answer) as pair:
         taking = await pair.open_and_read_nothing()
         hanging_up = asyncio.create_task(pair.server.handle(RawData(NO_HTTP_2)))
-        await asyncio.sleep(0)  # it is begun
+        await nothing_to_do()
         pair.may_write.set()
         await asyncio.gather(taking, hanging_up)
 
