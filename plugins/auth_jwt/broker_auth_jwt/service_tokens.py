@@ -91,14 +91,14 @@ class ServiceTokens:
         tokens = [_service_token(row) for row in rows]
         return sorted(tokens, key=lambda token: (token.created_at, token.id))
 
-    async def revoke(self, id_or_name: str, *, now: int) -> bool:
-        """End the token of that id, or all of that name; tell whether there was one to end."""
+    async def revoke(self, token_id: str, *, now: int) -> bool:
+        """End a token; tell whether it was not revoked already."""
 
         async def revoke(tx: Transaction) -> bool:
             revoked = await tx.fetch(
                 "UPDATE broker_service_tokens SET revoked_at = :now"
-                " WHERE (id = :text OR name = :text) AND revoked_at IS NULL RETURNING id",
-                text=id_or_name,
+                " WHERE id = :id AND revoked_at IS NULL RETURNING id",
+                id=token_id,
                 now=now,
             )
             if revoked:
