@@ -96,7 +96,7 @@ class Sessions:
             if row is None:
                 return "ended"
             if row["jti"] != old:
-                await _revoke(tx, "id", session, now)
+                await _revoke(tx, session, now)
                 return "reused"
             await tx.execute(
                 "UPDATE broker_sessions SET jti = :new, expires_at = :expires_at WHERE id = :id",
@@ -112,26 +112,28 @@ class Sessions:
         """End a session; tell whether it was not revoked already."""
 
         async def revoke(tx: Transaction) -> bool:
-            return await _revoke(tx, "id", session, now) == 1
-
-        return await self._database.change(revoke)
-
-    async def revoke_all(self, user: str, *, now: int) -> int:
-        """End all sessions of a user; return how many were not revoked already."""
-
-        async def revoke(tx: Transaction) -> int:
-            return await _revoke(tx, "username", user, now)
+            return await _revoke(tx, session, now)
 
         return await self._database.change(revoke)
 
 
-async def _revoke(tx: Transaction, column: Literal["id", "username"], value: str, now: int) -> int:
+async def revoke_sessions_of(tx: Transaction, user: str, now: int) -> None:
+    """End all sessions of a user, as part of a change that is counted."""
+    await tx.execute(
+        "UPDATE broker_sessions SET revoked_at = :now"
+        " WHERE username = :user AND revoked_at IS NULL",
+        user=user,
+        now=now,
+    )
+
+
+async def _revoke(tx: Transaction, session: str, now: int) -> bool:
     revoked = await tx.fetch(
-        f"UPDATE broker_sessions SET revoked_at = :now"  # noqa: S608  # one of two names
-        f" WHERE {column} = :value AND revoked_at IS NULL RETURNING id",
-        value=value,
+        "UPDATE broker_sessions SET revoked_at = :now"
+        " WHERE id = :id AND revoked_at IS NULL RETURNING id",
+        id=session,
         now=now,
     )
     if revoked:
         await count_change(tx)
-    return len(revoked)
+    return bool(revoked)

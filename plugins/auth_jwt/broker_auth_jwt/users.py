@@ -10,6 +10,7 @@ from broker import BrokerError, FieldError, Invalid
 
 from broker_auth_jwt.changes import count_change
 from broker_auth_jwt.database import Database, Hidden, Row, Transaction
+from broker_auth_jwt.sessions import revoke_sessions_of
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}\Z")
 
@@ -177,12 +178,7 @@ class Users:
         async def change(tx: Transaction) -> User:
             user = await _update(tx, name, assignment, now, **values)
             if is_end:
-                await tx.execute(
-                    "UPDATE broker_sessions SET revoked_at = :now"
-                    " WHERE username = :name AND revoked_at IS NULL",
-                    name=name,
-                    now=now,
-                )
+                await revoke_sessions_of(tx, name, now)
             return user
 
         return await self._database.change(change)

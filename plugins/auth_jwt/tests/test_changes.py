@@ -25,7 +25,6 @@ CHANGES = {
     "a grant": lambda a, *_: a.users.grant("ann", ["producer"], now=2),
     "a role taken": lambda a, *_: a.users.revoke("ann", ["viewer"], now=2),
     "a logout": lambda a, session, _: a.sessions.revoke(session, now=2),
-    "all logouts": lambda a, *_: a.sessions.revoke_all("ann", now=2),
     "reuse": lambda a, session, _: a.sessions.rotate(
         session, old="x", new="y", now=2, expires_at=9
     ),

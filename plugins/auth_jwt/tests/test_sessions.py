@@ -122,18 +122,19 @@ async def test_a_session_is_revoked_once(open_accounts) -> None:
         assert await rotate(accounts, session, "first", "second") == "ended"
 
 
-async def test_all_sessions_of_a_user_are_revoked_and_nobody_elses(open_accounts) -> None:
+async def test_what_ends_all_sessions_of_a_user_ends_nobody_elses(open_accounts) -> None:
     async with open_accounts() as accounts:
+        await accounts.users.add("ann", password_hash="$hash", grants=[], now=1000)
         sessions = [await begin(accounts) for _ in range(3)]
         other = await begin(accounts, "bob")
         await accounts.sessions.revoke(sessions[0], now=2000)
         before = await accounts.changes.current()
-        assert await accounts.sessions.revoke_all("ann", now=3000) == 2
-        assert await accounts.sessions.revoke_all("ann", now=4000) == 0
+        await accounts.users.set_password("ann", "$new", now=3000)
+        await accounts.users.set_disabled("ann", True, now=4000)
         found = [await accounts.sessions.find(session) for session in sessions]
         assert [session.revoked_at for session in found] == [2000, 3000, 3000]
         assert (await accounts.sessions.find(other)).revoked_at is None
-        assert await accounts.changes.current() == before + 1
+        assert await accounts.changes.current() == before + 2
 
 
 @pytest.mark.parametrize("revoked", [False, True])
