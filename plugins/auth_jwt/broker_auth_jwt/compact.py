@@ -40,16 +40,25 @@ class _Claims(msgspec.Struct):
     iss: str
 
 
-def read_unverified(text: str) -> Unverified:
-    """Read which issuer and which key a token names; verify nothing.
+def decode_parts(text: str, *, limit: int = MAX_TOKEN_BYTES) -> tuple[bytes, bytes, bytes]:
+    """Return header, payload and signature of a token; verify nothing.
 
-    Raises InvalidToken for what is no JWS in compact form, has over 16 KiB, or encodes a part
-    otherwise than base64url does, so that a token has one text only.
+    Raises InvalidToken for what is no JWS in compact form, is longer than the limit, or encodes a
+    part otherwise than base64url does, so that a token has one text only.
     """
-    if len(text) > MAX_TOKEN_BYTES:
+    if len(text) > limit:
         raise InvalidToken
     try:
-        header, payload, _signature = map(_decode, text.split("."))
+        header, payload, signature = map(_decode, text.split("."))
+    except ValueError as error:
+        raise InvalidToken from error
+    return header, payload, signature
+
+
+def read_unverified(text: str) -> Unverified:
+    """Read which issuer and which key a token names; raises InvalidToken as `decode_parts` does."""
+    header, payload, _ = decode_parts(text)
+    try:
         return Unverified(
             msgspec.json.decode(header, type=Header),
             msgspec.json.decode(payload, type=_Claims).iss,

@@ -16,9 +16,7 @@ from broker_auth_jwt.issuer_config import IssuerConfig
 from broker_auth_jwt.issuer_keys import IssuerKeys
 from broker_auth_jwt.jwks import Jwk
 from broker_auth_jwt.scopes import Roles
-
-END_OF_TIME = 253_402_300_799
-"""The last second of the year 9999; a token that names a later one is not valid."""
+from broker_auth_jwt.times import END_OF_TIME
 
 MAX_SUBJECT = 255
 """In characters (OpenID Connect Core 1.0, section 2)."""

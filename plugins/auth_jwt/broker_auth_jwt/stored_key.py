@@ -15,6 +15,7 @@ from jwt.algorithms import Algorithm as PyJWTAlgorithm
 from jwt.utils import base64url_encode
 
 from broker_auth_jwt.config import Algorithm
+from broker_auth_jwt.times import Seconds
 from broker_auth_jwt.weak_secrets import HMAC_BYTES
 
 _RSA_BITS = 3072
@@ -24,7 +25,6 @@ _PUBLIC = {"oct": (), "RSA": ("e", "n"), "EC": ("crv", "x", "y"), "OKP": ("crv",
 """The members by which others may know a key; those of RFC 7638, section 3.2."""
 
 Text = str | msgspec.UnsetType
-Seconds = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799)]
 
 
 class StoredKey(msgspec.Struct, frozen=True, kw_only=True):

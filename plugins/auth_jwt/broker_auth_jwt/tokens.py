@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import re
 import secrets
-from base64 import urlsafe_b64decode
-from typing import Annotated, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 import msgspec
 from broker import Clock, InvalidToken
 from jwt import PyJWS, PyJWTError
 
+from broker_auth_jwt.compact import decode_parts
 from broker_auth_jwt.config import Algorithm, AuthConfig
 from broker_auth_jwt.keys import KeyRing
+from broker_auth_jwt.times import Seconds
 
 _LONGEST = 8192
 
-# Without the padding that PyJWT lets pass, a token has one spelling.
-_COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
-
 Kind = Literal["at+jwt", "rt+jwt"]
 """The `typ` of access tokens (RFC 9068) and, named after it, of refresh tokens."""
-
-Time = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799)]
-"""Seconds since 1970, until the year 9999."""
 
 
 class Claims(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,9 +63,9 @@ class _Payload(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     aud: str
     sub: str
     jti: str
-    iat: Time
-    exp: Time
-    nbf: Time = 0
+    iat: Seconds
+    exp: Seconds
+    nbf: Seconds = 0
     sid: str
     ver: int
 
@@ -153,10 +147,9 @@ class Tokens:
 
     def _signed_bytes(self, text: str, kind: Kind) -> bytes:
         """Return the payload of a token if it is of that kind, and we signed it."""
-        if len(text) > _LONGEST or not _COMPACT.fullmatch(text):
-            raise InvalidToken
-        encoded = text.partition(".")[0]
-        header = self._headers.decode(urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)))
+        # PyJWT alone would let padding and spare bits pass: a token must have one spelling.
+        encoded, _, _ = decode_parts(text, limit=_LONGEST)
+        header = self._headers.decode(encoded)
         key = self._ring.find(header.kid)
         if key is None or header.typ != kind:
             raise InvalidToken
