@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from broker import Clock, InvalidToken, Timer, Unavailable
 
 from broker_auth_jwt.issuer_config import IssuerConfig
-from broker_auth_jwt.jwks import Jwk, JwksError, Key, read_keys
+from broker_auth_jwt.jwks import Jwk, JwksError, PublishedKey, read_keys
 from broker_auth_jwt.jwks_url import JwksUrl
 
 
@@ -26,7 +26,7 @@ class IssuerKeys:
         self._url = JwksUrl(config.jwks_url, clock=clock)
         self._clock = clock
         self._logger = logger
-        self._keys: Mapping[str, Key] = {}
+        self._keys: Mapping[str, PublishedKey] = {}
         self._keys_end = 0
         self._cooldown_end = 0
         self._fetch: asyncio.Task[None] | None = None
@@ -49,7 +49,7 @@ class IssuerKeys:
             await asyncio.wait([self._fetch])
         await self._url.close()
 
-    async def find(self, kid: str) -> Key:
+    async def find(self, kid: str) -> PublishedKey:
         """Return a key; one that is unknown is waited for if the issuer may be asked again.
 
         Raises InvalidToken if the issuer has no such key, Unavailable if no keys are known.
@@ -69,7 +69,7 @@ class IssuerKeys:
         return key is not None and key.jwk == jwk
 
     @property
-    def _current(self) -> Mapping[str, Key] | None:
+    def _current(self) -> Mapping[str, PublishedKey] | None:
         """What may be used now; None before the first fetch, and when the last one is too old."""
         return self._keys if self._clock.now() < self._keys_end else None
 

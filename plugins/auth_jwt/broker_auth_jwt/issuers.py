@@ -24,7 +24,7 @@ MAX_SUBJECT = 255
 NumericDate = Annotated[float, msgspec.Meta(ge=0, le=END_OF_TIME)]
 
 
-class Verified(msgspec.Struct, frozen=True, kw_only=True):
+class ForeignToken(msgspec.Struct, frozen=True, kw_only=True):
     """Who a token was issued for, and what it gives here."""
 
     subject: str
@@ -90,7 +90,7 @@ class Issuers:
         """Tell whether tokens of an issuer, by its `iss`, are to be verified here."""
         return iss in self._issuers
 
-    async def verify(self, text: str) -> Verified:
+    async def verify(self, text: str) -> ForeignToken:
         """Return whom a token stands for.
 
         Only the first token after the start, and one whose key is unknown, may have to wait: for
@@ -103,7 +103,7 @@ class Issuers:
             raise InvalidToken
         return await issuer.verify(text, token.header)
 
-    def is_current(self, verified: Verified) -> bool:
+    def is_current(self, verified: ForeignToken) -> bool:
         """Tell whether the key that verified a token is still published by its issuer.
 
         Ask before each use of a token that was remembered; it costs a look into a dict.
@@ -122,7 +122,7 @@ class _Issuer:
         self._leeway_ms = leeway_ms
         self._clock = clock
 
-    async def verify(self, text: str, header: Header) -> Verified:
+    async def verify(self, text: str, header: Header) -> ForeignToken:
         if not self._takes(header):
             raise InvalidToken
         key = await self.keys.find(header.kid)
@@ -135,7 +135,7 @@ class _Issuer:
         if not self._accepts(claims):
             raise InvalidToken
         values = {v for path in self._config.claims for v in claim_values(everything, path)}
-        return Verified(
+        return ForeignToken(
             subject=f"{self._config.name}:{claims.sub}",
             scopes=frozenset().union(*(self._scopes.get(value, ()) for value in values)),
             expires_at=_milliseconds(claims.exp),

@@ -44,7 +44,7 @@ class Jwk(msgspec.Struct, frozen=True, omit_defaults=True):
     y: str = ""
 
 
-class Key(msgspec.Struct, frozen=True):
+class PublishedKey(msgspec.Struct, frozen=True):
     """A key that can verify, by one algorithm only (RFC 8725, section 3.1)."""
 
     jwk: Jwk
@@ -64,7 +64,7 @@ class _JwkSet(msgspec.Struct):
     keys: Annotated[list[msgspec.Raw], msgspec.Meta(max_length=MAX_KEYS)]
 
 
-def read_keys(body: bytes, *, algorithms: Sequence[ForeignAlgorithm]) -> dict[str, Key]:
+def read_keys(body: bytes, *, algorithms: Sequence[ForeignAlgorithm]) -> dict[str, PublishedKey]:
     """Return the keys of a set that can verify tokens of these algorithms, by their `kid`.
 
     A key without `alg` is used for the first of the algorithms that fits it. Keys that cannot be
@@ -75,7 +75,7 @@ def read_keys(body: bytes, *, algorithms: Sequence[ForeignAlgorithm]) -> dict[st
         entries = msgspec.json.decode(body, type=_JwkSet).keys
     except (ValueError, RecursionError) as error:
         raise JwksError(f"no JWK Set of at most {MAX_KEYS} keys: {error}") from error
-    keys: dict[str, Key] = {}
+    keys: dict[str, PublishedKey] = {}
     for key in _usable(entries, algorithms):
         keys.setdefault(key.jwk.kid, key)
     return keys
@@ -83,7 +83,7 @@ def read_keys(body: bytes, *, algorithms: Sequence[ForeignAlgorithm]) -> dict[st
 
 def _usable(
     entries: Sequence[msgspec.Raw], algorithms: Sequence[ForeignAlgorithm]
-) -> Iterator[Key]:
+) -> Iterator[PublishedKey]:
     for entry in entries:
         try:
             jwk = msgspec.json.decode(entry, type=Jwk)
@@ -92,7 +92,7 @@ def _usable(
         except (ValueError, RecursionError, jwt.PyJWTError):
             continue
         if prepared.Algorithm.check_key_length(prepared.key) is None:
-            yield Key(jwk, prepared)
+            yield PublishedKey(jwk, prepared)
 
 
 def _algorithm(jwk: Jwk, algorithms: Sequence[ForeignAlgorithm]) -> ForeignAlgorithm:

@@ -8,7 +8,7 @@ from hashlib import blake2b
 import msgspec
 from broker import Identity
 
-from broker_auth_jwt.issuers import Verified as ForeignToken
+from broker_auth_jwt.issuers import ForeignToken
 
 LIMIT = 10_000
 """How many tokens are remembered; the one that was used longest ago goes first."""
