@@ -9,7 +9,7 @@ from broker_auth_jwt.attempts import Attempts, clean_attempts
 from broker_auth_jwt.changes import Changes
 from broker_auth_jwt.config import AuthConfig
 from broker_auth_jwt.database import Database, Transaction
-from broker_auth_jwt.line import Engine
+from broker_auth_jwt.engine import Engine
 from broker_auth_jwt.postgresql import PostgreSQL
 from broker_auth_jwt.service_tokens import ServiceTokens
 from broker_auth_jwt.sessions import Sessions

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from broker_auth_jwt.database import Database, Transaction
-from broker_auth_jwt.line import Counter
+from broker_auth_jwt.engine import Counter
 
 
 async def count_change(tx: Transaction) -> None:

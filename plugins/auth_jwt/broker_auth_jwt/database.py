@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 from broker import BrokerError, StorageUnreadable, Unavailable
 from databases.core import Connection
 
-from broker_auth_jwt.line import Engine, Line
+from broker_auth_jwt.engine import Engine
+from broker_auth_jwt.held_connection import HeldConnection
 from broker_auth_jwt.schema import make_schema
 
 T = TypeVar("T")
@@ -59,12 +60,12 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._line = Line(engine)
+        self._connection = HeldConnection(engine)
 
     async def open(self) -> None:
         """Make the database if there is none; raises StartupError for one that cannot be used."""
         await self._engine.prepare()
-        await self._line.open()
+        await self._connection.open()
         try:
             await self.change(partial(make_schema, self._engine))
         except Unavailable as error:
@@ -76,11 +77,11 @@ class Database:
 
     async def close(self) -> None:
         """Finish what was begun, and disconnect."""
-        await self._line.close()
+        await self._connection.close()
 
     async def fetch(self, query: str, **values: object) -> list[Row]:
         """Return all rows of a query; raises Unavailable."""
-        return await self._line.use(
+        return await self._connection.use(
             lambda connection: Transaction(connection).fetch(query, **values)
         )
 
@@ -94,7 +95,7 @@ class Database:
         If the work raises, nothing of it was done. If the connection is lost while it is
         committed, nobody knows; that is Unavailable, too.
         """
-        return await self._line.use(partial(self._change, work))
+        return await self._connection.use(partial(self._change, work))
 
     async def _change(
         self, work: Callable[[Transaction], Awaitable[T]], connection: Connection

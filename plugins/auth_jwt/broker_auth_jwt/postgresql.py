@@ -12,7 +12,8 @@ from broker import ConfigError
 from databases import Database as Driver
 from databases.core import Connection
 
-from broker_auth_jwt.line import PATIENCE_SECONDS, Engine, Line
+from broker_auth_jwt.engine import PATIENCE_SECONDS, Engine
+from broker_auth_jwt.held_connection import HeldConnection
 
 _LOCK = 0x52424131
 """Whoever holds this advisory lock of the database is the only one to make a change."""
@@ -72,7 +73,7 @@ class PostgreSQL(Engine):
 
     def counter(self) -> SharedCounter:
         """Return one who asks the server."""
-        return SharedCounter(Line(self))
+        return SharedCounter(HeldConnection(self))
 
     def abandon(self, connection: Connection) -> None:
         """Close the socket: a server that is gone would not answer a polite end either."""
@@ -86,18 +87,18 @@ class SharedCounter:
     So nobody gets an answer to a question that was asked before his own.
     """
 
-    def __init__(self, line: Line) -> None:
-        self._line = line
+    def __init__(self, connection: HeldConnection) -> None:
+        self._connection = connection
         self._asked: asyncio.Future[int] | None = None
         self._next: asyncio.Future[int] | None = None
 
     async def open(self) -> None:
         """Connect with the first question."""
-        await self._line.open()
+        await self._connection.open()
 
     async def close(self) -> None:
         """Disconnect."""
-        await self._line.close()
+        await self._connection.close()
 
     async def read(self) -> int:
         """Return the number of changes now."""
@@ -109,7 +110,7 @@ class SharedCounter:
         if before is not None:
             await asyncio.wait([before])
         self._asked, self._next = self._next, None
-        return await self._line.use(_fetch_changes)
+        return await self._connection.use(_fetch_changes)
 
 
 async def _fetch_changes(connection: Connection) -> int:

@@ -8,7 +8,7 @@ from broker import StorageUnreadable
 
 if TYPE_CHECKING:
     from broker_auth_jwt.database import Transaction
-    from broker_auth_jwt.line import Engine
+    from broker_auth_jwt.engine import Engine
 
 VERSION = 1
 

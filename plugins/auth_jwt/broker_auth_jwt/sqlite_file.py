@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sqlite3
 from collections.abc import Sequence
@@ -15,11 +16,13 @@ from urllib.parse import quote
 from broker import Closed, ConfigError, StorageUnreadable, Unavailable
 from databases import Database as Driver
 
+from broker_auth_jwt.engine import PATIENCE_SECONDS, Engine
 from broker_auth_jwt.files import leave_to_owner, sync_directory
-from broker_auth_jwt.line import PATIENCE_SECONDS, Engine, logger
 
 APPLICATION_ID = 0x52424131
 """Stands in the header of every file of ours."""
+
+logger = logging.getLogger("broker.plugins.auth_jwt")
 
 _CHANGES_PER_CHECKPOINT = 256
 _RESTORE = "restore a backup, or move it away to begin without users"
