@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import quote, unquote
 
 from broker_auth_jwt.attempts import Attempts, clean_attempts
 from broker_auth_jwt.changes import Changes
@@ -20,8 +19,7 @@ from broker_auth_jwt.users import Users
 class Accounts:
     """One database with all of it, and what can be done there."""
 
-    def __init__(self, url: str) -> None:
-        engine = _engine(url)
+    def __init__(self, engine: Engine) -> None:
         self._database = Database(engine)
         self._counter = engine.counter()
         self.changes = Changes(self._database, self._counter)
@@ -63,16 +61,5 @@ class Accounts:
 def make_accounts(config: AuthConfig, data_dir: Path) -> Accounts:
     """Return the accounts that the config names; nothing is opened yet."""
     if config.database_url is not None:
-        return Accounts(config.database_url.get_secret_value())
-    return Accounts(file_url(data_dir / config.database))
-
-
-def file_url(path: Path) -> str:
-    """Return the URL of an SQLite file."""
-    return f"sqlite:///{quote(str(path))}"
-
-
-def _engine(url: str) -> Engine:
-    if url.startswith("sqlite:///"):
-        return SQLiteFile(Path(unquote(url.removeprefix("sqlite:///"))))
-    return PostgreSQL(url)
+        return Accounts(PostgreSQL(config.database_url.get_secret_value()))
+    return Accounts(SQLiteFile(data_dir / config.database))

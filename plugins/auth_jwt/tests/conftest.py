@@ -10,17 +10,20 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-from urllib.parse import unquote
 
 import pytest
 from click.testing import CliRunner, Result
 from forge import Forge
 
 from broker.cli import cli
-from broker_auth_jwt.accounts import Accounts, file_url
+from broker_auth_jwt.accounts import Accounts
+from broker_auth_jwt.postgresql import PostgreSQL
+from broker_auth_jwt.sqlite_file import SQLiteFile
 
 OpenAccounts = Callable[[], AbstractAsyncContextManager[Accounts]]
-OpenURL = Callable[[str], AbstractAsyncContextManager[Accounts]]
+Place = Path | str
+"""Of a database: the path of an SQLite file, or the URL of one in PostgreSQL."""
+OpenAt = Callable[[Place], AbstractAsyncContextManager[Accounts]]
 
 
 class PostgresServer:
@@ -50,21 +53,20 @@ class PostgresServer:
 class Backdoor:
     """Reaches the tables as any other program would."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    def __init__(self, place: Place) -> None:
+        self._place = place
 
     async def execute(self, *statements: str) -> None:
         for statement in statements:
             await self.fetch(statement)
 
     async def fetch(self, query: str) -> list[tuple[object, ...]]:
-        if self._url.startswith("sqlite:///"):
-            path = unquote(self._url.removeprefix("sqlite:///"))
-            with closing(sqlite3.connect(path, isolation_level=None)) as sql:
+        if isinstance(self._place, Path):
+            with closing(sqlite3.connect(self._place, isolation_level=None)) as sql:
                 return sql.execute(query).fetchall()
         import asyncpg
 
-        connection = await asyncpg.connect(self._url)
+        connection = await asyncpg.connect(self._place)
         try:
             return [tuple(row) for row in await connection.fetch(query)]
         finally:
@@ -72,7 +74,7 @@ class Backdoor:
 
     @property
     def is_sqlite(self) -> bool:
-        return self._url.startswith("sqlite:///")
+        return isinstance(self._place, Path)
 
 
 @pytest.fixture(scope="session")
@@ -101,25 +103,22 @@ def sqlite_path(tmp_path: Path) -> Path:
     return tmp_path / "auth.db"
 
 
-@pytest.fixture
-def sqlite_url(sqlite_path: Path) -> str:
-    return file_url(sqlite_path)
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def accounts_url(request: pytest.FixtureRequest) -> str:
-    """A URL of each kind, with nothing there yet."""
-    return request.getfixturevalue(f"{request.param}_url")
+@pytest.fixture(
+    params=[pytest.param("sqlite_path", id="sqlite"), pytest.param("postgres_url", id="postgres")]
+)
+def accounts_place(request: pytest.FixtureRequest) -> Place:
+    """A place of each kind, with nothing there yet."""
+    return request.getfixturevalue(request.param)
 
 
 @pytest.fixture
-def backdoor(accounts_url: str) -> Backdoor:
-    return Backdoor(accounts_url)
+def backdoor(accounts_place: Place) -> Backdoor:
+    return Backdoor(accounts_place)
 
 
 @asynccontextmanager
-async def opened(url: str) -> AsyncIterator[Accounts]:
-    accounts = Accounts(url)
+async def opened(place: Place) -> AsyncIterator[Accounts]:
+    accounts = Accounts(SQLiteFile(place) if isinstance(place, Path) else PostgreSQL(place))
     await accounts.open()
     try:
         yield accounts
@@ -152,7 +151,7 @@ class Administration:
         """Return what an open database of accounts answers."""
 
         async def ask() -> Any:
-            async with opened(url or file_url(self.directory / "auth.db")) as accounts:
+            async with opened(url or self.directory / "auth.db") as accounts:
                 return await question(accounts)
 
         return asyncio.run(ask())
@@ -181,14 +180,14 @@ def administration(tmp_path: Path) -> Administration:
 
 
 @pytest.fixture
-def open_url() -> OpenURL:
+def open_at() -> OpenAt:
     return opened
 
 
 @pytest.fixture
-def open_accounts(accounts_url: str) -> OpenAccounts:
+def open_accounts(accounts_place: Place) -> OpenAccounts:
     """Open the same database once more, as another process would."""
-    return lambda: opened(accounts_url)
+    return lambda: opened(accounts_place)
 
 
 @pytest.fixture

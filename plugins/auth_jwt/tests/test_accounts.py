@@ -4,22 +4,31 @@ from pathlib import Path
 
 import pytest
 
-from broker import ConfigError
+from broker import ConfigError, StorageUnreadable
 from broker.config import make_config
 from broker.plugins import load_one
-from broker_auth_jwt.accounts import file_url
+from broker_auth_jwt.accounts import make_accounts
+from broker_auth_jwt.config import AuthConfig
 
 
-@pytest.mark.parametrize(
-    ("path", "url"),
-    [
-        ("/data/users/auth.db", "sqlite:////data/users/auth.db"),
-        ("auth.db", "sqlite:///auth.db"),
-        ("/data/a b?.db", "sqlite:////data/a%20b%3F.db"),
-    ],
-)
-def test_a_file_is_a_url_for_the_driver(path: str, url: str) -> None:
-    assert file_url(Path(path)) == url
+@pytest.mark.parametrize("is_relative", [True, False])
+async def test_a_relative_path_starts_at_the_data_directory(
+    tmp_path: Path, is_relative: bool
+) -> None:
+    name = "users/a b?.db"
+    config = AuthConfig(database=name if is_relative else str(tmp_path / "data" / name))
+    accounts = make_accounts(config, tmp_path / ("data" if is_relative else "other"))
+    await accounts.open()
+    await accounts.close()
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / "data" / name]
+
+
+async def test_a_url_is_used_instead_of_a_file(tmp_path: Path) -> None:
+    url = f"postgresql://ann@/users?host={tmp_path}"
+    accounts = make_accounts(AuthConfig(database_url=url), tmp_path)
+    with pytest.raises(StorageUnreadable, match="PostgreSQL database users cannot be used"):
+        await accounts.open()
+    assert list(tmp_path.iterdir()) == []
 
 
 def configured(url: str) -> str | None:

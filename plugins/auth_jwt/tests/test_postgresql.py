@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from broker import ConfigError, StorageUnreadable, Unavailable
-from broker_auth_jwt.accounts import Accounts
 from broker_auth_jwt.postgresql import PostgreSQL
 
 END_CONNECTIONS = (
@@ -22,7 +21,7 @@ COUNT_CONNECTIONS = (
 
 
 @pytest.fixture
-def accounts_url(postgres_url: str) -> str:
+def accounts_place(postgres_url: str) -> str:
     """Of this kind only."""
     return postgres_url
 
@@ -121,9 +120,9 @@ async def test_closing_leaves_no_connection(open_accounts, backdoor) -> None:
         pass
 
 
-async def test_what_the_server_thinks_of_isolation_does_not_matter(open_url, postgres_url) -> None:
+async def test_what_the_server_thinks_of_isolation_does_not_matter(open_at, postgres_url) -> None:
     url = postgres_url + "&default_transaction_isolation=serializable"
-    async with open_url(url) as first, open_url(url) as second:
+    async with open_at(url) as first, open_at(url) as second:
         await add(first, "ann")
         await asyncio.gather(
             *(first.users.grant("ann", [f"publish:a{n}"], now=1) for n in range(10)),
@@ -132,10 +131,10 @@ async def test_what_the_server_thinks_of_isolation_does_not_matter(open_url, pos
         assert len((await first.users.find("ann")).grants) == 20
 
 
-async def test_a_server_that_is_not_there_is_told_at_the_start(open_url, tmp_path: Path) -> None:
+async def test_a_server_that_is_not_there_is_told_at_the_start(open_at, tmp_path: Path) -> None:
     url = f"postgresql://ann:s3cret-pw@/users?host={tmp_path}"
     with pytest.raises(StorageUnreadable) as refused:
-        async with open_url(url):
+        async with open_at(url):
             pass
     assert str(refused.value) == (
         "PostgreSQL database users cannot be used (FileNotFoundError: [Errno 2] No such file or"
@@ -143,27 +142,27 @@ async def test_a_server_that_is_not_there_is_told_at_the_start(open_url, tmp_pat
     )
 
 
-async def test_a_database_that_is_not_there_is_told_at_the_start(open_url, postgres_url) -> None:
+async def test_a_database_that_is_not_there_is_told_at_the_start(open_at, postgres_url) -> None:
     with pytest.raises(StorageUnreadable, match='database "nothing" does not exist'):
-        async with open_url(postgres_url.replace("/postgres?", "/nothing?")):
+        async with open_at(postgres_url.replace("/postgres?", "/nothing?")):
             pass
 
 
 async def test_the_password_is_shown_nowhere(
-    open_url, postgres_server, postgres_url: str, caplog
+    open_at, postgres_server, postgres_url: str, caplog
 ) -> None:
     caplog.set_level(logging.DEBUG)
     secret = "s3cret-pw"
     url = postgres_url.replace("postgres:@", f"postgres:{secret}@")
     assert secret in url
-    async with open_url(url) as accounts:
+    async with open_at(url) as accounts:
         await add(accounts, "ann")
         await accounts.changes.current()
         shown = f"{accounts!r} {accounts._database!r} {accounts._database._engine!r}"
         shown += repr(accounts._database._engine.driver().url)
     wrong = url.replace("//postgres:", "//nobody:")
     with pytest.raises(StorageUnreadable) as refused:
-        async with open_url(wrong):
+        async with open_at(wrong):
             pass
     error: BaseException | None = refused.value
     while error is not None:
@@ -174,7 +173,7 @@ async def test_the_password_is_shown_nowhere(
     assert secret not in caplog.text
 
 
-async def test_what_the_url_says_of_tls_is_heeded(open_url, tmp_path: Path) -> None:
+async def test_what_the_url_says_of_tls_is_heeded(open_at, tmp_path: Path) -> None:
     """A server is asked for TLS, refuses it, and hears no password."""
     heard = []
 
@@ -188,7 +187,7 @@ async def test_what_the_url_says_of_tls_is_heeded(open_url, tmp_path: Path) -> N
     port = server.sockets[0].getsockname()[1]
     url = f"postgresql://ann:s3cret-pw@127.0.0.1:{port}/users?sslmode=require"
     with pytest.raises(StorageUnreadable):
-        async with open_url(url):
+        async with open_at(url):
             pass
     server.close()
     await server.wait_closed()
@@ -199,7 +198,7 @@ async def test_what_the_url_says_of_tls_is_heeded(open_url, tmp_path: Path) -> N
 def test_without_the_driver_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "asyncpg", None)
     with pytest.raises(ConfigError) as refused:
-        Accounts("postgresql://ann:s3cret-pw@127.0.0.1/users")
+        PostgreSQL("postgresql://ann:s3cret-pw@127.0.0.1/users")
     assert str(refused.value) == (
         "plugins.auth_jwt.database_url needs the driver asyncpg; run: pip"
         " install 'replika-broker-auth-jwt[postgresql]'"
