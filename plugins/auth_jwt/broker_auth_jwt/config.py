@@ -130,7 +130,12 @@ class AuthConfig(BaseModel):
         description="How long a login lasts without being refreshed.",
     )
     leeway_seconds: int = Field(
-        30, ge=0, le=300, strict=True, description="How far the clocks of issuers may be wrong."
+        30,
+        ge=0,
+        le=300,
+        strict=True,
+        description="How far the clocks of brokers and issuers may differ: for so long access "
+        "and refresh tokens are accepted before and after their time.",
     )
     audit: FileName = Field(
         "audit.jsonl",
