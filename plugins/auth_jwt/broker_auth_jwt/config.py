@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -13,6 +13,7 @@ from pydantic import (
     SecretStr,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 
 from broker_auth_jwt.issuer_config import IssuerConfig, check_issuers
@@ -159,6 +160,13 @@ class AuthConfig(BaseModel):
         roles = Roles({**SHIPPED_ROLES, **info.data.get("roles", {})})
         check_issuers(issuers, own=info.data.get("issuer"), roles=roles)
         return issuers
+
+    @model_validator(mode="after")
+    def _check_alternatives(self) -> Self:
+        for option, instead in (("database", "database_url"), ("keys", "secret")):
+            if {option, instead} <= self.model_fields_set:
+                raise ValueError(f"{instead} is used instead of {option}; leave one of them out")
+        return self
 
     @property
     def all_roles(self) -> dict[str, tuple[str, ...]]:

@@ -9,6 +9,9 @@ import pytest
 from pydantic import ValidationError
 
 import broker_auth_jwt
+from broker import ConfigError
+from broker.config import make_config
+from broker.plugins import load_one
 from broker_auth_jwt.config import AuthConfig
 from broker_auth_jwt.scopes import SHIPPED_ROLES
 
@@ -64,3 +67,34 @@ def test_the_readme_lists_the_shipped_roles() -> None:
 def test_a_wrong_option_is_refused(options: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         AuthConfig.model_validate(options)
+
+
+def configured(**options: object) -> AuthConfig:
+    config = make_config({"broker": {"plugins": ["auth_jwt"]}, "plugins": {"auth_jwt": options}})
+    return load_one("auth_jwt", config).config
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (
+            {"database": "auth.db", "database_url": "postgresql://ann:s3cret-pw@h/users"},
+            "database_url is used instead of database; leave one of them out; got"
+            ' {"database": "auth.db", "database_url": "********"}',
+        ),
+        (
+            {"keys": "auth-keys.json", "secret": "s3cret-e9a1c4f07b2d8563-pw-of-nobody"},
+            "secret is used instead of keys; leave one of them out; got"
+            ' {"keys": "auth-keys.json", "secret": "********"}',
+        ),
+    ],
+)
+def test_an_option_that_would_be_passed_over_is_refused(
+    options: dict[str, object], told: str
+) -> None:
+    with pytest.raises(ConfigError) as refused:
+        configured(**options)
+    assert str(refused.value) == f"config: plugins.auth_jwt: {told}"
+    assert refused.value.exit_code == 78
+    for name, value in options.items():
+        configured(**{name: value})
