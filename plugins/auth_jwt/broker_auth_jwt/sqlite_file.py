@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import shlex
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
@@ -160,7 +161,7 @@ def _is_there(path: Path) -> bool:
         if os.fstat(file.fileno()).st_mode & 0o077:
             raise ConfigError(
                 f"{path} holds password hashes, and others than its owner may use it; run:"
-                f" chmod 600 {path}"
+                f" chmod 600 {shlex.quote(str(path))}"
             )
     return True
 

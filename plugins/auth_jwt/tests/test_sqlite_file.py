@@ -165,6 +165,16 @@ async def test_a_file_that_others_may_use_is_refused(open_at, sqlite_path) -> No
         pass
 
 
+async def test_the_remedy_is_a_command_whatever_the_name(open_at, tmp_path: Path) -> None:
+    path = tmp_path / "of $(users).db"
+    path.write_bytes(b"x")
+    path.chmod(0o644)
+    with pytest.raises(ConfigError) as refused:
+        async with open_at(path):
+            pass
+    assert str(refused.value).endswith(f"; run: chmod 600 '{path}'")
+
+
 async def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(
     open_at, sqlite_path
 ) -> None:
