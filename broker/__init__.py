@@ -83,6 +83,7 @@ from broker.ratelimit import Allowance, RateLimiter
 from broker.receipts import Receipt, read_receipt
 from broker.status import BrokerInfo, PluginInfo, Served
 from broker.storage import Capability, Storage
+from broker.timestamps import timestamp
 
 __version__ = "0.1.0"
 
@@ -177,4 +178,5 @@ __all__ = [
     "read_credentials",
     "read_duration",
     "read_receipt",
+    "timestamp",
 ]

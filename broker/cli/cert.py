@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from broker.cli.output import print_json
+from broker.timestamps import timestamp
 
 _USE = """
 A broker whose data_dir this is shows it with
@@ -47,7 +48,8 @@ def dev(*, directory: Path, force: bool, as_json: bool) -> None:
     made = find_or_make(directory, force=force)
     chain, key = made.files.chain.absolute(), made.files.key.absolute()
     if as_json:
-        facts = {"cert": str(chain), "key": str(key), "expires_at": made.expires_at}
+        expires_at = timestamp(round(made.expires_at.timestamp() * 1000))
+        facts = {"cert": str(chain), "key": str(key), "expires_at": expires_at}
         print_json({**facts, "made": made.is_new})
         return
     did = "made" if made.is_new else "kept"

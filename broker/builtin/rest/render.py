@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from functools import lru_cache
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -19,6 +17,7 @@ from broker import (
     SettleKind,
     SettleResult,
     Totals,
+    timestamp,
 )
 
 
@@ -88,21 +87,6 @@ class ResultView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     lease_expires_at: str | None = None
 
 
-def timestamp(at_ms: int) -> str:
-    """Write a time as RFC 3339, in UTC with milliseconds."""
-    return f"{_second(at_ms // 1000)}.{at_ms % 1000:03d}Z"
-
-
-def optional_timestamp(at_ms: int | None) -> str | None:
-    """Write a time that may be missing."""
-    return None if at_ms is None else timestamp(at_ms)
-
-
-@lru_cache(maxsize=1024)
-def _second(second: int) -> str:
-    return datetime.fromtimestamp(second, UTC).isoformat()[:19]
-
-
 def view_message(message: Message, receipt: str | UnsetType = UNSET) -> MessageView:
     """Show a message; with its receipt, if it was leased to the one who looks."""
     content: str | UnsetType = UNSET
@@ -128,10 +112,10 @@ def view_message(message: Message, receipt: str | UnsetType = UNSET) -> MessageV
         created_at=timestamp(message.enqueued_at),
         updated_at=timestamp(message.updated_at),
         visible_at=visible_at,
-        expires_at=optional_timestamp(message.expires_at),
+        expires_at=timestamp(message.expires_at),
         delivery_count=message.delivery_count,
-        first_delivered_at=optional_timestamp(message.first_delivered_at),
-        finished_at=optional_timestamp(message.finished_at),
+        first_delivered_at=timestamp(message.first_delivered_at),
+        finished_at=timestamp(message.finished_at),
         reason=message.reason,
         origin_queue=message.origin_queue,
         leased_by=message.leased_by,
@@ -168,7 +152,7 @@ def view_queue(status: QueueStatus) -> QueueView:
         counts=status.counts,
         totals=status.totals,
         bytes=status.bytes,
-        oldest_at=optional_timestamp(status.oldest_at),
+        oldest_at=timestamp(status.oldest_at),
     )
 
 
@@ -184,8 +168,8 @@ def view_results(
             outcome=result.outcome,
             status=result.state,
             queue=result.queue,
-            visible_at=optional_timestamp(result.visible_at) if kind == "retry" else None,
-            lease_expires_at=optional_timestamp(result.visible_at) if kind == "extend" else None,
+            visible_at=timestamp(result.visible_at) if kind == "retry" else None,
+            lease_expires_at=timestamp(result.visible_at) if kind == "extend" else None,
         )
         for (kind, index), result in zip(places, results, strict=True)
     ]

@@ -22,6 +22,7 @@ from broker import (
     SettleResult,
     json_response,
     read_receipt,
+    timestamp,
 )
 from broker.builtin.rest.drafting import draft_message
 from broker.builtin.rest.explain import explain, shorten
@@ -33,7 +34,7 @@ from broker.builtin.rest.reading import (
     read_optional_body,
     read_query,
 )
-from broker.builtin.rest.render import timestamp, view_results
+from broker.builtin.rest.render import view_results
 from broker.builtin.rest.wire import (
     MAX_MESSAGES,
     Extend,

@@ -21,10 +21,10 @@ from broker import (
     Totals,
     Unavailable,
     json_response,
+    timestamp,
 )
 from broker.builtin.rest.machine import Machine, look_at_machine
 from broker.builtin.rest.reading import identify, read_query
-from broker.builtin.rest.render import optional_timestamp, timestamp
 from broker.builtin.rest.wire import Fields
 
 PAGE = 1000
@@ -158,7 +158,7 @@ class StatusRoutes:
             messages_processed=totals.acked,
             messages_failed=totals.failed,
             last_error=error,
-            last_error_timestamp=optional_timestamp(error_at),
+            last_error_timestamp=timestamp(error_at),
             counts=counts,
             totals=totals,
             system=machine,

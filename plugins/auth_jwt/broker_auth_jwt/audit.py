@@ -10,10 +10,9 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, TypedDict, Unpack
 
-from broker import Clock, ConfigError, Event, EventKind, Observer
+from broker import Clock, ConfigError, Event, EventKind, Observer, timestamp
 
 from broker_auth_jwt.files import leave_to_owner
-from broker_auth_jwt.times import rfc3339
 
 logger = logging.getLogger("broker.plugins.auth_jwt")
 
@@ -152,7 +151,7 @@ def _told(name: str, value: object) -> object:
     if isinstance(value, Collection):
         return [_told(name, item) for item in sorted(value)[:MOST_ITEMS]]
     if isinstance(value, int) and name in TIMES:
-        return rfc3339(value)
+        return timestamp(value)
     return value
 
 

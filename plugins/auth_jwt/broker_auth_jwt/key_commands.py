@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 
 import click
 import msgspec
-from broker import ConfigError, PluginContext
+from broker import ConfigError, PluginContext, timestamp
 
 from broker_auth_jwt.arguments import json_option
 from broker_auth_jwt.desk import Desk, at_desk
@@ -15,7 +14,6 @@ from broker_auth_jwt.keyfile import KeyFile, Keys
 from broker_auth_jwt.keys import keys_of_secrets, rotated
 from broker_auth_jwt.output import print_json, print_row, remark
 from broker_auth_jwt.stored_key import StoredKey
-from broker_auth_jwt.times import moment
 
 
 class KeyView(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,8 +22,8 @@ class KeyView(msgspec.Struct, frozen=True, kw_only=True):
     kid: str
     algorithm: str
     signs: bool
-    created_at: datetime | None = None
-    verifies_until: datetime | None = None
+    created_at: str | None = None
+    verifies_until: str | None = None
 
 
 @click.group()
@@ -88,8 +86,8 @@ def _view(key: StoredKey) -> KeyView:
         kid=key.kid,
         algorithm=key.alg,
         signs=key.verifies_until is None,
-        created_at=moment(key.created_at),
-        verifies_until=moment(key.verifies_until),
+        created_at=timestamp(key.created_at),
+        verifies_until=timestamp(key.verifies_until),
     )
 
 

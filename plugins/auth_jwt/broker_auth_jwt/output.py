@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
 
 import click
 import msgspec
@@ -27,8 +26,6 @@ def remark(text: str) -> None:
 def _shown(cell: object) -> str:
     if cell is None:
         return ""
-    if isinstance(cell, datetime):
-        return cell.isoformat(timespec="seconds").replace("+00:00", "Z")
     if isinstance(cell, list | tuple | frozenset):
         return " ".join(sorted(cell))
     return str(cell)

@@ -14,12 +14,12 @@ from broker import (
     WrongState,
     json_response,
     read_credentials,
+    timestamp,
 )
 
 from broker_auth_jwt.login_form import read_login
 from broker_auth_jwt.logins import Pair
 from broker_auth_jwt.parts import Parts
-from broker_auth_jwt.times import rfc3339
 
 PRIVATE = (("cache-control", "no-store"),)
 
@@ -77,11 +77,10 @@ class LoginTransport(Transport):
     async def me(self, request: Request) -> Response:
         """Tell who asks, and what they may do."""
         identity = await self._broker.identify(read_credentials(request), peer=request.peer)
-        expires_at = identity.expires_at
         view = {
             "subject": identity.subject,
             "scopes": sorted(identity.scopes),
-            "expires_at": None if expires_at is None else rfc3339(expires_at),
+            "expires_at": timestamp(identity.expires_at),
         }
         return json_response(view, headers=PRIVATE)
 

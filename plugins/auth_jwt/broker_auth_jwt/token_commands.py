@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Literal
 
 import click
 import msgspec
-from broker import BrokerError, PluginContext
+from broker import BrokerError, PluginContext, timestamp
 
 from broker_auth_jwt.arguments import Lifetime, grant_option, json_option
 from broker_auth_jwt.desk import Desk, at_desk
 from broker_auth_jwt.output import print_json, print_row, remark
 from broker_auth_jwt.service_tokens import ServiceToken
-from broker_auth_jwt.times import moment
 
 DEFAULT_SECONDS = 90 * 86_400
 
@@ -35,10 +33,10 @@ class TokenView(msgspec.Struct, frozen=True, kw_only=True):
     state: Literal["valid", "expired", "revoked"]
     grants: list[str]
     scopes: list[str]
-    created_at: datetime | None
-    expires_at: datetime | None
-    revoked_at: datetime | None
-    last_used_at: datetime | None
+    created_at: str
+    expires_at: str | None
+    revoked_at: str | None
+    last_used_at: str | None
 
 
 @click.group()
@@ -92,10 +90,8 @@ def create(
         print_json({**msgspec.to_builtins(view), "token": text})
     else:
         click.echo(text)
-    until = "is valid until it is revoked"
-    if view.expires_at is not None:
-        until = f"is valid until {view.expires_at:%Y-%m-%d %H:%M} UTC"
-    remark(f"{view.id} ({name}) {until}; it is not shown again")
+    until = view.expires_at or "it is revoked"
+    remark(f"{view.id} ({name}) is valid until {until}; it is not shown again")
 
 
 @token.command("list")
@@ -161,8 +157,8 @@ def _view(desk: Desk, found: ServiceToken) -> TokenView:
         state="revoked" if found.revoked_at is not None else "expired" if is_over else "valid",
         grants=sorted(found.grants),
         scopes=desk.scopes_of(found.grants),
-        created_at=moment(found.created_at),
-        expires_at=moment(found.expires_at),
-        revoked_at=moment(found.revoked_at),
-        last_used_at=moment(found.last_used_at),
+        created_at=timestamp(found.created_at),
+        expires_at=timestamp(found.expires_at),
+        revoked_at=timestamp(found.revoked_at),
+        last_used_at=timestamp(found.last_used_at),
     )

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import click
 import msgspec
-from broker import BrokerError, PluginContext
+from broker import BrokerError, PluginContext, timestamp
 
 from broker_auth_jwt.arguments import ask_password, check_grants, grant_option, json_option
 from broker_auth_jwt.audit import Action
 from broker_auth_jwt.desk import Desk, at_desk
 from broker_auth_jwt.output import print_json, print_row, remark
 from broker_auth_jwt.passwords import Passwords
-from broker_auth_jwt.times import moment
 from broker_auth_jwt.users import User, UserExists, UserNotFound, check_name
 
 ADMIN = "admin"
@@ -48,8 +45,8 @@ class UserView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     grants: list[str]
     scopes: list[str]
     disabled: bool
-    created_at: datetime | None
-    changed_at: datetime | None
+    created_at: str
+    changed_at: str
     sessions: int | None = None
     """How many logins are open."""
 
@@ -292,6 +289,6 @@ def _view(desk: Desk, found: User) -> UserView:
         grants=sorted(found.grants),
         scopes=desk.scopes_of(found.grants),
         disabled=found.disabled,
-        created_at=moment(found.created_at),
-        changed_at=moment(found.changed_at),
+        created_at=timestamp(found.created_at),
+        changed_at=timestamp(found.changed_at),
     )

@@ -30,7 +30,7 @@ def test_a_token_alone_is_on_stdout(administration):
     token_id, secret = read_service_token(done.stdout.removesuffix("\n"))
     assert re.fullmatch(
         token_id
-        + r" \(shop\) is valid until \d{4}-\d\d-\d\d \d\d:\d\d UTC; it is not shown again\n",
+        + r" \(shop\) is valid until \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z; it is not shown again\n",
         done.stderr,
     )
     [found] = tokens(administration)
@@ -123,14 +123,14 @@ def test_tokens_are_listed_without_their_secrets(administration):
 
     assert sorted(done.stdout.splitlines()) == sorted(
         [
-            f"{first}\tshop\tvalid\tproducer\t\t1970-01-01T00:00:01Z",
-            f"{second}\ttill\texpired\tproducer\t1970-01-01T00:00:02Z\t",
+            f"{first}\tshop\tvalid\tproducer\t\t1970-01-01T00:00:01.000Z",
+            f"{second}\ttill\texpired\tproducer\t1970-01-01T00:00:02.000Z\t",
             f"{third}\tshop\trevoked\tproducer\t\t",
         ]
     )
     told = json.loads(administration.run("token", "list", "--json").stdout)
     assert {row["id"]: (row["state"], row["last_used_at"]) for row in told} == {
-        first: ("valid", "1970-01-01T00:00:01Z"),
+        first: ("valid", "1970-01-01T00:00:01.000Z"),
         second: ("expired", None),
         third: ("revoked", None),
     }

@@ -175,7 +175,7 @@ def test_a_user_is_shown_with_scopes_and_open_logins(administration):
 
     assert administration.run("user", "show", "anna").stdout == (
         "name\tanna\ngrants\tboss gone publish:a\nscopes\tmanage:* publish:a read:*\n"
-        "disabled\tfalse\ncreated_at\t1970-01-01T00:00:01Z\nchanged_at\t1970-01-01T00:00:01Z\n"
+        "disabled\tfalse\ncreated_at\t1970-01-01T00:00:01.000Z\nchanged_at\t1970-01-01T00:00:01.000Z\n"
         "sessions\t2\n"
     )
     assert json.loads(administration.run("user", "show", "anna", "--json").stdout) == {
@@ -183,8 +183,8 @@ def test_a_user_is_shown_with_scopes_and_open_logins(administration):
         "grants": ["boss", "gone", "publish:a"],
         "scopes": ["manage:*", "publish:a", "read:*"],
         "disabled": False,
-        "created_at": "1970-01-01T00:00:01Z",
-        "changed_at": "1970-01-01T00:00:01Z",
+        "created_at": "1970-01-01T00:00:01.000Z",
+        "changed_at": "1970-01-01T00:00:01.000Z",
         "sessions": 2,
     }
 

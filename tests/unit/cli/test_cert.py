@@ -1,6 +1,7 @@
 """`broker cert`."""
 
 import json
+import re
 
 import pytest
 from click.testing import CliRunner
@@ -41,6 +42,7 @@ def test_it_is_kept_unless_it_is_to_be_replaced(directory):
     assert {answer["cert"] for answer in answers} == {str(directory / "data" / "dev-cert.pem")}
     assert {answer["key"] for answer in answers} == {str(directory / "data" / "dev-key.pem")}
     assert set(answers[0]) == {"cert", "key", "expires_at", "made"}
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", answers[0]["expires_at"])
 
 
 def test_a_directory_that_is_not_there_is_a_wrong_option():
