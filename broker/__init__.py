@@ -1,7 +1,8 @@
 """Replika Broker: a message broker that is assembled from plugins.
 
-These are the public names. A plugin imports them and `broker.testing`, and nothing else of the
-core. Importing this package is light: no web framework, no config library, no database.
+These are the public names. A plugin imports them, `broker.commands` and `broker.testing`, and
+nothing else of the core. Importing this package is light: no web framework, no config library, no
+database.
 """
 
 from broker import limits

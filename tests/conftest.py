@@ -1,6 +1,7 @@
-"""Throw-away plugins: real distributions on disk, found and imported as installed ones are."""
+"""Throw-away plugins, real distributions found and imported as installed ones are; a terminal."""
 
 import importlib
+import io
 import sys
 import textwrap
 from collections.abc import Callable
@@ -8,6 +9,13 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+
+
+class Terminal(io.StringIO):
+    """What keeps all that is written to a terminal."""
+
+    def isatty(self):
+        return True
 
 
 class Site:
@@ -77,3 +85,13 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.upper().startswith(("BROKER__", "BROKER_")):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """A terminal of 80 columns, whatever the tests run in."""
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "80")
+    for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(name, raising=False)
+    return Terminal()

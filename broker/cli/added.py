@@ -14,7 +14,7 @@ import click
 
 from broker.assembly import make_context
 from broker.cli import COMMANDS
-from broker.cli.output import remark
+from broker.commands import remark
 from broker.config import Config, read_config
 from broker.config.settings import DEFAULT_FILE
 from broker.context import Clock, PluginContext

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from broker.cli.output import print_json
+from broker.commands import json_option, print_json
 from broker.timestamps import timestamp
 
 _USE = """
@@ -37,7 +37,7 @@ def cert() -> None:
     help="Where the files are: for the broker, broker.data_dir.",
 )
 @click.option("--force", is_flag=True, help="Replace a certificate that lasts.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def dev(*, directory: Path, force: bool, as_json: bool) -> None:
     """Make a self-signed certificate for localhost, or keep the one that is there.
 

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from broker.cli.options import json_option
-from broker.cli.output import print_json, remark
+from broker.commands import json_option, print_json, remark
 from broker.errors import BrokerError
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from broker.cli.options import queue_argument, remote
-from broker.cli.output import counted, remark
+from broker.cli.output import counted
 from broker.cli.values import FieldValue
+from broker.commands import remark
 from broker.limits import MAX_LEASE_SECONDS
 from broker.models import Seconds
 

@@ -9,7 +9,7 @@ import msgspec
 
 from broker.cli.client import Client
 from broker.cli.options import queue_path
-from broker.cli.output import remark
+from broker.commands import remark
 from broker.limits import MAX_LEASE_MESSAGES, MAX_WAIT_SECONDS
 
 ANSWER_BYTES = 8 * 1024 * 1024

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from broker.commands import json_option, print_json, print_table
 from broker.errors import BrokerError
 
 if TYPE_CHECKING:
@@ -22,19 +23,16 @@ CONFIG_OPTION = click.option(
     type=click.Path(path_type=Path),
     help="The config file; BROKER_CONFIG or broker.toml by default.",
 )
-JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
 
 @click.command()
 @CONFIG_OPTION
-@JSON_OPTION
+@json_option
 def plugins(*, config_path: Path | None, as_json: bool) -> None:
     """List the installed plugins, what they add, and what is wrong with those that are enabled.
 
     Example: broker plugins --json
     """
-    from broker.cli.output import print_json, print_table
-
     rows = _plugin_rows(_config_or_default(config_path))
     if as_json:
         print_json(rows)
@@ -45,7 +43,7 @@ def plugins(*, config_path: Path | None, as_json: bool) -> None:
 
 @click.command()
 @CONFIG_OPTION
-@JSON_OPTION
+@json_option
 def doctor(*, config_path: Path | None, as_json: bool) -> None:
     """Check the config, every enabled plugin and what it provides; say how to mend what is wrong.
 
@@ -56,7 +54,6 @@ def doctor(*, config_path: Path | None, as_json: bool) -> None:
     """
     import asyncio
 
-    from broker.cli.output import print_json
     from broker.doctor import examine
 
     findings = asyncio.run(examine(config_path))

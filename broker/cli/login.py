@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from broker.cli.options import json_option, url_option
-from broker.cli.output import print_json, remark
+from broker.cli.options import url_option
+from broker.commands import json_option, print_json, read_password, remark
 from broker.errors import BrokerError
 
 if TYPE_CHECKING:
     from broker.cli.client import Client
     from broker.cli.tokens import TokenFile, Tokens
-
-LONGEST_LINE = 65_536
 
 
 @click.command()
@@ -82,19 +80,11 @@ def logout(*, url: str, as_json: bool) -> None:
 
 def _credentials(user: str | None) -> tuple[str, str]:
     """Return the name and the password of a person, or of a program that writes to stdin."""
-    if sys.stdin.isatty():
-        name = user or click.prompt("User", err=True)
-        return name, click.prompt("Password", hide_input=True, err=True)
     if not user:
-        raise click.UsageError("name the USER: without a terminal, stdin is the password")
-    line = sys.stdin.buffer.readline(LONGEST_LINE).removesuffix(b"\n").removesuffix(b"\r")
-    try:
-        password = line.decode()
-    except UnicodeDecodeError:
-        raise click.UsageError("the password is not UTF-8") from None  # the cause tells of it
-    if not password:
-        raise click.UsageError("there is no password: the first line of stdin is empty")
-    return user, password
+        if not sys.stdin.isatty():
+            raise click.UsageError("name the USER: without a terminal, stdin is the password")
+        user = click.prompt("User", err=True)
+    return user, read_password()
 
 
 def _ask_for_tokens(client: Client, name: str, password: str) -> Tokens:

@@ -13,6 +13,7 @@ from urllib.parse import quote
 import click
 
 from broker.cli.values import QueueName
+from broker.commands import json_option
 
 DEFAULT_URL = "http://127.0.0.1:8777"
 
@@ -27,11 +28,6 @@ def url_option(command: Callable[..., Any]) -> Callable[..., Any]:
         show_envvar=True,
         help="Where the broker is.",
     )(command)
-
-
-def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command `--json`, which it takes as `as_json`."""
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
 
 
 def remote(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,45 +1,10 @@
-"""What commands print: data on stdout, remarks and progress on stderr.
-
-A table is drawn on a terminal only. In a pipe it is one line a row, tabs between the columns and
-no heading, for `cut` and `awk`.
-"""
+"""How commands tell of messages that are many: in words, and while they pass."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-
-import click
-import msgspec
-
-
-def print_json(value: object) -> None:
-    """Print one JSON document on one line."""
-    click.echo(msgspec.json.encode(value))
-
-
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print rows under headings; None shows as nothing."""
-    cells = [[_shown(cell) for cell in row] for row in rows]
-    if not sys.stdout.isatty():
-        for row in cells:
-            click.echo("\t".join(row))
-        return
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(*columns, box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for row in cells:
-        table.add_row(*(Text(cell) for cell in row))
-    Console().print(table)
-
-
-def remark(text: str) -> None:
-    """Tell the person at the keyboard something that is no data."""
-    click.echo(text, err=True)
 
 
 def counted(messages: int) -> str:
@@ -71,12 +36,6 @@ def progress(title: str, total_bytes: int | None) -> Iterator[Callable[[int, int
             bar.update(task, advance=size, messages=done)
 
         yield advance
-
-
-def _shown(cell: object) -> str:
-    if cell is None:
-        return ""
-    return str(cell).lower() if isinstance(cell, bool) else str(cell)
 
 
 def _say_nothing(_messages: int, _size: int) -> None:

@@ -6,8 +6,9 @@ import shlex
 
 from broker.cli.client import Away, Refused
 from broker.cli.lines import Batch, Source, batches, read_lines
-from broker.cli.output import counted, print_json, progress, remark
+from broker.cli.output import counted, progress
 from broker.cli.publisher import Published, Publisher
+from broker.commands import print_json, remark
 from broker.errors import BrokerError
 
 

@@ -11,8 +11,8 @@ import msgspec
 from broker.cli.client import Away, Client, NotThere, Problem
 from broker.cli.lines import Batch
 from broker.cli.options import queue_path
-from broker.cli.output import remark
 from broker.cli.retrying import keep_trying
+from broker.commands import remark
 
 
 class Published(msgspec.Struct, frozen=True):

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from broker.cli.options import confirm, queue_argument, queue_path, remote, yes_option
-from broker.cli.output import counted, print_json, print_table, remark
+from broker.cli.output import counted
 from broker.cli.policy import given_policy, policy_options
-from broker.cli.values import Duration
+from broker.commands import Duration, print_json, print_table, remark
 
 if TYPE_CHECKING:
     from broker.cli.client import Client

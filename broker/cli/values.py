@@ -9,7 +9,6 @@ import click
 import msgspec
 from msgspec import inspect
 
-from broker.durations import read_duration
 from broker.limits import MAX_INT64, QUEUE_NAME_PATTERN
 
 
@@ -51,21 +50,6 @@ class QueueName(Value):
             expected = "1 to 255 letters, digits, '.', '_', '-', of which the first two may begin"
             self.fail(f"expected {expected}; got {value!r}", param, ctx)
         return str(value)
-
-
-class Duration(Value):
-    """A duration like `7d`; it becomes seconds."""
-
-    name = "duration"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """Return the seconds."""
-        try:
-            return read_duration(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
 
 
 class Header(Value):

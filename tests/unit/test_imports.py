@@ -6,6 +6,7 @@ from pathlib import Path
 import broker
 
 ROOT = Path(__file__).parents[2]
+KITS = {"broker.commands", "broker.testing"}
 PLUGIN_FILES = sorted(
     path
     for folder in (ROOT / "broker" / "builtin", *(ROOT / "plugins").glob("*/broker_*"))
@@ -13,19 +14,20 @@ PLUGIN_FILES = sorted(
 )
 
 
+def is_private(module):
+    own = module.startswith("broker.builtin")
+    return module.startswith("broker.") and not own and module not in KITS
+
+
 def private_imports(path):
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            yield from (
-                alias.name
-                for alias in node.names
-                if alias.name.startswith("broker.") and not alias.name.startswith("broker.builtin")
-            )
+            yield from (alias.name for alias in node.names if is_private(alias.name))
         elif isinstance(node, ast.ImportFrom) and not node.level:
             module = node.module or ""
             if module == "broker":
                 yield from (alias.name for alias in node.names if alias.name not in broker.__all__)
-            elif module.startswith("broker.") and not module.startswith("broker.builtin"):
+            elif is_private(module):
                 yield module
 
 

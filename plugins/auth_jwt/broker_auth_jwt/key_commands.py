@@ -7,12 +7,11 @@ from collections.abc import Sequence
 import click
 import msgspec
 from broker import ConfigError, PluginContext, timestamp
+from broker.commands import json_option, print_json, print_table, remark
 
-from broker_auth_jwt.arguments import json_option
 from broker_auth_jwt.desk import Desk, at_desk
 from broker_auth_jwt.keyfile import KeyFile, Keys
 from broker_auth_jwt.keys import keys_of_secrets, rotated
-from broker_auth_jwt.output import print_json, print_row, remark
 from broker_auth_jwt.stored_key import StoredKey
 
 
@@ -95,6 +94,11 @@ def _show(views: Sequence[KeyView], *, as_json: bool) -> None:
     if as_json:
         print_json(views)
         return
-    for view in views:
-        use = "signs" if view.signs else "verifies"
-        print_row([view.kid, view.algorithm, use, view.created_at, view.verifies_until])
+    rows = [
+        [
+            *(row.kid, row.algorithm, "signs" if row.signs else "verifies"),
+            *(row.created_at, row.verifies_until),
+        ]
+        for row in views
+    ]
+    print_table(["key", "algorithm", "use", "made", "verifies until"], rows)

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import click
 import msgspec
 from broker import BrokerError, PluginContext, timestamp
+from broker.commands import Duration, json_option, print_json, print_table, remark
 
-from broker_auth_jwt.arguments import Lifetime, grant_option, json_option
+from broker_auth_jwt.arguments import grant_option
 from broker_auth_jwt.desk import Desk, at_desk
-from broker_auth_jwt.output import print_json, print_row, remark
 from broker_auth_jwt.service_tokens import ServiceToken
 
 DEFAULT_SECONDS = 90 * 86_400
+LONGEST_SECONDS = 10 * 365 * 86_400
+
+
+class Lifetime(Duration):
+    """How long something is valid, like `90d`; it becomes seconds."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the seconds."""
+        seconds = super().convert(value, param, ctx)
+        if not 1 <= seconds <= LONGEST_SECONDS:
+            self.fail("expected 1s to 3650d", param, ctx)
+        return seconds
 
 
 class TokenNotFound(BrokerError):
@@ -110,9 +124,10 @@ def list_tokens(plugin: PluginContext, *, as_json: bool) -> None:
     if as_json:
         print_json(views)
         return
-    for view in views:
-        columns = [view.id, view.name, view.state, view.grants, view.expires_at, view.last_used_at]
-        print_row(columns)
+    rows = [
+        [row.id, row.name, row.state, row.grants, row.expires_at, row.last_used_at] for row in views
+    ]
+    print_table(["id", "name", "state", "grants", "expires", "last used"], rows)
 
 
 @token.command()

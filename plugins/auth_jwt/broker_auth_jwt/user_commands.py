@@ -5,12 +5,12 @@ from __future__ import annotations
 import click
 import msgspec
 from broker import BrokerError, PluginContext, timestamp
+from broker.commands import json_option, print_json, print_table, read_password, remark
 
-from broker_auth_jwt.arguments import ask_password, check_grants, grant_option, json_option
+from broker_auth_jwt.arguments import check_grants, grant_option
 from broker_auth_jwt.audit import Action
 from broker_auth_jwt.desk import Desk, at_desk
-from broker_auth_jwt.output import print_json, print_row, remark
-from broker_auth_jwt.passwords import Passwords
+from broker_auth_jwt.passwords import Passwords, check_password
 from broker_auth_jwt.users import User, UserExists, UserNotFound, check_name
 
 ADMIN = "admin"
@@ -72,7 +72,7 @@ def add(plugin: PluginContext, *, name: str, grants: tuple[str, ...], as_json: b
     # Before the password is asked for, and once more by the database when it is kept.
     if at_desk(plugin, lambda desk: desk.accounts.users.find(name)) is not None:
         raise UserExists(name)
-    password = ask_password()
+    password = _new_password()
 
     async def work(desk: Desk) -> UserView:
         hashed = await _hash(password)
@@ -103,8 +103,8 @@ def list_users(plugin: PluginContext, *, as_json: bool) -> None:
     if as_json:
         print_json(views)
         return
-    for view in views:
-        print_row([view.name, "disabled" if view.disabled else "enabled", view.grants])
+    rows = [[row.name, "disabled" if row.disabled else "enabled", row.grants] for row in views]
+    print_table(["user", "state", "grants"], rows)
 
 
 @user.command()
@@ -125,9 +125,8 @@ def show(plugin: PluginContext, *, name: str, as_json: bool) -> None:
     view = at_desk(plugin, work)
     if as_json:
         print_json(view)
-        return
-    for field, value in msgspec.structs.asdict(view).items():
-        print_row([field, str(value).lower() if isinstance(value, bool) else value])
+    else:
+        print_table(["field", "value"], list(msgspec.structs.asdict(view).items()))
 
 
 @user.command()
@@ -142,7 +141,7 @@ def passwd(plugin: PluginContext, *, name: str, as_json: bool) -> None:
     Example: broker user passwd anna
     """
     at_desk(plugin, lambda desk: _find(desk, name))
-    password = ask_password()
+    password = _new_password()
 
     async def work(desk: Desk) -> UserView:
         hashed = await _hash(password)
@@ -238,6 +237,15 @@ def revoke(
     remark(f"{name} may now do: {', '.join(view.scopes) or 'nothing'}")
     if as_json:
         print_json(view)
+
+
+def _new_password() -> str:
+    password = read_password(is_new=True)
+    try:
+        check_password(password)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    return password
 
 
 def _set_disabled(plugin: PluginContext, name: str, *, disabled: bool, force: bool) -> UserView:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
 import msgspec
-from broker import PluginContext, read_duration
+from broker import PluginContext
+from broker.commands import Duration, json_option, print_json
 
 from broker_storage_sqlite import backup as backups
 from broker_storage_sqlite import check as checks
@@ -18,23 +18,6 @@ from broker_storage_sqlite import restore as restoring
 from broker_storage_sqlite import vacuum as vacuuming
 
 FILE = click.Path(path_type=Path)
-
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-
-
-class Duration(click.ParamType):  # type: ignore[type-arg]  # a generic in newer versions only
-    """A duration like `7d`; it becomes seconds."""
-
-    name = "duration"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """Return the seconds."""
-        try:
-            return read_duration(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
 
 
 @click.group()
@@ -58,7 +41,7 @@ def check(plugin: PluginContext, *, repair: bool, as_json: bool) -> None:
     report = checks.check(path)
     if as_json:
         lists = {"repaired": repaired, "findings": report.findings}
-        _print_json({**msgspec.structs.asdict(report), "ok": not report.findings, **lists})
+        print_json({**msgspec.structs.asdict(report), "ok": not report.findings, **lists})
     else:
         for finding in repaired:
             click.echo(f"repaired: {finding.line()}")
@@ -84,7 +67,7 @@ def backup(plugin: PluginContext, *, file: Path, force: bool, as_json: bool) -> 
     """
     made = backups.back_up(_path(plugin), file, force=force)
     if as_json:
-        _print_json(made)
+        print_json(made)
     else:
         holding = _holding(made.messages, made.queues)
         click.echo(f"{made.path}: {made.bytes} bytes, {holding}, {made.seconds} s")
@@ -102,7 +85,7 @@ def restore(plugin: PluginContext, *, file: Path, force: bool, as_json: bool) ->
     """
     restored = restoring.restore(_path(plugin), file, force=force)
     if as_json:
-        _print_json(restored)
+        print_json(restored)
         return
     click.echo(f"{restored.path}: restored {_holding(restored.messages, restored.queues)}")
     if restored.kept is not None:
@@ -121,7 +104,7 @@ def vacuum(plugin: PluginContext, *, as_json: bool) -> None:
     """
     vacuumed = asyncio.run(vacuuming.vacuum(_path(plugin)))
     if as_json:
-        _print_json(vacuumed)
+        print_json(vacuumed)
     else:
         click.echo(f"{vacuumed.path}: {vacuumed.before} bytes before, {vacuumed.after} after")
 
@@ -163,7 +146,7 @@ def clean(
     else:
         found = asyncio.run(cleaning.clean(path, states, before=before, now=now, globs=globs))
     if as_json:
-        _print_json(found)
+        print_json(found)
         return
     verb = "would remove" if dry_run else "removed"
     for old in found:
@@ -184,7 +167,3 @@ def _holding(messages: int | None, queues: int | None) -> str:
 
 def _counted(count: int | None, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
-
-
-def _print_json(value: object) -> None:
-    click.echo(msgspec.json.encode(value))
