@@ -121,7 +121,7 @@ def test_a_user_who_is_disabled_is_out_at_the_next_request(guarded, kept):
 
 
 def test_a_token_of_a_program_does_what_it_is_for_until_it_is_revoked(guarded):
-    made = guarded.do("token", "create", "shop", "--scope", "publish:orders-*")
+    made = guarded.do("token", "create", "shop", "--grant", "publish:orders-*")
     token = made.stdout.strip()
     guarded.do("login", "admin", input=PASSWORD)
     guarded.do("queue", "create", "orders-2")

@@ -135,7 +135,7 @@ def play(story: Story) -> None:
     story.ask("POST", "/logout", 204, f"Bearer {last['access_token']}")
     story.refused(last["access_token"])
 
-    service = story.command("token", "create", "shop", "--scope", "publish:q")
+    service = story.command("token", "create", "shop", "--grant", "publish:q")
     story.secrets.append(service)
     story.ask("POST", "/queues/q/messages", 201, f"Bearer {service}", json={"content": "x"})
     story.refused(service[:-1] + ("A" if service[-1] != "A" else "B"))

@@ -16,7 +16,8 @@ Command = Callable[..., Any]
 def grant_option(*, required: bool) -> Callable[[Command], Command]:
     """Give a command `--grant`, which it takes as `grants`: names of roles, and scopes."""
     return click.option(
-        *("--grant", "--role", "--scope", "grants"),
+        "--grant",
+        "grants",
         multiple=True,
         required=required,
         callback=check_grants,

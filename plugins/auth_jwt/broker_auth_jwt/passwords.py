@@ -68,6 +68,14 @@ def check_password(text: str) -> None:
         raise ValueError("the password is one that everybody tries first")
 
 
+def hash_password(password: str) -> str:
+    """Return a hash to keep, in this thread: for a process with nothing else to do meanwhile.
+
+    Raises Invalid.
+    """
+    return PasswordHash.recommended().hash(_encoded(password))
+
+
 class Passwords:
     """Hashes at most as many passwords at once as there are cores, behind all other work."""
 

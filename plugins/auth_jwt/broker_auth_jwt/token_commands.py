@@ -33,7 +33,7 @@ class Lifetime(Duration):
 class TokenNotFound(BrokerError):
     """No token that is not revoked has this id or name."""
 
-    exit_code = 3
+    code, title, status, exit_code = "token-not-found", "Token not found", 404, 3
 
     def __init__(self, text: str) -> None:
         super().__init__(f'there is no token "{text}" that could be revoked')
@@ -84,7 +84,7 @@ def create(
     It is printed once, and kept nowhere. Several may have one name, so that a new one is in use
     before the old one is revoked.
 
-    Example: BROKER_TOKEN=$(broker token create shop --scope 'publish:orders-*' --expires 30d)
+    Example: BROKER_TOKEN=$(broker token create shop --grant 'publish:orders-*' --expires 30d)
     """
     if never and lifetime is not None:
         raise click.UsageError("give --expires or --never")

@@ -4,51 +4,29 @@ from __future__ import annotations
 
 import click
 import msgspec
-from broker import BrokerError, PluginContext, timestamp
+from broker import BrokerError, PluginContext
 from broker.commands import json_option, print_json, print_table, read_password, remark
 
 from broker_auth_jwt.arguments import check_grants, grant_option
 from broker_auth_jwt.audit import Action
 from broker_auth_jwt.desk import Desk, at_desk
-from broker_auth_jwt.passwords import Passwords, check_password
+from broker_auth_jwt.last_admin import refuse_last_admin
+from broker_auth_jwt.passwords import check_password, hash_password
+from broker_auth_jwt.scopes import ADMIN
+from broker_auth_jwt.user_view import UserView, view_user
 from broker_auth_jwt.users import User, UserExists, UserNotFound, check_name
 
-ADMIN = "admin"
-
 force_option = click.option("--force", is_flag=True, help="Also if no admin is left then.")
-
-
-class LastAdmin(BrokerError):
-    """Nobody could do everything any more."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(
-            f'"{name}" is the last admin who can log in; make somebody else one before: '
-            f"broker user grant NAME {ADMIN}, or give --force"
-        )
 
 
 class NotGranted(BrokerError):
     """What is to be revoked was never granted, so that revoking it would change nothing."""
 
-    exit_code = 3
+    code, title, status, exit_code = "not-granted", "Not granted", 404, 3
 
     def __init__(self, user: User, grant: str) -> None:
         granted = ", ".join(sorted(user.grants)) or "nothing"
         super().__init__(f'"{grant}" is not granted to "{user.name}", but {granted}')
-
-
-class UserView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is told of a user."""
-
-    name: str
-    grants: list[str]
-    scopes: list[str]
-    disabled: bool
-    created_at: str
-    changed_at: str
-    sessions: int | None = None
-    """How many logins are open."""
 
 
 @click.group()
@@ -72,19 +50,16 @@ def add(plugin: PluginContext, *, name: str, grants: tuple[str, ...], as_json: b
     # Before the password is asked for, and once more by the database when it is kept.
     if at_desk(plugin, lambda desk: desk.accounts.users.find(name)) is not None:
         raise UserExists(name)
-    password = _new_password()
+    hashed = _hash_of_new_password()
 
     async def work(desk: Desk) -> UserView:
-        hashed = await _hash(password)
         users = desk.accounts.users
         added = await users.add(name, password_hash=hashed, grants=grants, now=desk.now)
         desk.record("user.added", user=name, grants=grants)
-        return _view(desk, added)
+        return view_user(desk, added)
 
-    view = at_desk(plugin, work)
-    remark(f"added {name}" if grants else f"added {name}, to whom nothing is granted yet")
-    if as_json:
-        print_json(view)
+    note = "" if grants else ", to whom nothing is granted yet"
+    _tell(f"added {name}{note}", at_desk(plugin, work), as_json=as_json)
 
 
 @user.command("list")
@@ -97,7 +72,7 @@ def list_users(plugin: PluginContext, *, as_json: bool) -> None:
     """
 
     async def work(desk: Desk) -> list[UserView]:
-        return [_view(desk, found) for found in await desk.accounts.users.list()]
+        return [view_user(desk, found) for found in await desk.accounts.users.list()]
 
     views = at_desk(plugin, work)
     if as_json:
@@ -118,7 +93,7 @@ def show(plugin: PluginContext, *, name: str, as_json: bool) -> None:
     """
 
     async def work(desk: Desk) -> UserView:
-        view = _view(desk, await _find(desk, name))
+        view = view_user(desk, await _find(desk, name))
         sessions = await desk.accounts.sessions.count_open(name, now=desk.now)
         return msgspec.structs.replace(view, sessions=sessions)
 
@@ -141,18 +116,15 @@ def passwd(plugin: PluginContext, *, name: str, as_json: bool) -> None:
     Example: broker user passwd anna
     """
     at_desk(plugin, lambda desk: _find(desk, name))
-    password = _new_password()
+    hashed = _hash_of_new_password()
 
     async def work(desk: Desk) -> UserView:
-        hashed = await _hash(password)
         changed = await desk.accounts.users.set_password(name, hashed, now=desk.now)
         desk.record("user.password", user=name)
-        return _view(desk, changed)
+        return view_user(desk, changed)
 
-    view = at_desk(plugin, work)
-    remark(f"changed the password of {name}; who was logged in by it has to log in again")
-    if as_json:
-        print_json(view)
+    note = "who was logged in by it has to log in again"
+    _tell(f"changed the password of {name}; {note}", at_desk(plugin, work), as_json=as_json)
 
 
 @user.command()
@@ -166,9 +138,7 @@ def disable(plugin: PluginContext, *, name: str, force: bool, as_json: bool) -> 
     Example: broker user disable anna
     """
     view = _set_disabled(plugin, name, disabled=True, force=force)
-    remark(f"disabled {name}")
-    if as_json:
-        print_json(view)
+    _tell(f"disabled {name}", view, as_json=as_json)
 
 
 @user.command()
@@ -181,9 +151,7 @@ def enable(plugin: PluginContext, *, name: str, as_json: bool) -> None:
     Example: broker user enable anna
     """
     view = _set_disabled(plugin, name, disabled=False, force=True)
-    remark(f"enabled {name}")
-    if as_json:
-        print_json(view)
+    _tell(f"enabled {name}", view, as_json=as_json)
 
 
 @user.command()
@@ -200,12 +168,10 @@ def grant(plugin: PluginContext, *, name: str, grants: tuple[str, ...], as_json:
     async def work(desk: Desk) -> UserView:
         changed = await desk.accounts.users.grant(name, grants, now=desk.now)
         desk.record("user.granted", user=name, grants=grants)
-        return _view(desk, changed)
+        return view_user(desk, changed)
 
     view = at_desk(plugin, work)
-    remark(f"{name} may now do: {', '.join(view.scopes)}")
-    if as_json:
-        print_json(view)
+    _tell(f"{name} may now do: {', '.join(view.scopes)}", view, as_json=as_json)
 
 
 @user.command()
@@ -228,24 +194,28 @@ def revoke(
             if named not in found.grants:
                 raise NotGranted(found, named)
         if not force and ADMIN not in desk.scopes_of(found.grants - set(grants)):
-            await _refuse_last_admin(desk, found)
+            await refuse_last_admin(desk, found)
         changed = await desk.accounts.users.revoke(name, grants, now=desk.now)
         desk.record("user.revoked", user=name, grants=grants)
-        return _view(desk, changed)
+        return view_user(desk, changed)
 
     view = at_desk(plugin, work)
-    remark(f"{name} may now do: {', '.join(view.scopes) or 'nothing'}")
-    if as_json:
-        print_json(view)
+    _tell(f"{name} may now do: {', '.join(view.scopes) or 'nothing'}", view, as_json=as_json)
 
 
-def _new_password() -> str:
+def _hash_of_new_password() -> str:
     password = read_password(is_new=True)
     try:
         check_password(password)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    return password
+    return hash_password(password)
+
+
+def _tell(text: str, view: UserView, *, as_json: bool) -> None:
+    remark(text)
+    if as_json:
+        print_json(view)
 
 
 def _set_disabled(plugin: PluginContext, name: str, *, disabled: bool, force: bool) -> UserView:
@@ -253,10 +223,10 @@ def _set_disabled(plugin: PluginContext, name: str, *, disabled: bool, force: bo
 
     async def work(desk: Desk) -> UserView:
         if not force:
-            await _refuse_last_admin(desk, await _find(desk, name))
+            await refuse_last_admin(desk, await _find(desk, name))
         changed = await desk.accounts.users.set_disabled(name, disabled, now=desk.now)
         desk.record(action, user=name)
-        return _view(desk, changed)
+        return view_user(desk, changed)
 
     return at_desk(plugin, work)
 
@@ -266,37 +236,3 @@ async def _find(desk: Desk, name: str) -> User:
     if found is None:
         raise UserNotFound(name)
     return found
-
-
-async def _hash(password: str) -> str:
-    passwords = Passwords()
-    await passwords.open()
-    try:
-        return await passwords.hash(password)
-    finally:
-        await passwords.close()
-
-
-async def _refuse_last_admin(desk: Desk, leaving: User) -> None:
-    """Raise LastAdmin if this user, but nobody else, may do everything.
-
-    That is against mistakes: two admins who disable each other at once are not kept from it.
-    """
-    admins = {
-        found.name
-        for found in await desk.accounts.users.list()
-        if not found.disabled and ADMIN in desk.scopes_of(found.grants)
-    }
-    if admins == {leaving.name}:
-        raise LastAdmin(leaving.name)
-
-
-def _view(desk: Desk, found: User) -> UserView:
-    return UserView(
-        name=found.name,
-        grants=sorted(found.grants),
-        scopes=desk.scopes_of(found.grants),
-        disabled=found.disabled,
-        created_at=timestamp(found.created_at),
-        changed_at=timestamp(found.changed_at),
-    )

@@ -13,7 +13,14 @@ from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
 from broker import Closed, Invalid, Unavailable
-from broker_auth_jwt.passwords import MAX_WAITING, NOBODY, Passwords, Verdict, check_password
+from broker_auth_jwt.passwords import (
+    MAX_WAITING,
+    NOBODY,
+    Passwords,
+    Verdict,
+    check_password,
+    hash_password,
+)
 
 CHEAP = PasswordHash([Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1)])
 CORES = os.cpu_count() or 1
@@ -76,6 +83,13 @@ async def test_a_password_matches_its_hash_and_no_other() -> None:
         assert await passwords.verify("correct horse", password_hash) == Verdict(True)
         assert await passwords.verify("Correct horse", password_hash) == Verdict(False)
         assert await passwords.verify("", password_hash) == Verdict(False)
+
+
+async def test_a_hash_that_a_command_made_is_like_any_other() -> None:
+    password_hash = hash_password("correct horse")
+    assert argon2.extract_parameters(password_hash) == argon2.extract_parameters(NOBODY)
+    async with opened() as passwords:
+        assert await passwords.verify("correct horse", password_hash)
 
 
 def test_a_verdict_is_as_true_as_the_password_is_right() -> None:

@@ -1,6 +1,8 @@
 """The plugin: its entry point, its options, and what its README says of them."""
 
+import importlib
 import json
+import pkgutil
 import re
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -9,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 import broker_auth_jwt
-from broker import ConfigError
+from broker import BrokerError, ConfigError
 from broker.config import make_config
 from broker.plugins import load_one
 from broker_auth_jwt.config import AuthConfig
@@ -28,6 +30,27 @@ def table(heading: str) -> list[list[str]]:
 def test_the_entry_point_leads_to_the_plugin() -> None:
     [found] = entry_points(group="broker.plugins", name="auth_jwt")
     assert found.load() is broker_auth_jwt
+
+
+def test_every_error_has_a_code_of_its_own() -> None:
+    names = [module.name for module in pkgutil.iter_modules(broker_auth_jwt.__path__)]
+    modules = [importlib.import_module(f"broker_auth_jwt.{name}") for name in names]
+    errors = {
+        kind
+        for module in modules
+        for kind in vars(module).values()
+        if isinstance(kind, type)
+        and issubclass(kind, BrokerError)
+        and kind.__module__.startswith("broker_auth_jwt.")
+    }
+
+    assert {kind.__name__: kind.code for kind in errors} == {
+        "LastAdmin": "last-admin",
+        "NotGranted": "not-granted",
+        "TokenNotFound": "token-not-found",
+        "UserExists": "user-exists",
+        "UserNotFound": "user-not-found",
+    }
 
 
 def test_the_readme_lists_every_option_with_its_default() -> None:

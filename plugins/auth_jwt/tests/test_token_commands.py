@@ -23,7 +23,7 @@ def make(administration, name="shop", *args):
 
 def test_a_token_alone_is_on_stdout(administration):
     done = administration.run(
-        "token", "create", "shop", "--scope", "publish:orders-*", "--role", "viewer"
+        "token", "create", "shop", "--grant", "publish:orders-*", "--grant", "viewer"
     )
 
     assert done.exit_code == 0

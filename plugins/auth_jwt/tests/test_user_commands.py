@@ -41,7 +41,7 @@ def is_password_of(found, password):
 
 def test_a_user_is_added_with_the_password_of_the_first_line(administration):
     done = administration.run(
-        *("user", "add", "anna", "--grant", "producer", "--scope", "read:orders-*"),
+        *("user", "add", "anna", "--grant", "producer", "--grant", "read:orders-*"),
         input=f"{PASSWORD}\nanother line\n",
     )
 
