@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from broker import BrokerError, StorageUnreadable, Unavailable
-from databases.core import Connection
 
 from broker_auth_jwt.engine import Engine
 from broker_auth_jwt.held_connection import HeldConnection
 from broker_auth_jwt.schema import make_schema
+
+if TYPE_CHECKING:
+    from databases.core import Connection
 
 T = TypeVar("T")
 

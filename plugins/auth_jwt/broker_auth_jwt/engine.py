@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
-from databases import Database as Driver
-from databases.core import Connection
+if TYPE_CHECKING:
+    from databases import Database as Driver
+    from databases.core import Connection
 
 PATIENCE_SECONDS = 5.0
 """How long anybody waits for the database: to be served by it, to connect, for one statement."""

@@ -6,12 +6,14 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from broker import BrokerError, Closed, Unavailable
-from databases.core import Connection
 
 from broker_auth_jwt.engine import PATIENCE_SECONDS, Engine
+
+if TYPE_CHECKING:
+    from databases.core import Connection
 
 T = TypeVar("T")
 

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from broker_auth_jwt.compact import media_type
-from broker_auth_jwt.jwks import ForeignAlgorithm
-from broker_auth_jwt.jwks_url import check_jwks_url
 from broker_auth_jwt.scopes import Roles
 
 Text = Annotated[str, Field(min_length=1)]
+ForeignAlgorithm = Literal[
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"
+]
 
 _TAKEN_NAMES = frozenset({"token", "cli"})
 """`token:shop` is a service token, `cli:root` who gave a command."""
+
+
+def _check_url(text: str) -> str:
+    from broker_auth_jwt.jwks_url import check_jwks_url  # imports httpx
+
+    return check_jwks_url(text)
 
 
 class IssuerConfig(BaseModel):
@@ -28,7 +35,7 @@ class IssuerConfig(BaseModel):
         description="What the broker calls it: its subjects are name:sub.",
     )
     issuer: Text = Field(description="The `iss` of its tokens, to the letter.")
-    jwks_url: Annotated[str, AfterValidator(check_jwks_url)] = Field(
+    jwks_url: Annotated[str, AfterValidator(_check_url)] = Field(
         description="Where its keys are published: https, or http on this machine."
     )
     audience: Text = Field(description="What the `aud` of its tokens has to be, or to contain.")

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Literal
+from typing import Annotated
 
 import jwt
 import msgspec
 from broker import InvalidToken
 from jwt.api_jws import decode_complete
 
-MAX_KEYS = 100
+from broker_auth_jwt.issuer_config import ForeignAlgorithm
 
-ForeignAlgorithm = Literal[
-    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"
-]
+MAX_KEYS = 100
 
 # By type and curve. What is not here is not used: above all `oct`, a secret that was published.
 FITTING: Mapping[tuple[str, str], tuple[ForeignAlgorithm, ...]] = {

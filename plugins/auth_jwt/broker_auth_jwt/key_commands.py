@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
@@ -10,9 +11,10 @@ from broker import ConfigError, PluginContext, timestamp
 from broker.commands import json_option, print_json, print_table, remark
 
 from broker_auth_jwt.desk import Desk, at_desk
-from broker_auth_jwt.keyfile import KeyFile, Keys
-from broker_auth_jwt.keys import keys_of_secrets, rotated
-from broker_auth_jwt.stored_key import StoredKey
+
+if TYPE_CHECKING:
+    from broker_auth_jwt.keyfile import KeyFile, Keys
+    from broker_auth_jwt.stored_key import StoredKey
 
 
 class KeyView(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +41,8 @@ def list_keys(plugin: PluginContext, *, as_json: bool) -> None:
     Example: broker key list --json
     """
     if plugin.config.secret is not None:
+        from broker_auth_jwt.keys import keys_of_secrets  # imports jwt
+
         first, *others = keys_of_secrets(plugin.config)
         views = [KeyView(kid=first.kid, algorithm=first.algorithm, signs=True)]
         views += [KeyView(kid=key.kid, algorithm=key.algorithm, signs=False) for key in others]
@@ -66,6 +70,8 @@ def rotate(plugin: PluginContext, *, as_json: bool) -> None:
             " previous_secrets, set another one (openssl rand -hex 64), and start the broker again"
         )
 
+    from broker_auth_jwt.keys import rotated  # imports jwt
+
     async def work(desk: Desk) -> Keys:
         keys = _file(plugin).change(lambda keys: rotated(keys, plugin.config, now=desk.now))
         desk.record("key.rotated", key_id=keys[0].kid)
@@ -77,6 +83,8 @@ def rotate(plugin: PluginContext, *, as_json: bool) -> None:
 
 
 def _file(plugin: PluginContext) -> KeyFile:
+    from broker_auth_jwt.keyfile import KeyFile  # imports jwt
+
     return KeyFile(plugin.data_dir / plugin.config.keys)
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from broker import ConfigError
-from databases import Database as Driver
-from databases.core import Connection
 
 from broker_auth_jwt.engine import PATIENCE_SECONDS, Engine
 from broker_auth_jwt.held_connection import HeldConnection
+
+if TYPE_CHECKING:
+    from databases import Database as Driver
+    from databases.core import Connection
 
 _LOCK = 0x52424131
 """Whoever holds this advisory lock of the database is the only one to make a change."""
@@ -28,7 +30,7 @@ class PostgreSQL(Engine):
 
     def __init__(self, url: str) -> None:
         try:
-            import asyncpg  # type: ignore[import-untyped]  # noqa: PLC0415  # no types; an extra
+            import asyncpg  # type: ignore[import-untyped]  # no types; an extra
         except ImportError as error:
             raise ConfigError(
                 "plugins.auth_jwt.database_url needs the driver asyncpg;"
@@ -52,6 +54,8 @@ class PostgreSQL(Engine):
 
     def driver(self) -> Driver:
         """Return a pool for one connection."""
+        from databases import Database as Driver  # imports SQLAlchemy
+
         # The URL goes to the driver itself: `databases` would drop its sslmode, and logs its own.
         return Driver(
             f"postgresql:///{self._database}",

@@ -11,14 +11,16 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from secrets import token_hex
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import quote
 
 from broker import Closed, ConfigError, StorageUnreadable, Unavailable
-from databases import Database as Driver
 
 from broker_auth_jwt.engine import PATIENCE_SECONDS, Engine
 from broker_auth_jwt.files import leave_to_owner, sync_directory
+
+if TYPE_CHECKING:
+    from databases import Database as Driver
 
 APPLICATION_ID = 0x52424131
 """Stands in the header of every file of ours."""
@@ -60,6 +62,8 @@ class SQLiteFile(Engine):
 
     def driver(self) -> Driver:
         """Return a handle on the existing file."""
+        from databases import Database as Driver  # imports SQLAlchemy
+
         # Quoted twice: once for the URL that `databases` reads, once for the one that SQLite reads.
         url = f"sqlite:///{quote(f'file:{quote(self.name)}', safe='')}?mode=rw"
         return Driver(url, uri=True, timeout=PATIENCE_SECONDS)

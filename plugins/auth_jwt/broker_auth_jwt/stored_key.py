@@ -123,7 +123,7 @@ def implementation(algorithm: Algorithm) -> PyJWTAlgorithm:
 
 
 def _new_private_key(algorithm: Algorithm) -> Any:
-    from cryptography.hazmat.primitives.asymmetric import (  # noqa: PLC0415  # an extra
+    from cryptography.hazmat.primitives.asymmetric import (  # an extra
         ec,
         ed25519,
         rsa,

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from jwt import InvalidKeyError
-from jwt.algorithms import HMACAlgorithm
-
 HMAC_BYTES: Mapping[str, int] = {"HS256": 32, "HS384": 48, "HS512": 64}
 """The least size of a key for each HMAC algorithm: that of its hash (RFC 7518, section 3.2)."""
 
@@ -72,6 +69,13 @@ def _reason(secret: str, least: int, algorithm: str) -> str | None:
         return "is an example or a default, which everybody knows"
     if len(set(secret)) < _LEAST_CHARACTERS or _repeats(secret):
         return "repeats itself, so it is easy to guess"
+    return _other_kind(key)
+
+
+def _other_kind(key: bytes) -> str | None:
+    from jwt import InvalidKeyError
+    from jwt.algorithms import HMACAlgorithm
+
     try:
         HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(key)
     except InvalidKeyError:

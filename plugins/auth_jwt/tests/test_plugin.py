@@ -4,6 +4,8 @@ import importlib
 import json
 import pkgutil
 import re
+import subprocess
+import sys
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -121,3 +123,10 @@ def test_an_option_that_would_be_passed_over_is_refused(
     assert refused.value.exit_code == 78
     for name, value in options.items():
         configured(**{name: value})
+
+
+def test_commands_are_known_before_what_takes_long_to_import() -> None:
+    code = 'import sys, broker_auth_jwt; print({"httpx", "jwt", "sqlalchemy"} & set(sys.modules))'
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "set()\n"

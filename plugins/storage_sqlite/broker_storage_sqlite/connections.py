@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from databases import Database
-
 from broker_storage_sqlite.config import Durability
+
+if TYPE_CHECKING:
+    from databases import Database
 
 _SYNCHRONOUS: dict[Durability, str] = {"full": "FULL", "os": "NORMAL"}
 _BUSY_TIMEOUT_S = 5.0
@@ -62,6 +64,8 @@ def connect_plain(path: Path) -> sqlite3.Connection:
 
 def database(path: Path) -> Database:
     """Return a `databases` handle on an existing file, which changes nothing."""
+    from databases import Database  # imports SQLAlchemy
+
     # Quoted twice: once for the URL that `databases` reads, once for the one that SQLite reads.
     url = f"sqlite:///{quote(_uri(path), safe='')}?mode=ro"
     return Database(url, uri=True, timeout=_BUSY_TIMEOUT_S)

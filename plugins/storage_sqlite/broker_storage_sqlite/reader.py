@@ -8,13 +8,15 @@ import sqlite3
 from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from broker import Closed
-from databases.core import Connection
 
 from broker_storage_sqlite.connections import database
 from broker_storage_sqlite.faults import translate
+
+if TYPE_CHECKING:
+    from databases.core import Connection
 
 T = TypeVar("T")
 

@@ -2,6 +2,8 @@
 
 import logging
 import re
+import subprocess
+import sys
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -64,3 +66,10 @@ def test_the_readme_lists_every_option_with_its_default() -> None:
     rows = re.findall(r"^\| `(\w+)` \| `([^`]+)` \|", README.read_text(), re.MULTILINE)
     fields = SQLiteConfig.model_fields
     assert dict(rows) == {name: f'"{field.default}"' for name, field in fields.items()}
+
+
+def test_commands_are_known_before_what_takes_long_to_import() -> None:
+    code = 'import sys, broker_storage_sqlite; print({"sqlalchemy"} & set(sys.modules))'
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "set()\n"
