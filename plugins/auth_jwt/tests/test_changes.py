@@ -104,17 +104,30 @@ class Server:
     """Answers when the test says so."""
 
     def __init__(self) -> None:
-        self.questions: list[asyncio.Future[int]] = []
+        self.asked = 0
+        self._questions: asyncio.Queue[asyncio.Future[int]] = asyncio.Queue()
 
     async def use(self, work: object) -> int:
-        self.questions.append(asyncio.get_running_loop().create_future())
-        return await self.questions[-1]
+        self.asked += 1
+        answer = asyncio.get_running_loop().create_future()
+        self._questions.put_nowait(answer)
+        return await answer
+
+    async def question(self) -> asyncio.Future[int]:
+        """Return the next question once it is asked: a future for its answer."""
+        return await self._questions.get()
 
 
 async def ask(counter: SharedCounter) -> asyncio.Task[int]:
-    task = asyncio.ensure_future(counter.read())
-    for _ in range(3):
-        await asyncio.sleep(0)
+    """Return one who has come with a question, and waits for the answer."""
+    has_come = asyncio.Event()
+
+    async def read() -> int:
+        has_come.set()  # seen by nobody before he waits in `read`
+        return await counter.read()
+
+    task = asyncio.ensure_future(read())
+    await has_come.wait()
     return task
 
 
@@ -122,49 +135,48 @@ async def test_those_who_come_while_one_asks_share_the_next_question() -> None:
     server = Server()
     counter = SharedCounter(server)
     first = await ask(counter)
+    question = await server.question()
     others = [await ask(counter) for _ in range(5)]
-    assert len(server.questions) == 1
-    server.questions[0].set_result(1)
+    question.set_result(1)
     assert await first == 1
-    assert not any(other.done() for other in others)  # it was asked before they came
-    for _ in range(3):
-        await asyncio.sleep(0)
-    assert len(server.questions) == 2
+    question = await server.question()
+    assert not any(other.done() for other in others)  # the first was asked before they came
     last = await ask(counter)
-    server.questions[1].set_result(2)
+    question.set_result(2)
     assert await asyncio.gather(*others) == [2] * 5
-    for _ in range(3):
-        await asyncio.sleep(0)
-    server.questions[2].set_result(3)
+    question = await server.question()
+    assert not last.done()
+    question.set_result(3)
     assert await last == 3
+    assert server.asked == 3
 
 
 async def test_a_question_that_fails_fails_for_those_who_share_it_only() -> None:
     server = Server()
     counter = SharedCounter(server)
-    first, second = await ask(counter), await ask(counter)
-    third = await ask(counter)
-    server.questions[0].set_exception(Unavailable("gone"))
+    first = await ask(counter)
+    question = await server.question()
+    second, third = await ask(counter), await ask(counter)
+    question.set_exception(Unavailable("gone"))
     with pytest.raises(Unavailable):
         await first
-    for _ in range(3):
-        await asyncio.sleep(0)
-    server.questions[1].set_result(7)
+    (await server.question()).set_result(7)
     assert await asyncio.gather(second, third) == [7, 7]
 
 
 async def test_whoever_stops_asking_spoils_it_for_nobody() -> None:
     server = Server()
     counter = SharedCounter(server)
-    first, second, third = [await ask(counter) for _ in range(3)]
+    first = await ask(counter)
+    question = await server.question()
+    second, third = await ask(counter), await ask(counter)
     first.cancel()
     second.cancel()
     await asyncio.gather(first, second, return_exceptions=True)
-    server.questions[0].set_result(1)
-    for _ in range(3):
-        await asyncio.sleep(0)
-    server.questions[1].set_result(2)
+    question.set_result(1)
+    (await server.question()).set_result(2)
     assert await third == 2
+    assert server.asked == 2
 
 
 async def test_a_file_that_cannot_be_read_is_no_answer(sqlite_path, caplog) -> None:
