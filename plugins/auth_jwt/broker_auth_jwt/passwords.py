@@ -27,21 +27,29 @@ NOBODY = "$argon2id$v=19$m=65536,t=3,p=4$" + "A" * 22 + "$" + "A" * 43
 """What an unknown user's password is compared with, at the cost of a known one's; none matches."""
 
 _NICENESS = 19
-_EXAMPLES = frozenset(
-    {
-        *("password", "password1", "password123", "passw0rd", "p@ssw0rd", "changeme", "change_me"),
-        *(
-            "change-me",
-            "changeit",
-            "adminadmin",
-            "admin123",
-            "administrator",
-            "letmein1",
-            "iloveyou",
-        ),
-        *("12345678", "123456789", "1234567890", "11111111", "qwertyuiop", "test1234", "secret123"),
-    }
-)
+_EXAMPLES = {
+    "password",
+    "password1",
+    "password123",
+    "passw0rd",
+    "p@ssw0rd",
+    "changeme",
+    "change_me",
+    "change-me",
+    "changeit",
+    "adminadmin",
+    "admin123",
+    "administrator",
+    "letmein1",
+    "iloveyou",
+    "12345678",
+    "123456789",
+    "1234567890",
+    "11111111",
+    "qwertyuiop",
+    "test1234",
+    "secret123",
+}
 
 
 class Verdict(msgspec.Struct, frozen=True):
