@@ -495,7 +495,7 @@ def test_j9_who_loses_a_login_while_waiting_gets_no_message(broker, end):
     broker.run(broker.accounts.users.grant("paul", ["consume:q"], now=broker.now))
     access, _ = broker.tokens("paul")
     waiting = wait_for_a_message(broker, access)
-    end(broker)
+    end(broker, access)
 
     broker.server.advance(5)
 
