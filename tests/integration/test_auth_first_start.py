@@ -68,6 +68,18 @@ def test_the_environment_changes_no_password_that_is_there(start, monkeypatch):
     assert broker.log_in("admin").status == 401
 
 
+def test_a_broker_without_an_admin_says_so_at_each_start(start):
+    broker = start()
+    broker.add("anna", "producer")
+    told = ["no user may do everything; let one: broker user grant NAME admin"]
+
+    assert notices(broker) == told
+    broker.add("root", "admin")
+    assert notices(broker) == []
+    broker.run(broker.accounts.users.set_disabled("root", True, now=broker.now))
+    assert notices(broker) == told
+
+
 @pytest.mark.parametrize("weak", ["", "admin", "changeme", "s3same", "x" * 1025])
 def test_a_weak_password_stops_the_first_start_and_is_not_shown(start, monkeypatch, weak):
     monkeypatch.setenv("BROKER_ADMIN_PASSWORD", weak)

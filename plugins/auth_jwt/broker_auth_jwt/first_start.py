@@ -11,8 +11,11 @@ from broker import ConfigError
 from broker_auth_jwt.parts import Parts
 from broker_auth_jwt.passwords import check_password
 from broker_auth_jwt.scopes import ADMIN
+from broker_auth_jwt.users import admins
 
 VARIABLE = "BROKER_ADMIN_PASSWORD"
+
+NO_ADMIN = f"no user may do everything; let one: broker user grant NAME {ADMIN}"
 
 
 async def make_first_admin(parts: Parts) -> Sequence[str]:
@@ -20,8 +23,9 @@ async def make_first_admin(parts: Parts) -> Sequence[str]:
 
     Raises ConfigError if the password that was given for it is not good enough.
     """
-    if not await parts.accounts.users.is_empty():
-        return ()
+    users = await parts.accounts.users.list()
+    if users:
+        return () if admins(users, parts.roles) else (NO_ADMIN,)
     given = os.environ.get(VARIABLE)
     password = secrets.token_urlsafe(18) if given is None else given
     try:

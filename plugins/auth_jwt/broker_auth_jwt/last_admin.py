@@ -6,7 +6,7 @@ from broker import BrokerError
 
 from broker_auth_jwt.desk import Desk
 from broker_auth_jwt.scopes import ADMIN
-from broker_auth_jwt.users import User
+from broker_auth_jwt.users import User, admins
 
 
 class LastAdmin(BrokerError):
@@ -26,10 +26,5 @@ async def refuse_last_admin(desk: Desk, leaving: User) -> None:
 
     That is against mistakes: two admins who disable each other at once are not kept from it.
     """
-    admins = {
-        found.name
-        for found in await desk.accounts.users.list()
-        if not found.disabled and ADMIN in desk.scopes_of(found.grants)
-    }
-    if admins == {leaving.name}:
+    if admins(await desk.accounts.users.list(), desk.roles) == {leaving.name}:
         raise LastAdmin(leaving.name)

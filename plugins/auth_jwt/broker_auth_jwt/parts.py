@@ -30,7 +30,7 @@ class Parts:
         self.accounts = make_accounts(config, plugin.data_dir)
         self.keys = KeyRing(config, plugin.data_dir, clock=clock)
         leeway_ms = config.leeway_seconds * 1000
-        roles = Roles(config.all_roles)
+        self.roles = roles = Roles(config.all_roles)
         tokens = Tokens(config, self.keys, clock)
         self.issuers = Issuers(
             config.issuers, roles=roles, leeway_ms=leeway_ms, clock=clock, logger=logger

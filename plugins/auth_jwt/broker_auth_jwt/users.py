@@ -10,6 +10,7 @@ from broker import BrokerError, FieldError, Invalid
 
 from broker_auth_jwt.changes import count_change
 from broker_auth_jwt.database import Database, Hidden, Row, Transaction
+from broker_auth_jwt.scopes import ADMIN, Roles
 from broker_auth_jwt.sessions import revoke_sessions_of
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}\Z")
@@ -50,6 +51,13 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
             f"User(name={self.name!r}, grants={sorted(self.grants)}, disabled={self.disabled},"
             f" token_version={self.token_version})"
         )
+
+
+def admins(users: Iterable[User], roles: Roles) -> set[str]:
+    """Return the names of those who can log in and may do everything."""
+    return {
+        user.name for user in users if not user.disabled and ADMIN in roles.scopes_of(user.grants)
+    }
 
 
 def is_name(text: str) -> bool:
