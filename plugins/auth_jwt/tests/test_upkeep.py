@@ -34,7 +34,7 @@ class Accounts:
 def parts() -> Any:
     clock, accounts = ManualClock(), Accounts()
     nothing: dict[str, Any] = dict.fromkeys(("keys", "tokens", "issuers", "roles"))
-    bearer = BearerTokens(accounts=accounts, clock=clock, leeway_ms=0, **nothing)  # type: ignore[arg-type]
+    bearer = BearerTokens(accounts=accounts, clock=clock, leeway_ms=0, **nothing)
     logger = logging.getLogger("broker.plugins.auth_jwt")
     return SimpleNamespace(clock=clock, accounts=accounts, bearer_tokens=bearer, logger=logger)
 
