@@ -80,7 +80,14 @@ from broker.models import (
 )
 from broker.operations.settling import Settlement
 from broker.provider import Provider
-from broker.ratelimit import Allowance, RateLimiter
+from broker.ratelimit import (
+    ACTIVITIES,
+    Activity,
+    Allowance,
+    Quota,
+    RateLimiter,
+    Spending,
+)
 from broker.receipts import Receipt, read_receipt
 from broker.status import BrokerInfo, PluginInfo, Served
 from broker.storage import Capability, Storage
@@ -89,7 +96,9 @@ from broker.timestamps import timestamp
 __version__ = "0.1.0"
 
 __all__ = [
+    "ACTIVITIES",
     "Action",
+    "Activity",
     "Allowance",
     "Authenticator",
     "Authorizer",
@@ -141,6 +150,7 @@ __all__ = [
     "QueuePolicy",
     "QueueSpec",
     "QueueStatus",
+    "Quota",
     "RateLimited",
     "RateLimiter",
     "Receipt",
@@ -154,6 +164,7 @@ __all__ = [
     "SettleKind",
     "SettleResult",
     "Settlement",
+    "Spending",
     "StartupError",
     "StateFilter",
     "Storage",

@@ -55,6 +55,8 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     peer: str = ""
     expires_at: int | None = None
     """Milliseconds UTC when the credentials end, None if they do not."""
+    is_anonymous: bool = False
+    """Whether this stands for everybody who came without credentials."""
 
 
 class Authenticator(Provider):

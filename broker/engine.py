@@ -37,7 +37,7 @@ from broker.operations.settling import Settlement, Settling, refusal
 from broker.operations.tasks import Tasks
 from broker.operations.waiting import Waiting
 from broker.provider import Provider
-from broker.ratelimit import RateLimiter
+from broker.ratelimit import RateLimiter, Spending
 from broker.receipts import Receipt
 from broker.status import BrokerInfo, Served, check
 from broker.storage import Storage
@@ -113,6 +113,11 @@ class Broker:
         """Return who asks; raises Unauthenticated."""
         return await self._gate.identify(credentials, peer=peer)
 
+    async def spend(self, spending: Spending) -> None:
+        """Take from an allowance, for what a transport does that is none of the operations below;
+        raises RateLimited."""
+        await self._gate.take(spending)
+
     def demand_admin(self, identity: Identity) -> None:
         """Raise Forbidden unless the identity may see and do what concerns no single queue."""
         self._gate.permit(identity, "admin", None)
@@ -175,14 +180,14 @@ class Broker:
         """Return a receipt for whatever lease a message has; raises MessageNotFound, Invalid."""
         if self.require_receipt:
             raise Invalid([FieldError("receipt", "is required by this broker")])
-        await self._gate.spend(identity, "read")
+        await self._gate.spend(identity, "read", None)
         message = await self._find(identity, message_id)
         return Receipt(None, message.id, message.delivery_count, message.queue)
 
     async def browse(self, identity: Identity, query: MessageQuery) -> Page:
         """Look at a queue's messages without changing anything."""
         assert query.queue is not None, "browse one queue; use get_message for an id"
-        await self._gate.spend(identity, "read")
+        await self._gate.spend(identity, "read", query.queue)
         self._gate.permit(identity, "read", query.queue)
         if query.text is not None and "search" in self._runtime.missing:
             raise Unsupported(self._runtime.storage_name, "search", "q")
@@ -191,14 +196,14 @@ class Broker:
 
     async def get_message(self, identity: Identity, message_id: int) -> Message:
         """Look at one message; raises MessageNotFound."""
-        await self._gate.spend(identity, "read")
+        await self._gate.spend(identity, "read", None)
         message = await self._find(identity, message_id)
         self._gate.permit(identity, "read", message.queue)
         return message
 
     async def delete_message(self, identity: Identity, message_id: int) -> None:
         """Remove one message, leased or not; raises MessageNotFound."""
-        await self._gate.spend(identity, "manage")
+        await self._gate.spend(identity, "manage", None)
         message = await self._find(identity, message_id)
         self._gate.permit(identity, "manage", message.queue)
         await self._runtime.tasks.finish(self._delete(identity, message))

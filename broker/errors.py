@@ -18,6 +18,7 @@ and the `exit_code` that the command line ends with.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -188,8 +189,14 @@ class RateLimited(BrokerError):
 
     code, title, status, exit_code = "rate-limited", "Too many requests", 429, 5
 
-    def __init__(self, retry_after: float) -> None:
-        super().__init__(f"the rate limit is spent; try again in {retry_after:g} s")
+    def __init__(self, retry_after: float | None) -> None:
+        """`retry_after` None: it costs more than is ever allowed at once."""
+        remedy = (
+            "this is more than it ever allows at once; ask for less"
+            if retry_after is None
+            else f"try again in {math.ceil(retry_after)} s"
+        )
+        super().__init__(f"the rate limit is spent; {remedy}")
         self.retry_after = retry_after
 
 

@@ -1,31 +1,67 @@
-"""How much an identity may ask in a time."""
+"""How much somebody may ask in a time."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import Literal, get_args
 
 import msgspec
 
-from broker.auth import Action, Identity
+from broker.auth import Identity
 from broker.provider import Provider
 
+Activity = Literal["publish", "consume", "settle", "read", "manage", "login"]
 
-class Allowance(msgspec.Struct, frozen=True, kw_only=True):
+ACTIVITIES: tuple[Activity, ...] = get_args(Activity)
+"""What can be limited: `consume` is leasing, `settle` is ending or changing leases."""
+
+
+class Spending(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What somebody is about to do, and what it costs."""
+
+    activity: Activity
+    peer: str
+    """The address of the client."""
+    identity: Identity | None = None
+    """None before it is known: at a login."""
+    queue: str | None = None
+    """None for what concerns no queue, or many."""
+    cost: int = 1
+    """How many messages are published or settled, or asked for by a lease; at least 1."""
+
+
+class Quota(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A limit that applied, and what is left of it: an item of `RateLimit` and `RateLimit-Policy`
+    (draft-ietf-httpapi-ratelimit-headers-10)."""
+
+    name: str
+    """Printable ASCII without quotes and backslashes."""
+    limit: int
+    window_seconds: int
+    remaining: int
+    reset_seconds: float
+    """Until all of the limit is there again, if nothing is spent meanwhile."""
+
+
+class Allowance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The answer of a rate limiter."""
 
     allowed: bool
-    limit: int
-    remaining: int
-    retry_after: float = 0.0
-    """Seconds until it is worth trying again."""
+    quotas: tuple[Quota, ...] = ()
+    """All limits that applied, none if the limiter cannot tell."""
+    retry_after: float | None = None
+    """Seconds until the same is worth trying again; None: it costs more than is ever allowed."""
 
 
 class RateLimiter(Provider):
-    """Counts what identities spend. At most one plugin provides it; without one, all is free."""
+    """Counts what clients spend. At most one plugin provides it; without one, all is free."""
 
     @abstractmethod
-    async def spend(self, identity: Identity, action: Action, cost: int) -> Allowance:
-        """Take `cost` (messages, at least 1) from the identity's allowance for the action.
+    async def spend(self, spending: Spending) -> Allowance:
+        """Take the cost from every limit that applies, or from none if one of them has not as much
+        left.
 
-        Called before permission is checked. An unexpected exception is a 503.
+        Called by every operation before permission is checked, and by transports for what is no
+        operation, such as a login. One that cannot tell now, and shall let nobody through, raises
+        Unavailable; an unexpected exception is a 503, too.
         """

@@ -12,11 +12,14 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
+import msgspec
+
 from broker.delivery import UNDELIVERED, Scope
 from broker.errors import BrokerError, MessageTooLarge, PluginFailure, Unavailable
 from broker.http import Request, Response, Route
 from broker.limits import MAX_BATCH_BYTES
 from broker.problems import problem, problem_response
+from broker.turn import CURRENT_TURN, Turn
 
 if TYPE_CHECKING:
     from broker.engine import Broker
@@ -88,11 +91,15 @@ class Translator:
 
     async def answer(self, route: Route, name: str, request: Request) -> Response:
         """Call a route's handler; every failure is that request's answer."""
+        turn = Turn()
+        CURRENT_TURN.set(turn)
         try:
             response = await route.handler(request)
             _check_headers(response)
         except Exception as error:  # noqa: BLE001  # isolates one request from all others
             response = self.failure(error, request)
+        if headers := turn.headers():
+            response = msgspec.structs.replace(response, headers=(*response.headers, *headers))
         return self.count(name, response)
 
     def refuse_draining(self, name: str, request: Request) -> Response:

@@ -14,7 +14,8 @@ from broker.errors import (
     Unauthenticated,
     Unavailable,
 )
-from broker.ratelimit import RateLimiter
+from broker.ratelimit import Activity, RateLimiter, Spending
+from broker.turn import CURRENT_TURN
 
 ANONYMOUS_SCOPES = frozenset({"admin"})
 
@@ -41,7 +42,9 @@ class Gate:
         """Return who asks. Credentials that nobody accepts never become anonymous."""
         if credentials is None:
             if self._anonymous:
-                return Identity(subject="anonymous", scopes=ANONYMOUS_SCOPES, peer=peer)
+                return Identity(
+                    subject="anonymous", scopes=ANONYMOUS_SCOPES, peer=peer, is_anonymous=True
+                )
             raise Unauthenticated
         for name, authenticator in self._authenticators:
             try:
@@ -56,15 +59,30 @@ class Gate:
             raise InvalidToken
         raise Unauthenticated("no enabled plugin accepts credentials of this kind")
 
-    async def spend(self, identity: Identity, action: Action, cost: int = 1) -> None:
+    async def spend(
+        self, identity: Identity, activity: Activity, queue: str | None, cost: int = 1
+    ) -> None:
         """Take from the identity's allowance; raises RateLimited."""
+        if self._limiter is not None:
+            spending = Spending(
+                activity=activity, peer=identity.peer, identity=identity, queue=queue, cost=cost
+            )
+            await self.take(spending)
+
+    async def take(self, spending: Spending) -> None:
+        """Take from the allowance of whoever spends; raises RateLimited."""
         if self._limiter is None:
             return
         name, limiter = self._limiter
         try:
-            allowance = await limiter.spend(identity, action, cost)
+            allowance = await limiter.spend(spending)
+        except Unavailable:
+            raise
         except Exception as error:
-            raise _failed(name, "spend", error) from error
+            raise _failed(name, "count", error) from error
+        turn = CURRENT_TURN.get()
+        if turn is not None:
+            turn.note(allowance.quotas)
         if not allowance.allowed:
             raise RateLimited(allowance.retry_after)
 

@@ -45,7 +45,7 @@ class Leasing:
         """Lease up to `limit` messages; with none there, wait for one up to `wait` seconds."""
         check_lease(limit, wait, lease_seconds)
         runtime = self._runtime
-        await runtime.gate.spend(identity, "consume", limit)
+        await runtime.gate.spend(identity, "consume", queue, limit)
         runtime.gate.permit(identity, "consume", queue)
         policy = await self._queues.policy(queue)
         lease_ms = 1000 * (policy.lease_seconds if lease_seconds is None else lease_seconds)

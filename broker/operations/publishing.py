@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from broker.auth import Identity
@@ -41,7 +42,8 @@ class Publishing:
     async def admit(self, identity: Identity, drafts: Sequence[Draft]) -> Sequence[NewMessage]:
         """Spend, permit, validate, fill in the policies' defaults, intercept."""
         runtime = self._runtime
-        await runtime.gate.spend(identity, "publish", max(1, len(drafts)))
+        for queue, count in Counter(draft.queue for draft in drafts).items():
+            await runtime.gate.spend(identity, "publish", queue, count)
         policies: dict[str, QueuePolicy] = {}
         for draft in drafts:
             check_draft(draft)

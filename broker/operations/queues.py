@@ -40,7 +40,7 @@ class Queues:
 
     async def put(self, identity: Identity, spec: QueueSpec, *, expect: int | None = None) -> Queue:
         """Make a queue or replace its policy; `expect` as in `Storage.put_queue`."""
-        await self._gate.spend(identity, "manage")
+        await self._gate.spend(identity, "manage", spec.name)
         self._gate.permit(identity, "manage", spec.name)
         check_queue_name(spec.name)
         self._check_capabilities(spec)
@@ -53,7 +53,7 @@ class Queues:
         self, identity: Identity, name: str, changes: dict[str, Any], *, expect: int | None = None
     ) -> Queue:
         """Change some of a policy; raises VersionMismatch if `expect` is not the version."""
-        await self._gate.spend(identity, "manage")
+        await self._gate.spend(identity, "manage", name)
         self._gate.permit(identity, "manage", name)
         while True:
             queue = (await self._status(name)).queue
@@ -70,7 +70,7 @@ class Queues:
 
     async def pause(self, identity: Identity, name: str, *, paused: bool = True) -> bool:
         """Stop leasing from a queue, or go on with it; tell whether that was a change."""
-        await self._gate.spend(identity, "manage")
+        await self._gate.spend(identity, "manage", name)
         self._gate.permit(identity, "manage", name)
         while True:
             queue = (await self._status(name)).queue
@@ -90,7 +90,7 @@ class Queues:
 
     async def get(self, identity: Identity, name: str) -> QueueStatus:
         """Return one queue with its counts; raises QueueNotFound."""
-        await self._gate.spend(identity, "read")
+        await self._gate.spend(identity, "read", name)
         self._gate.permit(identity, "read", name)
         return await self._status(name)
 
@@ -98,7 +98,7 @@ class Queues:
         self, identity: Identity, *, prefix: str = "", after: str | None = None, limit: int = 100
     ) -> list[QueueStatus]:
         """List the queues that the identity may read, by name; fewer than `limit` means the end."""
-        await self._gate.spend(identity, "read")
+        await self._gate.spend(identity, "read", None)
         found: list[QueueStatus] = []
         while len(found) < limit:
             page = await self._storage.get_queues(
@@ -115,7 +115,7 @@ class Queues:
     async def drop(self, identity: Identity, name: str, *, expect: int | None = None) -> None:
         """Delete a queue with all that it holds; raises QueueNotFound, and VersionMismatch if
         it is not at version `expect` when this begins."""
-        await self._gate.spend(identity, "manage")
+        await self._gate.spend(identity, "manage", name)
         self._gate.permit(identity, "manage", name)
         found = (await self._status(name)).queue.version
         if expect is not None and expect != found:
@@ -222,7 +222,7 @@ class Queues:
         kind: EventKind,
     ) -> int:
         assert query.queue is not None
-        await self._gate.spend(identity, "manage")
+        await self._gate.spend(identity, "manage", query.queue)
         self._gate.permit(identity, "manage", query.queue)
         return await self._runtime.tasks.finish(self._do_in_bulk(identity, query, action, kind))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
@@ -50,8 +51,10 @@ class Settling:
     ) -> list[SettleResult]:
         """Settle each, or with `publish` all or nothing; one result a settlement."""
         gate = self._runtime.gate
-        await gate.spend(identity, "consume", max(1, len(settlements)))
-        for queue in {settlement.receipt.queue for settlement in settlements}:
+        counts = Counter(settlement.receipt.queue for settlement in settlements)
+        for queue, count in counts.items():
+            await gate.spend(identity, "settle", queue, count)
+        for queue in counts:
             gate.permit(identity, "consume", queue)
         ops = [await self._op(settlement) for settlement in settlements]
         batch = await self._publishing.admit(identity, publish) if publish else ()

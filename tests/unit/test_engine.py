@@ -455,9 +455,9 @@ class Costs(RateLimiter):
     def __init__(self):
         self.spent = []
 
-    async def spend(self, identity, action, cost):
-        self.spent.append((action, cost))
-        return Allowance(allowed=True, limit=1, remaining=1)
+    async def spend(self, spending):
+        self.spent.append((spending.activity, spending.queue, spending.cost))
+        return Allowance(allowed=True)
 
 
 async def test_the_rate_limiter_is_told_of_the_action_and_of_how_much():
@@ -467,7 +467,7 @@ async def test_the_rate_limiter_is_told_of_the_action_and_of_how_much():
         await house.publish(b"1", b"2", b"3")
         await house.lease(limit=10)
 
-    assert limiter.spent == [("publish", 3), ("consume", 10)]
+    assert limiter.spent == [("publish", "q", 3), ("consume", "q", 10)]
 
 
 async def test_nobody_reaches_a_queue_without_a_scope():

@@ -54,8 +54,8 @@ ALL_HOOKS = """
     Storage.__abstractmethods__ = frozenset()
 
     class Limiter(broker.RateLimiter):
-        async def spend(self, identity, action, cost):
-            return broker.Allowance(allowed=True, limit=1, remaining=1)
+        async def spend(self, spending):
+            return broker.Allowance(allowed=True)
 
     class Authenticator(broker.Authenticator):
         async def authenticate(self, credentials):

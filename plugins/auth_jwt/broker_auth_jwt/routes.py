@@ -9,6 +9,7 @@ from broker import (
     Request,
     Response,
     Route,
+    Spending,
     Transport,
     Unauthenticated,
     WrongState,
@@ -56,6 +57,7 @@ class LoginTransport(Transport):
         """Give tokens for a password: OAuth2's password form (RFC 6749, section 4.3.2)."""
         if request.headers.get("sec-fetch-site") == "cross-site":
             raise CrossSite
+        await self._broker.spend(Spending(activity="login", peer=request.peer))
         username, password = read_login(request)
         return _answer(await self._logins.log_in(username, password, peer=request.peer))
 

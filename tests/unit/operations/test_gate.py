@@ -35,7 +35,7 @@ class Limiter(RateLimiter):
     def __init__(self, answer):
         self.answer = answer
 
-    async def spend(self, identity, action, cost):
+    async def spend(self, spending):
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
@@ -101,15 +101,15 @@ async def test_without_credentials_one_is_anonymous_only_if_the_config_says_so()
 
 
 async def test_an_allowance_that_is_spent_is_a_429():
-    spent = Limiter(Allowance(allowed=False, limit=5, remaining=0, retry_after=1.5))
+    spent = Limiter(Allowance(allowed=False, retry_after=1.5))
     with pytest.raises(RateLimited) as caught:
-        await gate(limiter=spent).spend(ANA, "publish")
+        await gate(limiter=spent).spend(ANA, "publish", "q")
     assert caught.value.retry_after == 1.5
 
 
 async def test_a_rate_limiter_that_breaks_is_a_503():
     with pytest.raises(Unavailable):
-        await gate(limiter=Limiter(RuntimeError())).spend(ANA, "publish")
+        await gate(limiter=Limiter(RuntimeError())).spend(ANA, "publish", "q")
 
 
 def test_what_one_may_not_do_names_the_missing_scope():

@@ -1,0 +1,54 @@
+"""Where it is counted, as the limiter sees it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import msgspec
+
+
+class Window(msgspec.Struct, frozen=True, gc=False):
+    """So much in so many seconds, sliding."""
+
+    amount: int
+    seconds: int
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """What is asked of one limit for one who has it to spend."""
+
+    key: str
+    """The limit and whose it is."""
+    windows: tuple[Window, ...]
+    cost: int
+
+
+class Count(msgspec.Struct, frozen=True, gc=False):
+    """How much of one window is spent: of the fixed window that goes on, and of the one before.
+
+    What counts is `current + previous * (1 - elapsed)`, rounded down: the sliding-window counter.
+    """
+
+    previous: int
+    current: int
+    elapsed: float
+    """The part of the window that is over, from 0 to 1."""
+
+
+class Counters(ABC):
+    """Counts for everybody, in memory or elsewhere."""
+
+    async def open(self) -> None:
+        """Begin; raises ConfigError if what it counts in can never be that."""
+
+    async def close(self) -> None:
+        """End."""
+
+    @abstractmethod
+    async def take(self, claims: Sequence[Claim]) -> tuple[bool, list[Count]]:
+        """Take the cost of all claims from all of their windows, or nothing if one has not as much
+        left. Return whether it was taken, and how each window of each claim stands then.
+
+        Raises OSError or TimeoutError if nobody can tell now.
+        """
