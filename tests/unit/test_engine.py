@@ -634,7 +634,7 @@ async def test_asking_for_a_message_without_its_receipt_is_paid_for():
         with pytest.raises(MessageNotFound):
             await house.broker.unfenced(ADMIN, 999)
 
-    assert limiter.spent == [("read", 1)]
+    assert limiter.spent == [("read", None, 1)]
 
 
 class Breaks(Interceptor):
