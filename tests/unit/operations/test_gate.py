@@ -7,6 +7,7 @@ from broker import (
     Forbidden,
     Identity,
     QueueNotFound,
+    Quota,
     RateLimited,
     RateLimiter,
     Unauthenticated,
@@ -14,6 +15,7 @@ from broker import (
 )
 from broker.builtin.scopes import ScopeAuthorizer
 from broker.operations.gate import Gate
+from broker.turn import CURRENT_TURN, Turn
 
 ANA = Identity(subject="ana", scopes=frozenset({"publish:orders-*"}))
 BEARER = Credentials(scheme="bearer", token="t0p-secret", peer="192.0.2.1")
@@ -105,6 +107,31 @@ async def test_an_allowance_that_is_spent_is_a_429():
     with pytest.raises(RateLimited) as caught:
         await gate(limiter=spent).spend(ANA, "publish", "q")
     assert caught.value.retry_after == 1.5
+
+
+async def test_a_rate_limiter_that_says_never_leaves_no_hope():
+    with pytest.raises(RateLimited, match="ask for less$") as caught:
+        await gate(limiter=Limiter(Allowance(allowed=False))).spend(ANA, "publish", "q")
+    assert caught.value.retry_after is None
+
+
+async def test_the_answer_of_the_request_tells_of_the_limits_that_applied():
+    quota = Quota(name="all", limit=9, window_seconds=60, remaining=8, reset_seconds=60)
+    turn = Turn()
+    CURRENT_TURN.set(turn)
+
+    await gate(limiter=Limiter(Allowance(allowed=True, quotas=(quota,)))).spend(ANA, "read", None)
+
+    assert turn.headers() == (
+        ("ratelimit-policy", '"all";q=9;w=60'),
+        ("ratelimit", '"all";r=8;t=60'),
+    )
+
+
+async def test_a_rate_limiter_that_cannot_tell_now_says_so_itself(caplog):
+    with pytest.raises(Unavailable, match="^redis is away$"):
+        await gate(limiter=Limiter(Unavailable("redis is away"))).spend(ANA, "read", None)
+    assert caplog.messages == []
 
 
 async def test_a_rate_limiter_that_breaks_is_a_503():
