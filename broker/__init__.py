@@ -6,6 +6,7 @@ database.
 """
 
 from broker import limits
+from broker.addresses import address_key
 from broker.app import create_app, open_broker
 from broker.auth import (
     Action,
@@ -182,6 +183,7 @@ __all__ = [
     "VersionMismatch",
     "WrongState",
     "__version__",
+    "address_key",
     "create_app",
     "hookimpl",
     "json_response",

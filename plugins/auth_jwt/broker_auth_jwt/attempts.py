@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import secrets
 from collections import OrderedDict
 from collections.abc import Mapping
 
 import msgspec
-from broker import RateLimited
+from broker import RateLimited, address_key
 
 from broker_auth_jwt.database import Database, Transaction
 
@@ -51,7 +50,7 @@ class Attempts:
         StillLimited, so that a flood of logins is no flood of work.
         """
         attempt = Attempt(secrets.token_urlsafe(16), _account_key(account))
-        place = _address_key(address)
+        place = address_key(address)
         if known := max(self._remembered(key, now) for key in (attempt.account, place)):
             raise StillLimited(known / 1000)
 
@@ -137,16 +136,3 @@ async def _wait(tx: Transaction, column: str, key: str, limit: int, now: int) ->
 def _account_key(account: str) -> str:
     # Whatever was typed there: a megabyte, a NUL, a password in the wrong box.
     return hashlib.sha256(account.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _address_key(address: str) -> str:
-    """Return what one customer of a provider has: an IPv4 address, or 64 bits of an IPv6 one."""
-    try:
-        ip = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address  # no address, such as that of a socket in the file system
-    if ip.version == 4:  # noqa: PLR2004  # as it says
-        return str(ip)
-    if ip.ipv4_mapped is not None:
-        return str(ip.ipv4_mapped)
-    return str(ipaddress.ip_network((ip, 64), strict=False))
