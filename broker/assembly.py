@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from broker.addresses import Network, read_proxies
 from broker.context import Clock, PluginContext
 from broker.engine import Broker, Providers
 from broker.errors import ConfigError, PluginError
@@ -31,6 +32,7 @@ class Assembly(msgspec.Struct, frozen=True, kw_only=True):
     data_dir: Path
     lifespans: tuple[tuple[str, AbstractAsyncContextManager[None]], ...]
     transports: tuple[tuple[str, Transport], ...]
+    trusted_proxies: tuple[Network, ...] = ()
     warnings: tuple[str, ...] = ()
 
     @asynccontextmanager
@@ -70,6 +72,7 @@ def assemble(config: Config, *, clock: Clock | None = None) -> Assembly:
         data_dir=config.broker.data_dir,
         lifespans=tuple(builder.collect("provide_lifespan", broker=broker)),
         transports=tuple(transports),
+        trusted_proxies=tuple(map(read_proxies, config.server.trusted_proxies)),
         warnings=tuple(builder.warnings),
     )
 

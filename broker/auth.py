@@ -26,7 +26,7 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
     """Lower case, `bearer` for example."""
     token: str = msgspec.field(default="")
     peer: str = ""
-    """The address of the other end of the socket."""
+    """The address of the client."""
 
     def __repr__(self) -> str:
         return f"Credentials(scheme={self.scheme!r}, token='********', peer={self.peer!r})"

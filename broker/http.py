@@ -24,6 +24,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """Names in lower case."""
     body: bytes = b""
     peer: str = ""
+    """The address of the client: of the other end of the socket, or what trusted proxies say."""
     request_id: str = ""
 
 

@@ -17,6 +17,7 @@ from broker.delivery import ASGIApp, Delivery
 from broker.fastpath import Fastpath
 from broker.http import Request, Response, Route
 from broker.limits import MAX_BATCH_BYTES
+from broker.proxies import BehindProxies
 from broker.translation import (
     ANSWER_SECONDS,
     BODY_SECONDS,
@@ -68,6 +69,8 @@ def mount(
     served: ASGIApp = Delivery(app.asgi_app)
     if fastpath:
         served = Fastpath(served, translator, _hot_routes(app, assembly))
+    if assembly.trusted_proxies:
+        served = BehindProxies(served, assembly.trusted_proxies)
     app.asgi_app = served  # type: ignore[assignment]  # both are ASGI; it is Quart's documented way
     return app
 

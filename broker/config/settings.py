@@ -20,11 +20,12 @@ import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from broker.addresses import read_proxies
 from broker.config.binding import Problem, bind
 from broker.config.layers import Layers
 from broker.config.sources import (
@@ -64,6 +65,11 @@ class TlsConfig(BaseModel):
     key: Path = Field(description="A PEM file: its key, without a password; relative, too.")
 
 
+def _check_proxies(text: str) -> str:
+    read_proxies(text)
+    return text
+
+
 class ServerConfig(BaseModel):
     """The table `[server]`."""
 
@@ -81,6 +87,11 @@ class ServerConfig(BaseModel):
         default=None,
         description='For HTTPS: a certificate and its key, or "dev" for one that is made to try '
         "it.",
+    )
+    trusted_proxies: tuple[Annotated[str, AfterValidator(_check_proxies)], ...] = Field(
+        default=(),
+        description="Addresses and networks of proxies that tell in X-Forwarded-For whose request "
+        "they pass on.",
     )
     shutdown_seconds: float = Field(
         default=10,

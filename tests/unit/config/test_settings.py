@@ -61,6 +61,7 @@ def test_every_key_can_be_given():
         port = 0
         http_server = "granian"
         tls = { cert = "/etc/broker/cert.pem", key = "/etc/broker/key.pem" }
+        trusted_proxies = ["10.0.0.0/8", "::1"]
         shutdown_seconds = 1.5
         log_level = "debug"
         [broker]
@@ -84,6 +85,7 @@ def test_every_key_can_be_given():
         "port": 0,
         "http_server": "granian",
         "tls": {"cert": Path("/etc/broker/cert.pem"), "key": Path("/etc/broker/key.pem")},
+        "trusted_proxies": ("10.0.0.0/8", "::1"),
         "shutdown_seconds": 1.5,
         "log_level": "debug",
     }
@@ -354,7 +356,7 @@ def test_all_problems_are_reported_at_once():
         (
             '[server]\n"a\\nb" = 1',
             'server."a\\nb": unknown key; known are "host", "port", "http_server", '
-            '"tls", "shutdown_seconds", "log_level"',
+            '"tls", "trusted_proxies", "shutdown_seconds", "log_level"',
         ),
         (
             '[broker]\nplugins = ["a", "b", "a"]',
@@ -379,6 +381,30 @@ def test_all_problems_are_reported_at_once():
         (
             '[server]\ntls = { cert = "cert.pem", key = "key.pem", ca = "ca.pem" }',
             'server.tls.ca: unknown key; known are "cert", "key"',
+        ),
+        (
+            '[server]\ntrusted_proxies = "127.0.0.1"',
+            'server.trusted_proxies: expected an array of strings; got "127.0.0.1"',
+        ),
+        (
+            '[server]\ntrusted_proxies = ["127.0.0.1", "10.0.0.0/33"]',
+            'server.trusted_proxies[1]: expected an address or a network, "10.0.0.0/8" for example; '
+            'got "10.0.0.0/33"',
+        ),
+        (
+            "[server]\ntrusted_proxies = [1]",
+            "server.trusted_proxies[0]: expected a string; got 1",
+        ),
+        (
+            '[server]\ntrusted_proxies = ["10.0.0.1/8"]',
+            'server.trusted_proxies[0]: expected "10.0.0.0/8", the network, or "10.0.0.1", '
+            'the address; got "10.0.0.1/8"',
+        ),
+        (
+            '[server]\ntrusted_proxies = ["::/0"]',
+            "server.trusted_proxies[0]: strangers in so large a network could pass for any "
+            'address; name your proxies, or a network of your own, no larger than "fc00::/7"; '
+            'got "::/0"',
         ),
         ('[server]\ntls = "prod"', 'server.tls: expected "dev" or a table; got "prod"'),
         (
