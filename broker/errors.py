@@ -11,7 +11,9 @@ and the `exit_code` that the command line ends with.
     ├── VersionMismatch 412      ├── WrongState 409         │   └── Rejected
     ├── RateLimited 429          ├── NothingSettled 409     ├── Unavailable 503
     ├── QueueFull 429            └── StorageFull 507        │   ├── Closed
-    └── StartupError                                        │   └── StorageFailed
+    ├── TooManyQueues 429                                   │   ├── Overloaded
+    ├── TooManyWaiting 429                                  │   └── StorageFailed
+    └── StartupError
         ├── ConfigError 78  ├── StorageUnreadable 74  ├── CannotListen 74
         ├── PluginError 78  └── StorageLocked 75
 """
@@ -210,6 +212,31 @@ class QueueFull(BrokerError):
         super().__init__(f'queue "{name}" is full: {limit}')
 
 
+class TooManyQueues(BrokerError):
+    """The broker has as many queues as it may."""
+
+    code, title, status, exit_code = "too-many-queues", "Too many queues", 429, 5
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"there are {limit} queues, which is what broker.max_queues allows; "
+            "delete one, or have the limit raised"
+        )
+
+
+class TooManyWaiting(BrokerError):
+    """The identity waits in as many requests as it may at one time; `key` is the config's."""
+
+    code, title, status, exit_code = "too-many-waiting", "Too many waiting", 429, 5
+    retry_after = 1.0
+
+    def __init__(self, limit: int, key: str) -> None:
+        super().__init__(
+            f"{limit} of your requests wait already, which is what {key} allows; "
+            "try again when some of them have ended"
+        )
+
+
 class PluginFailure(BrokerError):
     """A plugin broke while it served a request; the log names it, the client does not hear it."""
 
@@ -231,6 +258,12 @@ class Closed(Unavailable):
     """The provider was closed, or not opened yet."""
 
     code = "closed"
+
+
+class Overloaded(Unavailable):
+    """The broker does as much at once as it may; this request was not begun."""
+
+    code, title = "overloaded", "Overloaded"
 
 
 class StorageFailed(Unavailable):
