@@ -14,6 +14,11 @@ class Window(msgspec.Struct, frozen=True, gc=False):
     amount: int
     seconds: int
 
+    @property
+    def milliseconds(self) -> int:
+        """Return how long it is."""
+        return self.seconds * 1000
+
 
 class Claim(msgspec.Struct, frozen=True):
     """What is asked of one limit for one who has it to spend."""
@@ -27,13 +32,14 @@ class Claim(msgspec.Struct, frozen=True):
 class Count(msgspec.Struct, frozen=True, gc=False):
     """How much of one window is spent: of the fixed window that goes on, and of the one before.
 
-    What counts is `current + previous * (1 - elapsed)`, rounded down: the sliding-window counter.
+    What counts is `previous * (window_ms - elapsed_ms) // window_ms + current`, in whole numbers:
+    the sliding-window counter, rounded down. `sliding.py` is its arithmetic.
     """
 
     previous: int
     current: int
-    elapsed: float
-    """The part of the window that is over, from 0 to 1."""
+    elapsed_ms: int
+    """How much of the fixed window is over: from 0 to less than `Window.milliseconds`."""
 
 
 class Counters(ABC):

@@ -10,7 +10,7 @@ from limits import parse_many
 from broker_ratelimit.config import LimitConfig, RateLimitConfig
 from broker_ratelimit.counters import Claim, Count, Window
 from broker_ratelimit.memory import MemoryCounters
-from broker_ratelimit.sliding import reset_seconds, spent, wait_seconds
+from broker_ratelimit.sliding import reset_ms, spent, wait_ms
 
 
 class Limiter(RateLimiter):
@@ -33,7 +33,7 @@ class Limiter(RateLimiter):
             for window in claim.windows
         ]
         waits = [
-            wait_seconds(window, count, cost)
+            wait_ms(window, count, cost)
             for (_, window, cost), count in zip(places, counts, strict=True)
         ]
         return Allowance(
@@ -42,7 +42,7 @@ class Limiter(RateLimiter):
                 limit.quota(window, count)
                 for (limit, window, _), count in zip(places, counts, strict=True)
             ),
-            retry_after=None if allowed or None in waits else max(filter(None, waits)),
+            retry_after=None if allowed or None in waits else max(filter(None, waits)) / 1000,
         )
 
 
@@ -74,8 +74,8 @@ class _Limit:
             name=f"{self._name}-{window.seconds}s" if several else self._name,
             limit=window.amount,
             window_seconds=window.seconds,
-            remaining=max(0, window.amount - spent(count)),
-            reset_seconds=reset_seconds(window, count),
+            remaining=max(0, window.amount - spent(window, count)),
+            reset_seconds=reset_ms(window, count) / 1000,
         )
 
     def _owner(self, spending: Spending) -> str:

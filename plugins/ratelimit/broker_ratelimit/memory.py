@@ -19,23 +19,23 @@ class MemoryCounters(Counters):
 
     async def take(self, claims: Sequence[Claim]) -> tuple[bool, list[Count]]:
         """Take all or nothing."""
-        now = self._clock.now() / 1000
+        now = self._clock.now()
         places = [(claim, window) for claim in claims for window in claim.windows]
         counts = [self._count(claim.key, window, now) for claim, window in places]
         if any(
-            spent(count) + claim.cost > window.amount
+            spent(window, count) + claim.cost > window.amount
             for (claim, window), count in zip(places, counts, strict=True)
         ):
             return False, counts
         for claim, window in places:
-            place = (claim.key, window, int(now // window.seconds))
+            place = (claim.key, window, now // window.milliseconds)
             self._counts[place] = self._counts.get(place, 0) + claim.cost
         return True, [self._count(claim.key, window, now) for claim, window in places]
 
-    def _count(self, key: str, window: Window, now: float) -> Count:
-        number, elapsed = divmod(now / window.seconds, 1)
+    def _count(self, key: str, window: Window, now: int) -> Count:
+        number, elapsed_ms = divmod(now, window.milliseconds)
         return Count(
-            self._counts.get((key, window, int(number) - 1), 0),
-            self._counts.get((key, window, int(number)), 0),
-            elapsed,
+            self._counts.get((key, window, number - 1), 0),
+            self._counts.get((key, window, number), 0),
+            elapsed_ms,
         )

@@ -1,35 +1,39 @@
-"""The arithmetic of the sliding-window counter."""
+"""The arithmetic of the sliding-window counter, in whole numbers, so that it is exact."""
 
 from __future__ import annotations
-
-import math
 
 from broker_ratelimit.counters import Count, Window
 
 
-def spent(count: Count) -> int:
+def spent(window: Window, count: Count) -> int:
     """Return how much of a window's amount is spent."""
-    return math.floor(count.previous * (1 - count.elapsed)) + count.current
+    left_ms = window.milliseconds - count.elapsed_ms
+    return count.previous * left_ms // window.milliseconds + count.current
 
 
-def reset_seconds(window: Window, count: Count) -> float:
-    """Return the seconds until all of it is there again, if nothing is spent meanwhile."""
-    left = (1 - count.elapsed) * window.seconds
-    if count.current:
-        return left + window.seconds
-    return left if count.previous else 0.0
-
-
-def wait_seconds(window: Window, count: Count, cost: int) -> float | None:
-    """Return the seconds until the cost is there, 0 if it is; None if it is more than all."""
+def wait_ms(window: Window, count: Count, cost: int) -> int | None:
+    """Return the milliseconds until the cost is there, if nobody spends meanwhile: 0 if it is;
+    None if it is more than all."""
     free = window.amount - cost
     if free < 0:
         return None
-    if spent(count) <= free:
-        return 0.0
+    if spent(window, count) <= free:
+        return 0
+    left_ms = window.milliseconds - count.elapsed_ms
     if count.current <= free:
-        # What is left of the window before fades away, to less than the next whole number.
-        fading = 1 - (free - count.current + 1) / count.previous
-        return (fading - count.elapsed) * window.seconds
-    fading = 1 - (free + 1) / count.current
-    return (1 - count.elapsed + max(0.0, fading)) * window.seconds
+        return left_ms - _when_left(window, count.previous, free - count.current)
+    # Not before this window is over, and then fades away itself.
+    return left_ms + window.milliseconds - _when_left(window, count.current, free)
+
+
+def reset_ms(window: Window, count: Count) -> int:
+    """Return the milliseconds until all of it is there again, if nothing is spent meanwhile."""
+    whole = wait_ms(window, count, window.amount)
+    assert whole is not None, "nobody asks for more than all"
+    return whole
+
+
+def _when_left(window: Window, fading: int, rest: int) -> int:
+    """Return how many milliseconds of a window are left when no more than the rest remains of
+    what was spent in the one before: the most `ms` with `fading * ms // window_ms <= rest`."""
+    return ((rest + 1) * window.milliseconds - 1) // fading
