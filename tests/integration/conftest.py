@@ -88,25 +88,26 @@ class Server:
         json: Any = None,
         body: bytes | list[bytes] = b"",
         content_type: str | None = None,
-        headers: dict[str, str] | None = None,
+        headers: dict[str, str] | list[tuple[str, str]] | None = None,
         slowly: bool = False,
+        client: str = "203.0.113.7",
     ) -> Pending:
         """Send a request without waiting for its answer; a list is a body in chunks.
 
         Who sends slowly sends the first chunk, and the others when the answer is asked for.
         """
-        sent = dict(headers or {})
+        sent = list(headers.items() if isinstance(headers, dict) else headers or ())
         if json is not None:
             body = json_module.dumps(json).encode()
             content_type = content_type or "application/json"
         if content_type is not None:
-            sent["content-type"] = content_type
+            sent.append(("content-type", content_type))
 
         async def begin() -> Pending:
             gone, going_on = asyncio.Event(), asyncio.Event()
             if not slowly:
                 going_on.set()
-            request = _request(self._app, method, path, sent, body, gone, going_on)
+            request = _request(self._app, method, path, sent, body, gone, going_on, client=client)
             pending = Pending(asyncio.ensure_future(request), gone, going_on)
             await _let_others_run()
             return pending
@@ -138,7 +139,7 @@ class Server:
 
     def send_and_go(self, method: str, path: str, body: bytes = b"") -> None:
         """Send a whole request and go away with its last byte."""
-        headers = {"content-type": "application/json"} if body else {}
+        headers = [("content-type", "application/json")] if body else []
 
         async def send_and_go() -> None:
             gone = asyncio.Event()
@@ -190,10 +191,12 @@ async def _request(
     app: Any,
     method: str,
     target: str,
-    headers: dict[str, str],
+    headers: list[tuple[str, str]],
     body: bytes | list[bytes],
     gone: asyncio.Event,
     going_on: asyncio.Event | None = None,
+    *,
+    client: str = "203.0.113.7",
 ) -> Answer:
     path, _, query = target.partition("?")
     if isinstance(body, bytes):
@@ -213,9 +216,9 @@ async def _request(
         "headers": [
             (b"host", b"broker.test"),
             framing,
-            *((name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()),
+            *((name.lower().encode(), value.encode("latin-1")) for name, value in headers),
         ],
-        "client": ("203.0.113.7", 50_000),
+        "client": (client, 50_000),
         "server": ("broker.test", 80),
         "extensions": {},
     }
@@ -247,14 +250,16 @@ async def _request(
 
 @pytest.fixture
 def serve_with(tmp_path):
-    """Start a broker behind this adapter, with these settings of the table `[broker]`, and
-    `tables` of plugins."""
+    """Start a broker behind this adapter, with these settings of the table `[broker]`, `tables`
+    of plugins, and the table `server`."""
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
 
-        def start(adapter: str, *, tables: Any = None, **settings: Any) -> Server:
+        def start(
+            adapter: str, *, tables: Any = None, server: Any = None, **settings: Any
+        ) -> Server:
             broker = {"plugins": ["memory"], "data_dir": str(tmp_path), **settings}
-            data = {"broker": broker, "plugins": tables or {}}
+            data = {"broker": broker, "plugins": tables or {}, "server": server or {}}
             assembly = assemble(make_config(data), clock=ManualClock())
             serving = ADAPTERS[adapter](assembly)
             return Server(runner, runner.run(stack.enter_async_context(serving)), assembly)
