@@ -35,7 +35,8 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
 def read_credentials(request: Request) -> Credentials | None:
     """Read what a request's Authorization header says, None without one.
 
-    Raises Unauthenticated if the header is not a scheme and a token (RFC 9110, section 11.6.2).
+    Raises Unauthenticated if there is another than one that is a scheme and a token (RFC 9110,
+    section 11.6.2).
     """
     header = request.headers.get("authorization")
     if header is None:
@@ -43,7 +44,8 @@ def read_credentials(request: Request) -> Credentials | None:
     scheme, _, token = header.strip().partition(" ")
     token = token.strip()
     if not token or not _SCHEME.match(scheme):
-        raise Unauthenticated('the Authorization header is not a scheme and a token: "Bearer ..."')
+        problem = 'expected one Authorization header, a scheme and a token: "Bearer ..."'
+        raise Unauthenticated(problem)
     return Credentials(scheme=scheme.lower(), token=token, peer=request.peer)
 
 

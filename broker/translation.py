@@ -6,7 +6,7 @@ import itertools
 import logging
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -67,7 +67,7 @@ class Translator:
         self, scope: Scope, *, path: str, params: Mapping[str, str], body: bytes
     ) -> Request:
         """Return the request that an ASGI scope describes."""
-        headers = {_read_name(name): value.decode("latin1") for name, value in scope["headers"]}
+        headers = _read_headers(scope["headers"])
         request_id = headers.get("x-request-id")
         if request_id is None or not _REQUEST_ID.fullmatch(request_id):
             request_id = f"{self._run}-{next(self._count):x}"
@@ -155,6 +155,15 @@ def remember_undelivered(scope: Scope, response: Response) -> None:
     """Leave in the scope what to do if nobody gets the response."""
     if response.undelivered is not None:
         scope[UNDELIVERED] = response.undelivered
+
+
+def _read_headers(fields: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
+    headers = {_read_name(name): value.decode("latin1") for name, value in fields}
+    if len(headers) < len(fields):
+        names = [_read_name(name) for name, _ in fields]
+        if names.count("authorization") > 1:
+            headers["authorization"] = ""  # a proxy may have checked another one than we would
+    return headers
 
 
 @lru_cache(maxsize=1024)

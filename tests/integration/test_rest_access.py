@@ -62,6 +62,30 @@ def test_who_is_not_known_is_told_how_to_become_known(guarded, authorization, ch
     assert answer.headers["www-authenticate"] == challenge
 
 
+@pytest.mark.parametrize("anonymous", [False, True])
+@pytest.mark.parametrize(
+    "tokens", [("admin", "admin"), ("expired", "admin"), ("admin", "expired"), ("admin", "")]
+)
+def test_of_two_authorization_headers_none_counts(serve, install, tokens, anonymous):
+    install("tokens", SCOPES)
+    call = serve(plugins=["memory", "tokens"], anonymous=anonymous)
+    headers = [("Authorization", f"Bearer {token}") for token in tokens]
+
+    for method, path in [("GET", "/queues"), ("POST", "/queues/q/messages/lease")]:
+        answer = call(method, path, headers=[headers[0], ("Accept", "*/*"), headers[1]])
+
+        assert (answer.status, answer.headers["www-authenticate"]) == (401, "Bearer")
+        assert answer.json["detail"] == (
+            'expected one Authorization header, a scheme and a token: "Bearer ..."'
+        )
+
+
+def test_other_headers_may_come_twice(guarded):
+    headers = [*bearer("admin").items(), ("Accept", "text/html"), ("Accept", "*/*")]
+
+    assert guarded("GET", "/queues", headers=headers).status == 200
+
+
 @pytest.mark.parametrize("authorization", ["bearer admin", "BEARER  admin "])
 def test_the_scheme_of_credentials_has_no_case(guarded, authorization):
     assert guarded("GET", "/queues", headers={"Authorization": authorization}).status == 200

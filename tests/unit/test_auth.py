@@ -30,5 +30,5 @@ def test_an_authorization_header_is_a_scheme_and_the_rest(header, scheme, token)
 
 @pytest.mark.parametrize("header", ["", "Bearer", "Bearer  ", "a/b token", "é token", ":x"])
 def test_any_other_authorization_header_is_refused(header):
-    with pytest.raises(Unauthenticated, match="is not a scheme and a token"):
+    with pytest.raises(Unauthenticated, match="a scheme and a token"):
         read_credentials(asking(header))
