@@ -11,37 +11,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from broker.cli.first_config import FIRST_PLUGINS, first_config, remedy
 from broker.commands import json_option, print_json, remark
 from broker.errors import BrokerError
 
 if TYPE_CHECKING:
     from broker.config import Config
     from broker.plugins import Plugin
-
-TEMPLATE = """\
-# The config of a Replika Broker. "broker config check" checks it, "broker config show" shows it
-# with all defaults. Every key may also come from the environment, BROKER__SERVER__PORT=8777 for
-# example, and any value may be { env = "NAME" } or { file = "path" }.
-
-[server]
-host = "127.0.0.1"
-port = 8777
-
-# For HTTPS, a certificate and its key, or "dev" for one that is made to try it:
-# tls = { cert = "cert.pem", key = "key.pem" }
-
-[broker]
-# The plugins that run, in the order in which they are asked. REST and logging are always on.
-plugins = ["storage_sqlite", "auth_jwt"]
-
-[plugins.storage_sqlite]
-path = "broker.db"
-
-# Users and tokens: see "broker user --help", "broker token --help". The first start makes the user
-# "admin" and shows its password, unless BROKER_ADMIN_PASSWORD holds one.
-[plugins.auth_jwt]
-database = "auth.db"
-"""
 
 CONFIG_FILE = click.Path(path_type=Path)
 
@@ -71,18 +47,27 @@ def config() -> None:
     help="Where to write it.",
 )
 @click.option("--force", is_flag=True, help="Overwrite a file that is there.")
+@click.option("--example", is_flag=True, help="With limits for everything, to start from.")
 @json_option
-def init(*, path: Path, force: bool, as_json: bool) -> None:
+def init(*, path: Path, force: bool, example: bool, as_json: bool) -> None:
     """Write a commented file that works as it is.
 
     Example: broker config init --path /etc/broker/broker.toml
     """
+    from broker.plugins import discover  # imports the config library
+
+    installed = discover()
+    if example and "ratelimit" not in installed:
+        raise BrokerError(f"ratelimit, which limits, is not installed: {remedy('ratelimit')}")
     try:
-        _write(path, TEMPLATE, force=force)
+        _write(path, first_config(installed, example=example), force=force)
     except FileExistsError as error:
         raise BrokerError(f"{path} is there already; --force overwrites it") from error
     except OSError as error:
         raise OSError(f"{path} cannot be written: {error.strerror}") from error
+    for name in FIRST_PLUGINS:
+        if name not in installed:
+            remark(f"left out {name}, which is not installed: {remedy(name)}")
     if as_json:
         print_json({"path": str(path)})
         return

@@ -8,10 +8,16 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from broker_ratelimit.config import RateLimitConfig
 from click.testing import CliRunner
+from examples import blocks
 
+from broker import ACTIVITIES
 from broker.cli import cli
 from broker.config import read_config
+from broker.plugins import discover
+
+BUILT_IN = {"rest", "log", "memory", "scopes"}
 
 pytestmark = pytest.mark.usefixtures("clean_environment")
 
@@ -61,14 +67,17 @@ def test_init_writes_a_file_for_the_owner_only_that_can_be_read():
     assert result.stdout == "wrote broker.toml; start the broker with: broker serve\n"
     assert stat.S_IMODE(Path("broker.toml").stat().st_mode) == 0o600
     config = read_config()
-    assert config.broker.plugins == ("storage_sqlite", "auth_jwt")
+    assert config.broker.plugins == ("storage_sqlite", "auth_jwt", "ratelimit")
     assert not config.broker.anonymous
     assert config.server.host == "127.0.0.1"
     assert config.plugins == {
         "storage_sqlite": {"path": "broker.db"},
         "auth_jwt": {"database": "auth.db"},
+        "ratelimit": {},
     }
     assert config.warnings == ()
+    assert result.stderr == ""
+    assert run("check").exit_code == 0
 
 
 @pytest.mark.parametrize("option", ["--path", "--config"])
@@ -98,7 +107,7 @@ def test_init_overwrites_when_it_is_forced():
 
     assert run("init", "--force").exit_code == 0
 
-    assert read_config().broker.plugins == ("storage_sqlite", "auth_jwt")
+    assert read_config().broker.plugins == ("storage_sqlite", "auth_jwt", "ratelimit")
     assert stat.S_IMODE(Path("broker.toml").stat().st_mode) == 0o600
 
 
@@ -109,6 +118,74 @@ def test_init_says_what_keeps_it_from_writing():
     assert result.stderr == (
         "broker: no/such/directory.toml cannot be written: No such file or directory\n"
     )
+
+
+def test_the_example_limits_everything():
+    assert run("init", "--example").exit_code == 0
+
+    limits = read_config().plugins["ratelimit"]["limits"]
+    assert {name: limit["rate"] for name, limit in limits.items()} == {
+        "login": "10/minute",
+        "general": "200/minute",
+        "publish": "200/second",
+        "consume": "200/second",
+        "settle": "200/second",
+    }
+    limited = [activity for limit in limits.values() for activity in limit["activities"]]
+    assert sorted(limited) == sorted(ACTIVITIES)
+    assert run("check").exit_code == 0
+
+
+@pytest.mark.parametrize("page", ["docs/operations.md", "plugins/ratelimit/README.md"])
+def test_the_example_is_the_profile_that_the_docs_show(page):
+    text = (Path(__file__).parents[3] / page).read_text()
+    run("init", "--example")
+    written = tomllib.loads(Path("broker.toml").read_text())["plugins"]["ratelimit"]
+
+    for shown in blocks(text, "toml"):
+        if "200/minute" in shown:
+            assert tomllib.loads(shown)["plugins"]["ratelimit"] == written
+
+
+def test_a_limit_of_logins_that_the_example_names_is_the_one_that_is_there_anyway():
+    run("init", "--example")
+    named = RateLimitConfig(**read_config().plugins["ratelimit"]).all_limits["login"]
+
+    assert named == RateLimitConfig().all_limits["login"]
+
+
+@pytest.fixture
+def core_alone(monkeypatch):
+    """Nothing is installed but what is built in."""
+    found = {name: records for name, records in discover().items() if name in BUILT_IN}
+    monkeypatch.setattr("broker.plugins.discover", lambda: found)
+
+
+def test_init_leaves_out_what_is_not_installed(core_alone):
+    result = run("init")
+
+    assert result.exit_code == 0
+    assert result.stderr.splitlines() == [
+        "left out storage_sqlite, which is not installed: pip install replika-broker-storage-sqlite",
+        "left out auth_jwt, which is not installed: pip install replika-broker-auth-jwt",
+        "left out ratelimit, which is not installed: pip install replika-broker-ratelimit",
+    ]
+    assert "# Not installed: auth_jwt (pip install replika-broker-auth-jwt).\n" in (
+        Path("broker.toml").read_text()
+    )
+    assert read_config().broker.plugins == ()
+    assert read_config().plugins == {}
+    assert run("check").exit_code == 0
+
+
+def test_there_is_no_example_without_the_plugin_that_limits(core_alone):
+    result = run("init", "--example")
+
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "broker: ratelimit, which limits, is not installed: pip install replika-broker-ratelimit\n"
+    )
+    assert not Path("broker.toml").exists()
 
 
 def test_check_says_what_runs(acme):
