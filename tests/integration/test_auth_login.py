@@ -337,6 +337,26 @@ def test_t2_a_service_token_may_do_what_it_was_made_for_until_it_ends(broker):
     assert made.digest not in text
 
 
+def test_t2_a_flood_of_one_made_up_token_asks_the_database_seldom(broker, monkeypatch):
+    tokens = broker.accounts.service_tokens
+    _, text = broker.run(tokens.create("shop", grants=["publish:q"], now=broker.now))
+    made_up = text[:-2] + ("BB" if text.endswith("AA") else "AA")
+    found, find = [], tokens.find
+
+    async def count(token_id):
+        found.append(token_id)
+        return await find(token_id)
+
+    monkeypatch.setattr(tokens, "find", count)
+
+    assert [publish(broker, made_up) for _ in range(20)] == [401] * 20
+    assert len(found) == 1
+    assert publish(broker, text) == 201  # the same id
+    broker.run(broker.accounts.changes.increment())
+    assert [publish(broker, made_up) for _ in range(20)] == [401] * 20
+    assert len(found) == 3
+
+
 def test_when_a_service_token_was_used_is_written_down(broker):
     tokens = broker.accounts.service_tokens
     made, text = broker.run(

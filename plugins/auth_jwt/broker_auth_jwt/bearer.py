@@ -11,7 +11,7 @@ from broker_auth_jwt.keys import KeyRing
 from broker_auth_jwt.scopes import Roles
 from broker_auth_jwt.service_tokens import read_service_token
 from broker_auth_jwt.tokens import Tokens
-from broker_auth_jwt.verified import Verified, VerifiedTokens
+from broker_auth_jwt.verified import RefusedTokens, Verified, VerifiedTokens
 
 _DOTS = 2
 """How many a JWT has; a text without them belongs to somebody else."""
@@ -43,6 +43,7 @@ class BearerTokens:
         self._clock = clock
         self._leeway_ms = leeway_ms
         self._known = VerifiedTokens()
+        self._refused = RefusedTokens()
         self._changes = -1
         """The state of users and tokens for which the remembered ones hold."""
         self._uses: dict[str, int] = {}
@@ -56,6 +57,7 @@ class BearerTokens:
         if changes != self._changes:
             await self._keys.refresh()
             self._known.forget()
+            self._refused.forget()
             self._changes = changes
         verified = self._known.find(token, now=self._clock.now())
         if verified is None or not self._is_current(verified):
@@ -81,7 +83,7 @@ class BearerTokens:
 
     async def _look_up(self, token: str) -> Verified | None:
         if (service := read_service_token(token)) is not None:
-            return await self._service(*service)
+            return await self._service(token, *service)
         if token.count(".") != _DOTS:
             return None
         issuer = read_unverified(token).issuer
@@ -107,9 +109,13 @@ class BearerTokens:
             session=session.id,
         )
 
-    async def _service(self, token_id: str, secret: str) -> Verified:
+    async def _service(self, token: str, token_id: str, secret: str) -> Verified:
+        now = self._clock.now()
+        if self._refused.has(token, now=now):
+            raise InvalidToken
         found = await self._accounts.service_tokens.find(token_id)
-        if found is None or not found.matches(secret) or not found.is_valid(now=self._clock.now()):
+        if found is None or not found.matches(secret) or not found.is_valid(now=now):
+            self._refused.remember(token, now=now)
             raise InvalidToken
         return Verified(
             subject=f"token:{found.name}",

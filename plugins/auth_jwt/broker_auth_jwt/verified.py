@@ -1,4 +1,4 @@
-"""What is known of tokens that were verified, so that they are not verified at every request."""
+"""What is known of tokens that came before, so that they are not looked up at every request."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ from broker_auth_jwt.issuers import ForeignToken
 
 LIMIT = 10_000
 """How many tokens are remembered; the one that was used longest ago goes first."""
+
+REFUSED_MS = 10 * 1000
+"""How long a token is refused without being looked up again."""
+
+MOST_REFUSED = 1000
 
 
 class Verified(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +70,32 @@ class VerifiedTokens:
     def forget(self) -> None:
         """Forget all."""
         self._found.clear()
+
+
+class RefusedTokens:
+    """Refused tokens by their digest, so that who sends one again and again costs little.
+
+    For tokens that no change but a new token could make good.
+    """
+
+    def __init__(self) -> None:
+        self._until: OrderedDict[bytes, int] = OrderedDict()
+
+    def has(self, token: str, *, now: int) -> bool:
+        """Tell whether a token was refused a moment ago."""
+        return now < self._until.get(_digest(token), now)
+
+    def remember(self, token: str, *, now: int) -> None:
+        """Remember a token that was looked up and refused."""
+        digest = _digest(token)
+        self._until[digest] = now + REFUSED_MS
+        self._until.move_to_end(digest)
+        if len(self._until) > MOST_REFUSED:
+            self._until.popitem(last=False)
+
+    def forget(self) -> None:
+        """Forget all."""
+        self._until.clear()
 
 
 def _digest(token: str) -> bytes:

@@ -1,7 +1,13 @@
 """What is remembered of tokens: no more than is said, and not for longer."""
 
 from broker import Identity
-from broker_auth_jwt.verified import Verified, VerifiedTokens
+from broker_auth_jwt.verified import (
+    MOST_REFUSED,
+    REFUSED_MS,
+    RefusedTokens,
+    Verified,
+    VerifiedTokens,
+)
 
 
 def verified(ends_at: int | None = 1000) -> Verified:
@@ -42,6 +48,39 @@ def test_a_token_is_not_kept_as_text() -> None:
     tokens = VerifiedTokens()
     tokens.remember("very-secret", verified())
     assert "very-secret" not in repr(vars(tokens))
+
+
+def test_a_refused_token_is_remembered_for_a_moment() -> None:
+    refused = RefusedTokens()
+    assert not refused.has("a", now=5)
+
+    refused.remember("a", now=5)
+
+    assert [refused.has("a", now=5 + after) for after in (0, REFUSED_MS - 1, REFUSED_MS)] == [
+        True,
+        True,
+        False,
+    ]
+    assert not refused.has("b", now=5)
+    refused.forget()
+    assert not refused.has("a", now=5)
+
+
+def test_of_many_refused_tokens_the_last_are_remembered() -> None:
+    refused = RefusedTokens()
+    for number in range(MOST_REFUSED):
+        refused.remember(str(number), now=5)
+    refused.remember("0", now=6)
+
+    refused.remember("one more", now=6)
+
+    assert [refused.has(token, now=6) for token in ("0", "1", "2", "one more")] == [
+        True,
+        False,
+        True,
+        True,
+    ]
+    assert "one more" not in repr(vars(refused))
 
 
 def test_who_asks_has_the_address_of_this_request() -> None:
