@@ -129,7 +129,10 @@ class _Explanation:
         else:
             reason = f"expected {allowed}"
         received = self._masked(_value(self._data, place), place)
-        return f"{' '.join(reason.split())}; got {_received(received)}{source}"
+        hint = ""
+        if error["type"] == "literal_error" and isinstance(received, str):
+            hint = did_you_mean(received, self._shape.at(place).choices)
+        return f"{' '.join(reason.split())}; got {_received(received)}{source}{hint}"
 
     def _unknown(self, place: KeyPath) -> str:
         known = self._shape.at(place[:-1]).keys

@@ -73,6 +73,12 @@ class Shape:
         return [key for node in self._nodes for key in node.get("properties", {})]
 
     @property
+    def choices(self) -> list[str]:
+        """The texts of which one must stand here."""
+        values = [value for node in self._nodes for value in node.get("enum", [])]
+        return [value for value in values if isinstance(value, str)]
+
+    @property
     def known(self) -> bool:
         """Whether the schema allows anything here at all."""
         return bool(self._nodes)
@@ -92,7 +98,8 @@ class Shape:
             items = Shape([node.get("items", {})], self._definitions)
             kinds = {ARRAYS.get("" if "enum" in n else n.get("type", "")) for n in items._nodes}
             kind = kinds.pop() if len(kinds) == 1 else None
-            return f"an array of {kind}" if kind else "an array"
+            words = f"an array of {kind}" if kind else "an array"
+            return f"{words}, not empty" if node.get("minItems") == 1 else words
         return _words(node)
 
     def _plain(self, node: Node) -> Iterator[Node]:

@@ -50,6 +50,7 @@ class Acme(BaseModel):
     rate: StrictFloat = 1.0
     flag: bool = False
     level: Literal[1, 2] = 1
+    mode: Literal["full", "os"] = "full"
     either: int | list[str] = 1
     leeway: timedelta = timedelta()
     channel: Annotated[Tls | Plain, Field(discriminator="kind")] = Plain(kind="plain")
@@ -131,6 +132,11 @@ def test_a_sound_table_becomes_the_model():
         ({"sizes": [1, "x"]}, 'sizes[1]: expected an integer; got "x"'),
         ({"rate": True}, "rate: expected a number; got true"),
         ({"level": 3}, "level: expected one of 1, 2; got 3"),
+        (
+            {"mode": "fulll"},
+            'mode: expected one of "full", "os"; got "fulll"; did you mean "full"?',
+        ),
+        ({"mode": "x"}, 'mode: expected one of "full", "os"; got "x"'),
         ({"either": {}}, "either: expected an integer or an array of strings; got {}"),
         ({"either": [1]}, "either[0]: expected a string; got 1"),
         (

@@ -48,6 +48,7 @@ class Tree(BaseModel):
         (list[int], "an array of integers"),
         (tuple[int, str], "an array"),
         (list[Tree], "an array of tables"),
+        (Annotated[list[int], Field(min_length=1)], "an array of integers, not empty"),
         (list[Colour], "an array"),
         (list[int | str], "an array"),
         (dict[str, int], "a table"),
