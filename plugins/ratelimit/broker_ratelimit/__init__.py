@@ -16,5 +16,6 @@ def config_schema() -> type[BaseModel]:
 def provide_rate_limiter(plugin: PluginContext) -> RateLimiter:
     """Return what counts."""
     from broker_ratelimit.limiter import Limiter
+    from broker_ratelimit.memory import MemoryCounters
 
-    return Limiter(plugin.config, clock=plugin.clock)
+    return Limiter(plugin.config, counters=MemoryCounters(plugin.clock))

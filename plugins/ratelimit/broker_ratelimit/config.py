@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from broker import ACTIVITIES, Activity
-from limits import parse_many
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+)
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+from broker_ratelimit.counters import Window
+from broker_ratelimit.rates import read_rate
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_NAME_OF_A_WINDOW = re.compile(r".*-[0-9]+s")
+
+
+def _check_name(text: str) -> str:
+    if not _NAME.fullmatch(text):
+        raise ValueError("expected a name of a-z 0-9 _ -")
+    if _NAME_OF_A_WINDOW.fullmatch(text):
+        raise ValueError('a name that ends like "-60s" is that of one window of a limit')
+    return text
 
 
 def _check_rate(text: str) -> str:
-    try:
-        items = parse_many(text)
-    except ValueError:
-        items = []
-    if not items or any(item.amount < 1 or item.multiples < 1 for item in items):
-        raise ValueError('expected for example "10/minute" or "200/second; 5000/minute"')
+    read_rate(text)
     return text
+
+
+Name = Annotated[str, AfterValidator(_check_name)]
+Glob = Annotated[str, Field(pattern=r"^[A-Za-z0-9._*?\[\]!-]{1,255}$")]
 
 
 class LimitConfig(BaseModel):
@@ -34,8 +53,9 @@ class LimitConfig(BaseModel):
         min_length=1,
         description="What is limited; all of them spend from the same.",
     )
-    queues: tuple[str, ...] = Field(
+    queues: tuple[Glob, ...] = Field(
         default=(),
+        min_length=1,
         description="Globs of the queues that it is for; without any, for all and for what "
         "concerns no queue.",
     )
@@ -47,6 +67,19 @@ class LimitConfig(BaseModel):
     cost: Literal["requests", "messages"] = Field(
         default="requests", description="What is counted: a request as one, or its messages."
     )
+
+    @field_validator("queues")
+    @classmethod
+    def _check_queues(cls, queues: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        # What was refused before is not there at all.
+        if queues and info.data.get("activities") == ("login",):
+            raise ValueError("a login concerns no queue; leave this out, or limit something else")
+        return queues
+
+    @property
+    def windows(self) -> tuple[Window, ...]:
+        """Return what the rate says, the shortest first."""
+        return read_rate(self.rate)
 
 
 LOGIN = LimitConfig(rate="10/minute", activities=("login",), key="address")

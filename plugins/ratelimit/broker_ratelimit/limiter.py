@@ -2,29 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
-from broker import Allowance, Clock, Quota, RateLimiter, Spending
-from limits import parse_many
+from broker import Activity, Allowance, Quota, RateLimiter, Spending, address_key
 
 from broker_ratelimit.config import LimitConfig, RateLimitConfig
-from broker_ratelimit.counters import Claim, Count, Window
-from broker_ratelimit.memory import MemoryCounters
+from broker_ratelimit.counters import Claim, Count, Counters, Window
+from broker_ratelimit.rates import split_rate
 from broker_ratelimit.sliding import reset_ms, spent, wait_ms
+
+FREE = Allowance(allowed=True)
+
+LONGEST_NAME = 255
+"""How long the name of a queue can be; whatever else somebody asks for is not remembered."""
 
 
 class Limiter(RateLimiter):
     """Takes what is spent from every limit that applies."""
 
-    def __init__(self, config: RateLimitConfig, *, clock: Clock) -> None:
-        self._limits = [_Limit(name, limit) for name, limit in config.all_limits.items()]
-        self._counters = MemoryCounters(clock)
+    def __init__(self, config: RateLimitConfig, *, counters: Counters) -> None:
+        self._config = config
+        self._counters = counters
+        self._limits = tuple(_Limit(*named) for named in config.all_limits.items())
+        self._limited = {activity for limit in self._limits for activity in limit.activities}
+        self._applying = lru_cache(maxsize=4096)(self._find)
+
+    async def open(self) -> None:
+        """Begin to count."""
+        await self._counters.open()
+
+    async def close(self) -> None:
+        """End counting."""
+        await self._counters.close()
+
+    async def notices(self) -> Sequence[str]:
+        """Tell which limits are in force."""
+        limits = ", ".join(map(str, self._limits)) or "none"
+        place = "in memory" if self._config.url is None else "in Redis"
+        return [f"limits: {limits}, counted {place}"]
 
     async def spend(self, spending: Spending) -> Allowance:
         """Take the cost from all limits that apply, or from none."""
-        limits = [limit for limit in self._limits if limit.applies(spending)]
+        activity, queue = spending.activity, spending.queue
+        if activity not in self._limited:
+            return FREE
+        is_name = queue is None or len(queue) <= LONGEST_NAME
+        limits = (self._applying if is_name else self._find)(activity, queue)
         if not limits:
-            return Allowance(allowed=True)
+            return FREE
         claims = [limit.claim(spending) for limit in limits]
         allowed, counts = await self._counters.take(claims)
         places = [
@@ -32,36 +59,47 @@ class Limiter(RateLimiter):
             for limit, claim in zip(limits, claims, strict=True)
             for window in claim.windows
         ]
+        quotas = tuple(
+            limit.quota(window, count)
+            for (limit, window, _), count in zip(places, counts, strict=True)
+        )
+        if allowed:
+            return Allowance(allowed=True, quotas=quotas)
         waits = [
             wait_ms(window, count, cost)
             for (_, window, cost), count in zip(places, counts, strict=True)
         ]
-        return Allowance(
-            allowed=allowed,
-            quotas=tuple(
-                limit.quota(window, count)
-                for (limit, window, _), count in zip(places, counts, strict=True)
-            ),
-            retry_after=None if allowed or None in waits else max(filter(None, waits)) / 1000,
-        )
+        return Allowance(allowed=False, quotas=quotas, retry_after=_longest(waits))
+
+    def _find(self, activity: Activity, queue: str | None) -> tuple[_Limit, ...]:
+        return tuple(limit for limit in self._limits if limit.applies(activity, queue))
+
+
+def _longest(waits: Sequence[int | None]) -> float | None:
+    whole = [wait for wait in waits if wait is not None]
+    # At least a millisecond: where others count, it may fit by now.
+    return None if len(whole) < len(waits) else max(1, *whole) / 1000
 
 
 class _Limit:
     def __init__(self, name: str, config: LimitConfig) -> None:
+        self.activities = config.activities
         self._name = name
         self._config = config
-        self._windows = tuple(
-            Window(item.amount, item.get_expiry()) for item in parse_many(config.rate)
-        )
+        self._windows = config.windows
+        several = len(self._windows) > 1
+        self._names = {
+            window: f"{name}-{window.seconds}s" if several else name for window in self._windows
+        }
 
-    def applies(self, spending: Spending) -> bool:
-        queues = self._config.queues
-        return spending.activity in self._config.activities and (
-            not queues
-            or (
-                spending.queue is not None
-                and any(fnmatchcase(spending.queue, glob) for glob in queues)
-            )
+    def __str__(self) -> str:
+        whose = {"both": "identity and address"}.get(self._config.key, self._config.key)
+        return f"{self._name} {' and '.join(split_rate(self._config.rate))} per {whose}"
+
+    def applies(self, activity: Activity, queue: str | None) -> bool:
+        globs = self._config.queues
+        return activity in self.activities and (
+            not globs or (queue is not None and any(fnmatchcase(queue, glob) for glob in globs))
         )
 
     def claim(self, spending: Spending) -> Claim:
@@ -69,9 +107,8 @@ class _Limit:
         return Claim(f"{self._name}:{self._owner(spending)}", self._windows, cost)
 
     def quota(self, window: Window, count: Count) -> Quota:
-        several = len(self._windows) > 1
         return Quota(
-            name=f"{self._name}-{window.seconds}s" if several else self._name,
+            name=self._names[window],
             limit=window.amount,
             window_seconds=window.seconds,
             remaining=max(0, window.amount - spent(window, count)),
@@ -81,7 +118,8 @@ class _Limit:
     def _owner(self, spending: Spending) -> str:
         identity = spending.identity
         if identity is None or identity.is_anonymous or self._config.key == "address":
-            return f"address:{spending.peer}"
+            return f"address:{address_key(spending.peer)}"
         if self._config.key == "both":
-            return f"both:{identity.subject}:{spending.peer}"
+            # The subject last, for it can be anything; an address has no blank.
+            return f"both:{address_key(spending.peer)} {identity.subject}"
         return f"identity:{identity.subject}"
