@@ -16,6 +16,7 @@ def config_schema() -> type[BaseModel]:
 def provide_rate_limiter(plugin: PluginContext) -> RateLimiter:
     """Return what counts."""
     from broker_ratelimit.limiter import Limiter
-    from broker_ratelimit.memory import MemoryCounters
+    from broker_ratelimit.places import make_counters
 
-    return Limiter(plugin.config, counters=MemoryCounters(plugin.clock))
+    counters = make_counters(plugin.config, clock=plugin.clock, logger=plugin.logger)
+    return Limiter(plugin.config, counters=counters)

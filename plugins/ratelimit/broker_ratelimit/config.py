@@ -18,6 +18,7 @@ from pydantic import (
 
 from broker_ratelimit.counters import Window
 from broker_ratelimit.rates import read_rate
+from broker_ratelimit.redis_url import check_redis_url
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _NAME_OF_A_WINDOW = re.compile(r".*-[0-9]+s")
@@ -90,7 +91,7 @@ class RateLimitConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    url: SecretStr | None = Field(
+    url: Annotated[SecretStr, AfterValidator(check_redis_url)] | None = Field(
         default=None,
         description="The Redis or Valkey that counts for several brokers; without it, each "
         "broker counts in its memory.",

@@ -51,10 +51,18 @@ class Counters(ABC):
     async def close(self) -> None:
         """End."""
 
+    def notice(self) -> str | None:
+        """Return what whoever starts the broker has to know of it, if there is anything."""
+        return None
+
+    async def ping(self) -> None:
+        """Raise if nothing can be counted, and so nobody is let through."""
+
     @abstractmethod
     async def take(self, claims: Sequence[Claim]) -> tuple[bool, list[Count]]:
         """Take the cost of all claims from all of their windows, or nothing if one has not as much
-        left. Return whether it was taken, and how each window of each claim stands then.
+        left. Return whether it was taken, and how each window of each claim stands then; no count
+        at all if it lets pass what nobody can count now.
 
-        Raises OSError or TimeoutError if nobody can tell now.
+        Raises Unavailable, OSError or TimeoutError if it cannot tell now.
         """

@@ -38,10 +38,15 @@ class Limiter(RateLimiter):
         await self._counters.close()
 
     async def notices(self) -> Sequence[str]:
-        """Tell which limits are in force."""
+        """Tell which limits are in force, and where they are counted."""
         limits = ", ".join(map(str, self._limits)) or "none"
         place = "in memory" if self._config.url is None else "in Redis"
-        return [f"limits: {limits}, counted {place}"]
+        notice = self._counters.notice()
+        return [f"limits: {limits}, counted {place}", *([] if notice is None else [notice])]
+
+    async def ping(self) -> None:
+        """Raise if nobody is let through."""
+        await self._counters.ping()
 
     async def spend(self, spending: Spending) -> Allowance:
         """Take the cost from all limits that apply, or from none."""
@@ -54,6 +59,8 @@ class Limiter(RateLimiter):
             return FREE
         claims = [limit.claim(spending) for limit in limits]
         allowed, counts = await self._counters.take(claims)
+        if not counts:
+            return Allowance(allowed=allowed)
         places = [
             (limit, window, claim.cost)
             for limit, claim in zip(limits, claims, strict=True)

@@ -1,0 +1,132 @@
+"""Counting in Redis or Valkey, for all brokers that share it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from broker import ConfigError
+from limits.storage import storage_from_string
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError
+
+from broker_ratelimit.counters import Claim, Count, Counters, Window
+from broker_ratelimit.redis_mistakes import mistake
+from broker_ratelimit.redis_url import read_redis_url
+
+TIMEOUT_SECONDS = 0.25
+"""How long a take may need, and each step of connecting."""
+
+MAX_CONNECTIONS = 32
+
+KEY_PREFIX = "{replika-broker}"
+"""In braces: a cluster keeps all keys with the same braces on one node, so that one script may
+take from several of them."""
+
+TAKE = Path(__file__).with_name("take.lua").read_text()
+TAKE_DIGEST = hashlib.sha1(TAKE.encode(), usedforsecurity=False).hexdigest()
+
+TRIAL = Claim("trial", (Window(1_000_000_000, 1),), 1)
+"""What is taken to learn whether anything can be."""
+
+
+class RedisCounters(Counters):
+    """Counts by one script, which takes all or nothing, in one round trip.
+
+    The time is the server's, so the brokers' clocks may differ. What nobody takes from is
+    forgotten after two windows.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = read_redis_url(url)
+        self._turns = asyncio.Semaphore(MAX_CONNECTIONS)
+        self._client: Any = None
+        self._sentinels: Sequence[Any] = ()
+
+    @property
+    def place(self) -> str:
+        """Return where it counts, without user name and password."""
+        return self._url.place
+
+    async def open(self) -> None:
+        """Connect; raises ConfigError for what never answers as a Redis does to this URL, OSError
+        or TimeoutError for what does not answer now."""
+        self._connect()
+        try:
+            await self.try_again()
+        except OSError as error:
+            tls_at = self._url.hosts[0] if self._url.tls else None
+            problem = await mistake(error, self._client, tls_at=tls_at)
+            if problem is not None:
+                raise ConfigError(f"plugins.ratelimit.url: {self.place} {problem}") from error
+            raise
+
+    async def close(self) -> None:
+        """Close the connections."""
+        for client in (self._client, *self._sentinels):
+            if client is not None:
+                await client.aclose()
+        self._client, self._sentinels = None, ()
+
+    async def try_again(self) -> None:
+        """Take something of no meaning by new connections; raises what `take` raises.
+
+        Of the old ones, none is known to be alive; and whoever led a cluster may not do so any
+        more.
+        """
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            await self._client.aclose()
+        await self.take([TRIAL])
+
+    async def take(self, claims: Sequence[Claim]) -> tuple[bool, list[Count]]:
+        """Take all or nothing; raises OSError or TimeoutError after 0.25 s at the latest.
+
+        What fails so may have been taken all the same.
+        """
+        places = [(claim, window) for claim in claims for window in claim.windows]
+        keys = [f"{KEY_PREFIX}:{claim.key}:{window.seconds}" for claim, window in places]
+        numbers = [
+            number
+            for claim, window in places
+            for number in (window.amount, window.milliseconds, claim.cost)
+        ]
+        try:
+            async with asyncio.timeout(TIMEOUT_SECONDS), self._turns:
+                taken, *counts = await self._run(len(keys), *keys, *numbers)
+        except OSError:
+            raise
+        # Whatever a client library raises means the same: nobody knows what was counted.
+        except Exception as error:
+            # What follows the colon are the sentinels with all that is known of them.
+            reason = str(error).partition(" : <")[0] or type(error).__name__
+            raise ConnectionError(reason) from error
+        return taken == 1, [Count(*counts[at : at + 3]) for at in range(0, len(counts), 3)]
+
+    async def _run(self, *arguments: str | int) -> list[int]:
+        try:
+            answer: list[int] = await self._client.execute_command(
+                "EVALSHA", TAKE_DIGEST, *arguments
+            )
+        except NoScriptError:
+            # The server is new, or forgot it; by this it learns it.
+            answer = await self._client.execute_command("EVAL", TAKE, *arguments)
+        return answer
+
+    def _connect(self) -> None:
+        """Make the client, which connects when it is used."""
+        bounds = {
+            "socket_timeout": TIMEOUT_SECONDS,
+            "socket_connect_timeout": TIMEOUT_SECONDS,
+            "retry": Retry(NoBackoff(), 0),
+        }
+        options: dict[str, Any] = {**self._url.options, **bounds}
+        if self._url.kind == "sentinel":
+            options["sentinel_kwargs"] = dict(options)
+        storage: Any = storage_from_string(self._url.uri, implementation="redispy", **options)
+        self._client = storage.bridge.get_connection()
+        sentinel = getattr(storage.bridge, "sentinel", None)
+        self._sentinels = () if sentinel is None else sentinel.sentinels
