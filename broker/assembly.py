@@ -150,6 +150,7 @@ class _Builder:
                     for record in (plugin.record for plugin in self._plugins)
                 ),
             ),
+            max_requests=self._config.server.max_requests,
             anonymous=settings.anonymous,
             require_receipt=settings.require_receipt,
         )

@@ -41,6 +41,7 @@ from broker.ratelimit import RateLimiter, Spending
 from broker.receipts import Receipt
 from broker.status import BrokerInfo, Served, check
 from broker.storage import Storage
+from broker.turn import Turns
 
 
 class Providers(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,12 +76,14 @@ class Broker:
         *,
         clock: Clock,
         info: BrokerInfo,
+        max_requests: int,
         anonymous: bool = False,
         require_receipt: bool = False,
     ) -> None:
         self.clock = clock
         self.info = info
         self.served = Served()
+        self.turns = Turns(max_requests)
         self.require_receipt = require_receipt
         self._providers = providers
         storage_name, storage = providers.storage

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs
 import msgspec
 
 from broker.delivery import UNDELIVERED, Scope
-from broker.errors import BrokerError, MessageTooLarge, PluginFailure, Unavailable
+from broker.errors import BrokerError, MessageTooLarge, Overloaded, PluginFailure, Unavailable
 from broker.http import Request, Response, Route
 from broker.limits import MAX_BATCH_BYTES
 from broker.problems import problem, problem_response
@@ -26,8 +26,11 @@ if TYPE_CHECKING:
 
 PREFIXES = ("", "/v1")
 
-SERVED_WHILE_DRAINING = ("/", "/healthz", "/readyz")
-"""A request that comes while the broker drains is not begun, so that none is left half done."""
+PROBES = ("/", "/healthz", "/readyz")
+"""Who asks here is answered in any state of the broker. No other request is begun while it drains,
+so that none is left half done, or while there are as many in flight as there may be."""
+
+OVERLOADED = "too many requests are in flight; try again soon"
 
 DRAINING = "the broker is shutting down; try again when it is back"
 
@@ -60,6 +63,7 @@ class Translator:
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
+        self._turns = broker.turns
         self._run = secrets.token_hex(6)
         self._count = itertools.count(1)
 
@@ -87,17 +91,21 @@ class Translator:
     def refuses(self, route: Route) -> bool:
         """Tell whether a route is not served any more; ask before reading the body, and once: a
         request that was begun by then is answered, however long its body takes."""
-        return self._broker.draining and route.path not in SERVED_WHILE_DRAINING
+        return self._broker.draining and route.path not in PROBES
 
     async def answer(self, route: Route, name: str, request: Request) -> Response:
         """Call a route's handler; every failure is that request's answer."""
-        turn = Turn()
+        if self._turns.in_flight >= self._turns.most and route.path not in PROBES:
+            return self.count(name, problem_response(Overloaded(OVERLOADED), request))
+        turn = Turn(self._turns)
         CURRENT_TURN.set(turn)
         try:
             response = await route.handler(request)
             _check_headers(response)
         except Exception as error:  # noqa: BLE001  # isolates one request from all others
             response = self.failure(error, request)
+        finally:
+            turn.end()
         if headers := turn.headers():
             response = msgspec.structs.replace(response, headers=(*response.headers, *headers))
         return self.count(name, response)

@@ -1,20 +1,52 @@
-"""What comes up while a request is answered, and its answer has to tell."""
+"""What comes up while a request is answered, and its answer has to tell; and how many are at it."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 
 from broker.ratelimit import Quota
 
 
+class Turns:
+    """The requests in flight: how many there are, and how many there may be."""
+
+    __slots__ = ("in_flight", "most")
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.in_flight = 0
+
+
 class Turn:
-    """One request's time with the broker."""
+    """One request's time with the broker: in flight from when it is made until it ends, but for
+    while it rests."""
 
-    __slots__ = ("_quotas",)
+    __slots__ = ("_quotas", "_rests", "_turns")
 
-    def __init__(self) -> None:
+    def __init__(self, turns: Turns) -> None:
+        turns.in_flight += 1
+        self._turns = turns
+        self._rests = 0
         self._quotas: dict[str, Quota] = {}
+
+    def rest(self) -> None:
+        """Be in flight no longer, until `wake` was called as often."""
+        if self._rests == 0:
+            self._turns.in_flight -= 1
+        self._rests += 1
+
+    def wake(self) -> None:
+        """Be in flight again, however many there are: what was begun is not refused."""
+        self._rests -= 1
+        if self._rests == 0:
+            self._turns.in_flight += 1
+
+    def end(self) -> None:
+        """Rest for good, whatever was begun in this turn and is still at it."""
+        self.rest()
 
     def note(self, quotas: tuple[Quota, ...]) -> None:
         """Take note of the limits that applied; of one that applied twice, of the latest state."""
@@ -35,4 +67,17 @@ class Turn:
 
 
 CURRENT_TURN: ContextVar[Turn | None] = ContextVar("broker.turn", default=None)
-"""The turn in whose context this runs; None for what no transport asked for."""
+
+
+@contextmanager
+def resting() -> Iterator[None]:
+    """Let the request at hand, if this is for one, rest while the block waits."""
+    turn = CURRENT_TURN.get()
+    if turn is None:
+        yield
+        return
+    turn.rest()
+    try:
+        yield
+    finally:
+        turn.wake()

@@ -93,6 +93,12 @@ class ServerConfig(BaseModel):
         description="Addresses and networks of proxies that tell in X-Forwarded-For whose request "
         "they pass on.",
     )
+    max_requests: int = Field(
+        default=1000,
+        ge=1,
+        strict=True,
+        description="How many requests are worked at, at one time; more are answered 503.",
+    )
     shutdown_seconds: float = Field(
         default=10,
         ge=0,

@@ -12,6 +12,7 @@ from broker.operations.checking import check_lease
 from broker.operations.queues import Queues
 from broker.operations.runtime import Runtime
 from broker.receipts import Receipt, read_receipt, write_receipt
+from broker.turn import resting
 
 RECHECK_MS = 5_000
 """A long-poll looks again this often, for work that no wake-up told of."""
@@ -91,7 +92,8 @@ class Leasing:
                 until = min(deadline, now + self._recheck_ms)
                 if result.next_visible_at is not None:
                     until = min(until, result.next_visible_at)
-                await seat.wait(until)
+                with resting():
+                    await seat.wait(until)
                 if recheck is not None:
                     identity = await recheck()
                     self._runtime.gate.permit(identity, "consume", queue)

@@ -74,6 +74,7 @@ class House:
                 storage="memory",
                 capabilities=self.storage.capabilities,
             ),
+            max_requests=1000,
             anonymous=True,
             require_receipt=require_receipt,
         )

@@ -13,6 +13,7 @@ from broker.limits import MAX_BATCH_BYTES
 from broker.status import Served
 from broker.testing import ManualClock
 from broker.translation import Translator
+from broker.turn import Turns
 
 DISCONNECT = {"type": "http.disconnect"}
 
@@ -36,7 +37,9 @@ class Bench:
         self.left_to_framework = []
         self.sending = asyncio.Event()
         self.sending.set()
-        self.broker = SimpleNamespace(served=self.served, clock=ManualClock(), draining=False)
+        self.broker = SimpleNamespace(
+            served=self.served, clock=ManualClock(), draining=False, turns=Turns(1)
+        )
         translator = Translator(self.broker)
         route = Route("POST", path, handler, hot=True, gives=gives)
         self.app = Fastpath(self._framework, translator, [route])

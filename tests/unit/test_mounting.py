@@ -10,6 +10,7 @@ from broker.http import Response, Route
 from broker.mounting import mount
 from broker.status import Served
 from broker.testing import ManualClock
+from broker.turn import Turns
 
 
 class Plugin(Transport):
@@ -74,7 +75,9 @@ def ask(monkeypatch):
     monkeypatch.setattr(Quart, "handle_request", handle_request)
 
     async def ask(*transports, path="/queues/q/messages"):
-        broker = SimpleNamespace(served=Served(), clock=ManualClock(), draining=False)
+        broker = SimpleNamespace(
+            served=Served(), clock=ManualClock(), draining=False, turns=Turns(1)
+        )
         named = tuple((f"plugin{number}", each) for number, each in enumerate(transports))
         app = mount(SimpleNamespace(broker=broker, transports=named))
         answer = await app.test_client().post(path)

@@ -62,6 +62,7 @@ def test_every_key_can_be_given():
         http_server = "granian"
         tls = { cert = "/etc/broker/cert.pem", key = "/etc/broker/key.pem" }
         trusted_proxies = ["10.0.0.0/8", "::1"]
+        max_requests = 7
         shutdown_seconds = 1.5
         log_level = "debug"
         [broker]
@@ -86,6 +87,7 @@ def test_every_key_can_be_given():
         "http_server": "granian",
         "tls": {"cert": Path("/etc/broker/cert.pem"), "key": Path("/etc/broker/key.pem")},
         "trusted_proxies": ("10.0.0.0/8", "::1"),
+        "max_requests": 7,
         "shutdown_seconds": 1.5,
         "log_level": "debug",
     }
@@ -356,7 +358,7 @@ def test_all_problems_are_reported_at_once():
         (
             '[server]\n"a\\nb" = 1',
             'server."a\\nb": unknown key; known are "host", "port", "http_server", '
-            '"tls", "trusted_proxies", "shutdown_seconds", "log_level"',
+            '"tls", "trusted_proxies", "max_requests", "shutdown_seconds", "log_level"',
         ),
         (
             '[broker]\nplugins = ["a", "b", "a"]',

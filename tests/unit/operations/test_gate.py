@@ -15,7 +15,7 @@ from broker import (
 )
 from broker.builtin.scopes import ScopeAuthorizer
 from broker.operations.gate import Gate
-from broker.turn import CURRENT_TURN, Turn
+from broker.turn import CURRENT_TURN, Turn, Turns
 
 ANA = Identity(subject="ana", scopes=frozenset({"publish:orders-*"}))
 BEARER = Credentials(scheme="bearer", token="t0p-secret", peer="192.0.2.1")
@@ -117,7 +117,7 @@ async def test_a_rate_limiter_that_says_never_leaves_no_hope():
 
 async def test_the_answer_of_the_request_tells_of_the_limits_that_applied():
     quota = Quota(name="all", limit=9, window_seconds=60, remaining=8, reset_seconds=60)
-    turn = Turn()
+    turn = Turn(Turns(1))
     CURRENT_TURN.set(turn)
 
     await gate(limiter=Limiter(Allowance(allowed=True, quotas=(quota,)))).spend(ANA, "read", None)
