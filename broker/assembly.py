@@ -151,6 +151,8 @@ class _Builder:
                 ),
             ),
             max_requests=self._config.server.max_requests,
+            max_waiting=settings.max_waiting,
+            max_waiting_per_identity=settings.max_waiting_per_identity,
             anonymous=settings.anonymous,
             require_receipt=settings.require_receipt,
         )

@@ -30,6 +30,7 @@ from broker.operations.gate import Gate
 from broker.operations.leasing import Leasing, Recheck
 from broker.operations.maintenance import maintained, watched
 from broker.operations.observing import Observers
+from broker.operations.places import Places
 from broker.operations.publishing import Publishing
 from broker.operations.queues import Queues
 from broker.operations.runtime import Runtime
@@ -77,6 +78,8 @@ class Broker:
         clock: Clock,
         info: BrokerInfo,
         max_requests: int,
+        max_waiting: int,
+        max_waiting_per_identity: int,
         anonymous: bool = False,
         require_receipt: bool = False,
     ) -> None:
@@ -104,7 +107,12 @@ class Broker:
         )
         self.queues = Queues(self._runtime)
         self._publishing = Publishing(self._runtime, self.queues, providers.interceptors)
-        self._leasing = Leasing(self._runtime, self.queues)
+        places = Places(
+            most=max_waiting,
+            most_each=max_waiting_per_identity,
+            key="broker.max_waiting_per_identity",
+        )
+        self._leasing = Leasing(self._runtime, self.queues, places)
         self._settling = Settling(self._runtime, self.queues, self._publishing)
 
     @property
@@ -147,7 +155,7 @@ class Broker:
 
         `lease_seconds` None: the queue's own. `recheck` returns who asks, or raises, and is called
         after each wait, every 5 s at least: who waits can lose the right to get anything. Raises
-        QueueNotFound, Forbidden, RateLimited.
+        QueueNotFound, Forbidden, RateLimited; and before a wait TooManyWaiting, Overloaded.
         """
         return await self._leasing.lease(
             identity,

@@ -139,6 +139,19 @@ class BrokerConfig(BaseModel):
         strict=True,
         description="Whether a message can be settled with its receipt only.",
     )
+    max_waiting: int = Field(
+        default=10_000,
+        ge=1,
+        strict=True,
+        description="How many requests may wait for messages at one time; more are answered 503.",
+    )
+    max_waiting_per_identity: int = Field(
+        default=1000,
+        ge=1,
+        strict=True,
+        description="How many of them may be of one identity, or of one address without one; more "
+        "are answered 429.",
+    )
     data_dir: Path = Field(
         default=Path(),
         description="Where plugins keep files; relative to the directory of this file.",

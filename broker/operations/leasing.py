@@ -9,6 +9,7 @@ from broker.auth import Identity
 from broker.errors import QueueNotFound
 from broker.models import Deliveries, Delivery, LeaseResult, Settle
 from broker.operations.checking import check_lease
+from broker.operations.places import Places
 from broker.operations.queues import Queues
 from broker.operations.runtime import Runtime
 from broker.receipts import Receipt, read_receipt, write_receipt
@@ -27,9 +28,10 @@ Recheck = Callable[[], Awaitable[Identity]]
 class Leasing:
     """Takes leases for consumers, and owns them until they are delivered."""
 
-    def __init__(self, runtime: Runtime, queues: Queues) -> None:
+    def __init__(self, runtime: Runtime, queues: Queues, places: Places) -> None:
         self._runtime = runtime
         self._queues = queues
+        self._places = places
         blind = "shared" in runtime.storage.capabilities and "watch" in runtime.missing
         self._recheck_ms = SHARED_RECHECK_MS if blind else RECHECK_MS
 
@@ -81,7 +83,7 @@ class Leasing:
         recheck: Recheck | None,
     ) -> LeaseResult:
         waiting, clock = self._runtime.waiting, self._runtime.clock
-        with waiting.seat(queue) as seat:
+        with waiting.seat(queue) as seat, self._places.place(identity) as place:
             while True:
                 seat.look()
                 result = await self._take(identity, queue, limit, lease_ms)
@@ -92,6 +94,7 @@ class Leasing:
                 until = min(deadline, now + self._recheck_ms)
                 if result.next_visible_at is not None:
                     until = min(until, result.next_visible_at)
+                place.take()
                 with resting():
                     await seat.wait(until)
                 if recheck is not None:

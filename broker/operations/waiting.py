@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import OrderedDict
 from types import TracebackType
 
 from broker.context import Clock
@@ -14,7 +14,7 @@ class Waiting:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._lines: dict[str, deque[Seat]] = {}
+        self._lines: dict[str, OrderedDict[Seat, None]] = {}
         self.closed = False
 
     def seat(self, queue: str) -> Seat:
@@ -25,7 +25,8 @@ class Waiting:
         """Wake as many of those who wait for this queue, in the order of their coming."""
         line = self._lines.get(queue)
         while line and count > 0:
-            line.popleft().call()
+            seat, _ = line.popitem(last=False)
+            seat.call()
             count -= 1
         if line is not None and not line:
             del self._lines[queue]
@@ -45,7 +46,7 @@ class Waiting:
         if self.closed:
             seat.call()
         else:
-            self._lines.setdefault(seat.queue, deque()).append(seat)
+            self._lines.setdefault(seat.queue, OrderedDict())[seat] = None
 
     def leave(self, seat: Seat) -> None:
         """Take back a seat for good.
@@ -55,7 +56,7 @@ class Waiting:
         """
         if not seat.called:
             line = self._lines[seat.queue]
-            line.remove(seat)
+            del line[seat]
             if not line:
                 del self._lines[seat.queue]
         if not seat.served:

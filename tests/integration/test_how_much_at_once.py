@@ -146,3 +146,68 @@ def test_a_request_whose_body_still_comes_is_not_in_flight(call):
     assert call("GET", "/queues/q").status == 200
     let_go(call)
     assert [call.finish(pending).status for pending in begun] == [201] * 3
+
+
+WAIT = ("GET", "/queues/q/messages/consume?wait=20")
+
+
+@pytest.fixture
+def crowded(serve):
+    """A broker in which two may wait, both of one address."""
+    call = serve(anonymous=True, max_waiting_per_identity=2)
+    assert call("POST", "/queues", json={"name": "q"}).status == 201
+    return call
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [(*WAIT, None), ("POST", "/queues/q/messages/lease", {"wait": 20})],
+    ids=["consume", "lease"],
+)
+def test_one_more_long_poll_than_an_address_may_have_is_429(crowded, method, path, body):
+    waiting = [crowded.begin(*WAIT) for _ in range(2)]
+
+    refused = crowded(method, path, json=body)
+
+    assert (refused.status, refused.headers["retry-after"]) == (429, "1")
+    assert refused.json["code"] == "too-many-waiting"
+    assert refused.json["detail"] == (
+        "2 of your requests wait already, which is what broker.max_waiting_per_identity allows; "
+        "try again when some of them have ended"
+    )
+    assert not any(pending.done for pending in waiting)
+    assert crowded("GET", "/queues/q/messages/consume").status == 204
+
+
+def test_one_more_long_poll_than_there_may_be_is_503(serve):
+    call = serve(anonymous=True, max_waiting=2)
+    assert call("POST", "/queues", json={"name": "q"}).status == 201
+    for _ in range(2):
+        call.begin(*WAIT)
+
+    refused = call(*WAIT)
+
+    assert (refused.status, refused.headers["retry-after"]) == (503, "1")
+    assert refused.json["code"] == "overloaded"
+
+
+def test_who_finds_a_message_at_once_does_not_wait_and_is_not_refused(crowded):
+    assert crowded("POST", "/queues", json={"name": "other"}).status == 201
+    for _ in range(2):
+        crowded.begin("GET", "/queues/other/messages/consume?wait=20")
+    crowded.publish()
+
+    assert crowded(*WAIT).status == 200
+    assert crowded(*WAIT).status == 429
+
+
+def test_the_place_of_a_client_that_goes_is_free(crowded):
+    for _ in range(5):
+        waiting = [crowded.begin(*WAIT) for _ in range(2)]
+        assert crowded(*WAIT).status == 429
+        for pending in waiting:
+            crowded.hang_up(pending)
+
+    pending = crowded.begin(*WAIT)
+    crowded.advance(20)
+    assert crowded.finish(pending).status == 204

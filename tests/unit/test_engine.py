@@ -75,6 +75,8 @@ class House:
                 capabilities=self.storage.capabilities,
             ),
             max_requests=1000,
+            max_waiting=1000,
+            max_waiting_per_identity=1000,
             anonymous=True,
             require_receipt=require_receipt,
         )

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from broker.testing import ManualClock
-from broker.operations.waiting import Waiting
+from broker.operations.waiting import Seat, Waiting
 
 
 async def settle_loop():
@@ -154,3 +154,20 @@ async def test_nothing_is_left_of_seats_that_are_gone():
 @pytest.mark.parametrize("count", [0, 1, 5])
 async def test_waking_an_empty_queue_is_harmless(count):
     Waiting(ManualClock()).wake("q", count)
+
+
+async def test_to_leave_takes_no_search_through_those_who_stay(monkeypatch):
+    clock = ManualClock()
+    waiting = Waiting(clock)
+    seats = [waiting.seat("q") for _ in range(1000)]
+    for seat in seats:
+        seat.__enter__()
+    compared = []
+    monkeypatch.setattr(Seat, "__eq__", lambda self, _: compared.append(self))
+
+    for seat in reversed(seats):
+        seat.served = True
+        seat.__exit__(None, None, None)
+
+    assert compared == []
+    assert waiting._lines == {}

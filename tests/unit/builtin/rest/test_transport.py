@@ -61,7 +61,15 @@ def broker():
         version="1", started_at=0, storage="memory", capabilities=storage.capabilities
     )
     providers = Providers(storage=("memory", storage), authorizer=("scopes", ScopeAuthorizer()))
-    return Broker(providers, clock=clock, info=info, max_requests=1000, anonymous=True)
+    return Broker(
+        providers,
+        clock=clock,
+        info=info,
+        max_requests=1000,
+        max_waiting=1000,
+        max_waiting_per_identity=1000,
+        anonymous=True,
+    )
 
 
 @pytest.fixture

@@ -1,0 +1,75 @@
+"""How many may wait at one time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from types import TracebackType
+
+from broker.addresses import address_key
+from broker.auth import Identity
+from broker.errors import Overloaded, TooManyWaiting
+
+Whose = tuple[bool, str]
+
+
+class Places:
+    """Bounds how many wait for something of one kind: of one identity, and in all.
+
+    Who is anonymous is an address here. `key` is the config's for `most_each`.
+    """
+
+    def __init__(self, *, most: int, most_each: int, key: str) -> None:
+        self._most = most
+        self._most_each = most_each
+        self._key = key
+        self._taken: Counter[Whose] = Counter()
+        self._in_all = 0
+
+    def place(self, identity: Identity) -> Place:
+        """Return a place that is not taken yet."""
+        if identity.is_anonymous:
+            return Place(self, (True, address_key(identity.peer)))
+        return Place(self, (False, identity.subject))
+
+    def take(self, whose: Whose) -> None:
+        """Count one more."""
+        if self._taken[whose] >= self._most_each:
+            raise TooManyWaiting(self._most_each, self._key)
+        if self._in_all >= self._most:
+            raise Overloaded("too many requests wait; try again soon, or ask without waiting")
+        self._taken[whose] += 1
+        self._in_all += 1
+
+    def give_back(self, whose: Whose) -> None:
+        """Count one less."""
+        self._in_all -= 1
+        self._taken[whose] -= 1
+        if not self._taken[whose]:
+            del self._taken[whose]
+
+
+class Place:
+    """One that may have to wait. Use: enter; `take` when it does; on leaving it is given back."""
+
+    def __init__(self, places: Places, whose: Whose) -> None:
+        self._places = places
+        self._whose = whose
+        self._is_taken = False
+
+    def __enter__(self) -> Place:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        if self._is_taken:
+            self._places.give_back(self._whose)
+
+    def take(self) -> None:
+        """Have the place until it is left; raises TooManyWaiting, Overloaded."""
+        if not self._is_taken:
+            self._places.take(self._whose)
+            self._is_taken = True
