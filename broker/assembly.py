@@ -150,6 +150,7 @@ class _Builder:
                     for record in (plugin.record for plugin in self._plugins)
                 ),
             ),
+            max_queues=settings.max_queues,
             max_requests=self._config.server.max_requests,
             max_waiting=settings.max_waiting,
             max_waiting_per_identity=settings.max_waiting_per_identity,

@@ -77,6 +77,7 @@ class Broker:
         *,
         clock: Clock,
         info: BrokerInfo,
+        max_queues: int,
         max_requests: int,
         max_waiting: int,
         max_waiting_per_identity: int,
@@ -105,7 +106,7 @@ class Broker:
             waiting=Waiting(clock),
             clock=clock,
         )
-        self.queues = Queues(self._runtime)
+        self.queues = Queues(self._runtime, most=max_queues)
         self._publishing = Publishing(self._runtime, self.queues, providers.interceptors)
         places = Places(
             most=max_waiting,

@@ -219,7 +219,7 @@ class TooManyQueues(BrokerError):
 
     def __init__(self, limit: int) -> None:
         super().__init__(
-            f"there are {limit} queues, which is what broker.max_queues allows; "
+            f"there are all the {limit} queues that broker.max_queues allows; "
             "delete one, or have the limit raised"
         )
 

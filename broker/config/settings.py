@@ -139,6 +139,12 @@ class BrokerConfig(BaseModel):
         strict=True,
         description="Whether a message can be settled with its receipt only.",
     )
+    max_queues: int = Field(
+        default=10_000,
+        ge=1,
+        strict=True,
+        description="How many queues there may be; making one more is answered 429.",
+    )
     max_waiting: int = Field(
         default=10_000,
         ge=1,

@@ -10,6 +10,7 @@ from broker.auth import Identity
 from broker.errors import FieldError, Invalid, QueueNotFound, Unsupported, VersionMismatch
 from broker.extend import EventKind
 from broker.models import MessageQuery, Queue, QueuePolicy, QueueSpec, QueueStatus, StateFilter
+from broker.operations.census import Census
 from broker.operations.checking import check_finished, check_queue_name
 from broker.operations.runtime import Runtime
 
@@ -26,8 +27,9 @@ SHARED_POLICY_MS = 1000
 class Queues:
     """The queues of a broker. Every method takes the identity that asks, and checks it."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, *, most: int) -> None:
         self._runtime = runtime
+        self._census = Census(runtime.storage, runtime.clock, most=most)
         self._storage = runtime.storage
         self._gate = runtime.gate
         self._clock = runtime.clock
@@ -35,11 +37,12 @@ class Queues:
         self._shared = "shared" in runtime.storage.capabilities
 
     async def create(self, identity: Identity, spec: QueueSpec) -> Queue:
-        """Make a queue; raises QueueExists."""
+        """Make a queue; raises QueueExists, TooManyQueues."""
         return await self.put(identity, spec, expect=0)
 
     async def put(self, identity: Identity, spec: QueueSpec, *, expect: int | None = None) -> Queue:
-        """Make a queue or replace its policy; `expect` as in `Storage.put_queue`."""
+        """Make a queue or replace its policy; `expect` as in `Storage.put_queue`. Raises
+        VersionMismatch, and TooManyQueues if it had to be made."""
         await self._gate.spend(identity, "manage", spec.name)
         self._gate.permit(identity, "manage", spec.name)
         check_queue_name(spec.name)
@@ -47,7 +50,8 @@ class Queues:
         found = await self._storage.get_queues(names=[spec.name], now=self._clock.now())
         old_target = found[0].queue.policy.dead_letter_queue if found else None
         await self._check_dead_letters(identity, spec, old_target)
-        return await self._runtime.tasks.finish(self._put(identity, spec, expect))
+        put = self._put if found or expect else self._make
+        return await self._runtime.tasks.finish(put(identity, spec, expect))
 
     async def patch(
         self, identity: Identity, name: str, changes: dict[str, Any], *, expect: int | None = None
@@ -196,11 +200,18 @@ class Queues:
     async def _exists(self, name: str) -> bool:
         return bool(await self._storage.get_queues(names=[name], now=self._clock.now()))
 
+    async def _make(self, identity: Identity, spec: QueueSpec, expect: int | None) -> Queue:
+        async with self._census.room():
+            return await self._put(identity, spec, expect)
+
     async def _put(self, identity: Identity, spec: QueueSpec, expect: int | None) -> Queue:
         queue = await self._storage.put_queue(spec, expect=expect, now=self._clock.now())
+        kind: EventKind = "queue.updated"
+        if queue.version == 1:
+            kind = "queue.created"
+            self._census.note(1)
         self._remember(queue)
-        self._runtime.waiting.wake_all()
-        kind: EventKind = "queue.created" if queue.version == 1 else "queue.updated"
+        self._runtime.waiting.wake_line(spec.name)
         self._runtime.observe(identity, kind, spec.name)
         return queue
 
@@ -211,7 +222,8 @@ class Queues:
         self.forget(name)
         if not existed:
             raise QueueNotFound(name)
-        self._runtime.waiting.wake_all()
+        self._census.note(-1)
+        self._runtime.waiting.wake_line(name)
         self._runtime.observe(identity, "queue.deleted", name)
 
     async def _bulk(

@@ -31,10 +31,14 @@ class Waiting:
         if line is not None and not line:
             del self._lines[queue]
 
+    def wake_line(self, queue: str) -> None:
+        """Wake everybody who waits for this queue."""
+        self.wake(queue, len(self._lines.get(queue, ())))
+
     def wake_all(self) -> None:
         """Wake everybody who waits for anything."""
         for queue in list(self._lines):
-            self.wake(queue, len(self._lines[queue]))
+            self.wake_line(queue)
 
     def close(self) -> None:
         """Wake everybody, now and from now on: the broker drains."""

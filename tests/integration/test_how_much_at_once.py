@@ -211,3 +211,54 @@ def test_the_place_of_a_client_that_goes_is_free(crowded):
     pending = crowded.begin(*WAIT)
     crowded.advance(20)
     assert crowded.finish(pending).status == 204
+
+
+@pytest.fixture
+def full(serve):
+    """A broker with as many queues as there may be: two."""
+    call = serve(anonymous=True, max_queues=2)
+    for name in ("one", "two"):
+        assert call("POST", "/queues", json={"name": name}).status == 201
+    return call
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [("POST", "/queues", {"name": "three"}), ("PUT", "/queues/three", {})],
+)
+def test_one_more_queue_than_there_may_be_is_429(full, method, path, body):
+    refused = full(method, path, json=body)
+
+    assert (refused.status, refused.json["code"]) == (429, "too-many-queues")
+    assert refused.json["detail"] == (
+        "there are all the 2 queues that broker.max_queues allows; "
+        "delete one, or have the limit raised"
+    )
+    assert [queue["name"] for queue in full.queues()] == ["one", "two"]
+
+
+def test_queues_that_are_there_can_be_changed_when_no_other_can_be_made(full):
+    assert full("PUT", "/queues/one", json={"lease_seconds": 7}).status == 200
+    assert full("PATCH", "/queues/one", json={"lease_seconds": 8}).status == 200
+    assert full("POST", "/queues/one/pause").status == 200
+    assert full("POST", "/queues", json={"name": "one"}).status == 409
+    headers = {"if-match": '"v1"'}
+    assert full("PUT", "/queues/three", json={}, headers=headers).status == 412
+
+
+def test_a_queue_that_is_deleted_makes_room_for_another(full):
+    for _ in range(3):
+        assert full("DELETE", "/queues/one").status == 204
+        assert full("DELETE", "/queues/one").status == 404
+        assert full("POST", "/queues", json={"name": "one"}).status == 201
+        assert full("POST", "/queues", json={"name": "three"}).status == 429
+
+
+def test_of_fifty_queues_at_once_as_many_are_made_as_there_is_room_for(serve):
+    call = serve(anonymous=True, max_queues=10)
+
+    begun = [call.begin("POST", "/queues", json={"name": f"q{n}"}) for n in range(50)]
+
+    statuses = [call.finish(pending).status for pending in begun]
+    assert sorted(statuses) == [201] * 10 + [429] * 40
+    assert len(call.queues()) == 10

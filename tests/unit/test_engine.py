@@ -74,6 +74,7 @@ class House:
                 storage="memory",
                 capabilities=self.storage.capabilities,
             ),
+            max_queues=1000,
             max_requests=1000,
             max_waiting=1000,
             max_waiting_per_identity=1000,

@@ -72,6 +72,7 @@ def test_every_key_can_be_given():
         storage = "a"
         anonymous = true
         require_receipt = true
+        max_queues = 6
         max_waiting = 8
         max_waiting_per_identity = 9
         data_dir = "/var/lib/broker"
@@ -100,6 +101,7 @@ def test_every_key_can_be_given():
         "storage": "a",
         "anonymous": True,
         "require_receipt": True,
+        "max_queues": 6,
         "max_waiting": 8,
         "max_waiting_per_identity": 9,
         "data_dir": Path("/var/lib/broker"),
@@ -329,7 +331,8 @@ def test_all_problems_are_reported_at_once():
         '  broker.anonymous: expected true or false; got "yes"',
         "  broker.data_dir: expected a path; got 3",
         '  broker.whatever: unknown key; known are "environment", "plugins", "disable", "storage", '
-        '"anonymous", "require_receipt", "max_waiting", "max_waiting_per_identity", "data_dir"',
+        '"anonymous", "require_receipt", "max_queues", "max_waiting", "max_waiting_per_identity", '
+        '"data_dir"',
     ]
 
 

@@ -42,6 +42,7 @@ class Waiters(RuleBasedStateMachine):
             info=BrokerInfo(
                 version="1", started_at=0, storage="memory", capabilities=storage.capabilities
             ),
+            max_queues=1000,
             max_requests=1000,
             max_waiting=MOST,
             max_waiting_per_identity=MOST_EACH,

@@ -171,3 +171,15 @@ async def test_to_leave_takes_no_search_through_those_who_stay(monkeypatch):
 
     assert compared == []
     assert waiting._lines == {}
+
+
+async def test_what_happens_to_one_queue_wakes_those_who_wait_for_it_and_nobody_else():
+    waiting = Waiting(ManualClock())
+    seats = [waiting.seat(queue) for queue in ("q", "other", "q")]
+    for seat in seats:
+        seat.__enter__()
+
+    waiting.wake_line("q")
+    waiting.wake_line("nobody's")
+
+    assert [seat.called for seat in seats] == [True, False, True]

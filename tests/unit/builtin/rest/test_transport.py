@@ -65,6 +65,7 @@ def broker():
         providers,
         clock=clock,
         info=info,
+        max_queues=1000,
         max_requests=1000,
         max_waiting=1000,
         max_waiting_per_identity=1000,
