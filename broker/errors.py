@@ -10,8 +10,8 @@ and the `exit_code` that the command line ends with.
     ├── Forbidden 403            ├── LeaseLost 409          │   ├── Unsupported
     ├── VersionMismatch 412      ├── WrongState 409         │   └── Rejected
     ├── RateLimited 429          ├── NothingSettled 409     ├── Unavailable 503
-    ├── QueueFull 429            └── StorageFull 507        │   ├── Closed
-    ├── TooManyQueues 429                                   │   ├── Overloaded
+    ├── QueueFull 429            ├── StorageFull 507        │   ├── Closed
+    ├── TooManyQueues 429        └── BodyTooSlow 408        │   ├── Overloaded
     ├── TooManyWaiting 429                                  │   └── StorageFailed
     └── StartupError
         ├── ConfigError 78  ├── StorageUnreadable 74  ├── CannotListen 74
@@ -143,6 +143,12 @@ class NothingSettled(BrokerError):
     """A settlement that also publishes had an operation that failed, so nothing was done."""
 
     code, title, status = "nothing-settled", "Nothing was settled", 409
+
+
+class BodyTooSlow(BrokerError):
+    """The body of a request does not come, or comes too slowly to be waited for."""
+
+    code, title, status = "request-timeout", "Request timeout", 408
 
 
 class MessageTooLarge(BrokerError):

@@ -1,4 +1,4 @@
-"""The short way of the hot routes: plain ASGI in front of the framework, the same handlers.
+"""The short way of the hot routes: plain ASGI instead of the framework, the same handlers.
 
 What is not certainly a request to a hot route goes to the framework, whose answer stands.
 """
@@ -7,97 +7,50 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Iterable
-from http import HTTPStatus
 from typing import Any
 
 from broker.deadlines import Deadlines
-from broker.delivery import ASGIApp, Receive, Scope, Send
+from broker.delivery import Receive, Scope, Send
 from broker.http import Response, Route
-from broker.limits import MAX_BATCH_BYTES
 from broker.routing import Match, RouteTable
-from broker.translation import ANSWER_SECONDS, BODY_SECONDS, Headers, Translator
+from broker.translation import Headers, Translator
 
 
 class Fastpath:
-    """An ASGI layer that serves some routes itself and leaves all else to the app behind it.
+    """Serves some routes. No other of the app behind it may match a request that one of these
+    matches."""
 
-    No other route of the app may match a request that one of these matches.
-    """
-
-    def __init__(self, app: ASGIApp, translator: Translator, routes: Iterable[Route]) -> None:
-        self._app = app
+    def __init__(self, translator: Translator, routes: Iterable[Route]) -> None:
         self._translator = translator
         self._routes = RouteTable(routes)
-        self._patience = _Patience()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection's request."""
-        match = None
-        if scope["type"] == "http" and not scope.get("root_path"):
-            match = self._routes.find(scope["method"], scope["path"])
-        if match is None:
-            await self._app(scope, receive, send)
-            return
-        client = _Client(receive, send, self._patience)
-        await client.serve(self._serve(client, scope, match))
+    def find(self, scope: Scope) -> Match | None:
+        """Return the match of a request that goes this way, None if it does not."""
+        if scope.get("root_path"):
+            return None
+        return self._routes.find(scope["method"], scope["path"])
 
-    async def _serve(self, client: _Client, scope: Scope, match: Match) -> None:
-        body, refusal = b"", None
-        if self._translator.refuses(match.route):
-            refusal = HTTPStatus.SERVICE_UNAVAILABLE
-        else:
-            try:
-                body = await client.read_body(_announced_length(scope))
-            except _GoneError:
-                return
-            except _RefusedError as error:
-                refusal = error.status
+    async def serve(self, client: Client, scope: Scope, match: Match, body: bytes) -> None:
+        """Answer a request whose body is read."""
         request = self._translator.request(
             scope, path=scope["path"], params=match.params, body=body
         )
-        if refusal is None:
-            if match.route.gives:
-                client.watch()
-            response = await self._translator.answer(match.route, match.name, request)
-        elif refusal is HTTPStatus.SERVICE_UNAVAILABLE:
-            response = self._translator.refuse_draining(match.name, request)
-        else:
-            response = self._translator.refuse(refusal, refusal.phrase, request)
+        if match.route.gives:
+            client.watch()
+        response = await self._translator.answer(match.route, match.name, request)
         await client.take(response, self._translator.headers(response, request))
 
 
-class _GoneError(Exception):
-    """The client went away before its request was whole."""
-
-
-class _RefusedError(Exception):
-    """The body is too large, or too slow."""
-
-    def __init__(self, status: HTTPStatus) -> None:
-        super().__init__(status)
-        self.status = status
-
-
-def _announced_length(scope: Scope) -> int:
-    length = None
-    for name, value in scope["headers"]:
-        if name == b"transfer-encoding":
-            return 0  # which RFC 9112, section 6.3, puts above any length
-        if name == b"content-length" and length is None:
-            length = int(value) if value.isdigit() else 0
-    return length or 0
-
-
-class _Client:
+class Client:
     """Who waits for an answer; the work for one who does not is interrupted."""
 
-    def __init__(self, receive: Receive, send: Send, patience: _Patience) -> None:
+    def __init__(self, receive: Receive, send: Send, answers: Deadlines[Client]) -> None:
         task = asyncio.current_task()
         assert task is not None, "ASGI servers run apps in tasks"
+        self.receive = receive
+        self.send = send
         self._task = task
-        self._receive = receive
-        self._send = send
-        self._patience = patience
+        self._answers = answers
         self._interrupts = 0
         self._watcher: asyncio.Task[None] | None = None
 
@@ -115,35 +68,12 @@ class _Client:
                 await asyncio.wait((self._watcher,))
             self._forget_interrupts()
 
-    async def read_body(self, announced: int) -> bytes:
-        """Return the body of the request; raises _GoneError and _RefusedError."""
-        if announced > MAX_BATCH_BYTES:
-            raise _RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-        self._patience.body.add(self)
-        try:
-            return await self._gather_body()
-        except asyncio.CancelledError as error:
-            if self._task.cancelling() > self._interrupts:
-                raise
-            self._forget_interrupts()
-            raise _RefusedError(HTTPStatus.REQUEST_TIMEOUT) from error
-        finally:
-            self._patience.body.remove(self)
-
-    async def _gather_body(self) -> bytes:
-        parts = []
-        size = 0
-        while True:
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                raise _GoneError
-            part: bytes = message.get("body", b"")
-            parts.append(part)
-            size += len(part)
-            if size > MAX_BATCH_BYTES:
-                raise _RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-            if not message.get("more_body"):
-                return b"".join(parts)
+    def recover(self) -> bool:
+        """Go on after a cancellation; tell whether it was an interrupt, and may be survived."""
+        if self._task.cancelling() > self._interrupts:
+            return False
+        self._forget_interrupts()
+        return True
 
     async def take(self, response: Response, headers: Headers) -> None:
         """Send a response; undo what it gave away if the client did not get it."""
@@ -162,18 +92,18 @@ class _Client:
 
     async def _try_send(self, response: Response, headers: Headers) -> bool:
         encoded = [(name.lower().encode(), value.encode()) for name, value in headers]
-        self._patience.answer.add(self)
+        self._answers.add(self)
         try:
-            await self._send(
+            await self.send(
                 {"type": "http.response.start", "status": response.status, "headers": encoded}
             )
-            await self._send({"type": "http.response.body", "body": response.body})
+            await self.send({"type": "http.response.body", "body": response.body})
         except TimeoutError:
             return False  # the network's own; nobody is there
         else:
             return True
         finally:
-            self._patience.answer.remove(self)
+            self._answers.remove(self)
 
     def watch(self) -> None:
         """Interrupt the work as soon as the client goes."""
@@ -186,7 +116,7 @@ class _Client:
         self._task.cancel()
 
     async def _interrupt_when_gone(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
+        while (await self.receive())["type"] != "http.disconnect":
             pass
         self.interrupt()
 
@@ -194,11 +124,3 @@ class _Client:
         for _ in range(self._interrupts):
             self._task.uncancel()
         self._interrupts = 0
-
-
-class _Patience:
-    """How long clients are waited for."""
-
-    def __init__(self) -> None:
-        self.body = Deadlines(BODY_SECONDS, _Client.interrupt)
-        self.answer = Deadlines(ANSWER_SECONDS, _Client.interrupt)

@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from broker.limits import MAX_SMALL_BODY_BYTES
+
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
     """One request, its body read."""
@@ -52,6 +54,13 @@ class Route(msgspec.Struct, frozen=True):
     gives: bool = False
     """Gives something away, so it ends when its client goes; a hot route that does not is finished
     for nobody, which costs less than to look."""
+    max_body: int = MAX_SMALL_BODY_BYTES
+    """How many bytes of a body are taken; a longer one is 413.
+
+    Beyond the default, a body is read only of those whom the broker identifies by the header
+    Authorization, before the handler is asked; of others, the answer is 401 and the body stays
+    unread. So a route whose clients prove otherwise who they are, by a cookie or by signing the
+    body, has to do with the default."""
 
 
 def json_response(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
@@ -13,14 +12,13 @@ from quart import Quart
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import BaseConverter
 
+from broker.bodies import PROGRESS_SECONDS
 from broker.delivery import ASGIApp, Delivery
-from broker.fastpath import Fastpath
 from broker.http import Request, Response, Route
-from broker.limits import MAX_BATCH_BYTES
 from broker.proxies import BehindProxies
+from broker.reception import BODY, Reception
 from broker.translation import (
     ANSWER_SECONDS,
-    BODY_SECONDS,
     Translator,
     name_of,
     paths_of,
@@ -29,6 +27,10 @@ from broker.translation import (
 
 if TYPE_CHECKING:
     from broker.assembly import Assembly
+
+
+MAX_OTHER_BYTES = 1024 * 1024
+"""How much is read of a body that is sent to none of the routes: to a plugin's blueprint, say."""
 
 
 class _Segment(BaseConverter):
@@ -49,8 +51,8 @@ def mount(
     Without `fastpath`, Quart itself serves the hot routes too.
     """
     app = Quart("broker", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = MAX_BATCH_BYTES
-    app.config["BODY_TIMEOUT"] = BODY_SECONDS
+    app.config["MAX_CONTENT_LENGTH"] = MAX_OTHER_BYTES
+    app.config["BODY_TIMEOUT"] = PROGRESS_SECONDS
     app.config["RESPONSE_TIMEOUT"] = ANSWER_SECONDS
     app.url_map.merge_slashes = False
     app.url_map.converters["segment"] = _Segment
@@ -66,9 +68,9 @@ def mount(
     app.register_error_handler(Exception, adapter.fail)
     if lifespan is not None:
         _own_lifespan(app, lifespan)
-    served: ASGIApp = Delivery(app.asgi_app)
-    if fastpath:
-        served = Fastpath(served, translator, _hot_routes(app, assembly))
+    routes = [route for _, transport in assembly.transports for route in transport.routes()]
+    hot = _hot_routes(app, routes) if fastpath else ()
+    served: ASGIApp = Reception(Delivery(app.asgi_app), translator, routes, hot=hot)
     if assembly.trusted_proxies:
         served = BehindProxies(served, assembly.trusted_proxies)
     app.asgi_app = served  # type: ignore[assignment]  # both are ASGI; it is Quart's documented way
@@ -83,14 +85,13 @@ def _own_lifespan(app: Quart, lifespan: Callable[[], AbstractAsyncContextManager
             yield
 
 
-def _hot_routes(app: Quart, assembly: Assembly) -> Iterator[Route]:
+def _hot_routes(app: Quart, routes: Iterable[Route]) -> Iterator[Route]:
     """Yield the hot routes whose requests nothing else in Quart has a say in."""
     if any(functions.get(None) for functions in _functions_for_every_request(app)):
         return
-    for _, transport in assembly.transports:
-        for route in transport.routes():
-            if route.hot and all(_is_alone(app, route.method, path) for path in paths_of(route)):
-                yield route
+    for route in routes:
+        if route.hot and all(_is_alone(app, route.method, path) for path in paths_of(route)):
+            yield route
 
 
 def _functions_for_every_request(app: Quart) -> tuple[dict[Any, Any], ...]:
@@ -123,16 +124,6 @@ def _may_meet(ours: str, theirs: str) -> bool:
 
 def _rule(path: str) -> str:
     return re.sub(r"{(\w+)}", r"<segment:\1>", path)
-
-
-async def _read_body() -> Any:
-    body = await quart.request.get_data(as_text=False)
-    # Quart reads with asyncio.wait_for, which before Python 3.12 loses a cancellation that comes
-    # together with the last byte: a client that sends and goes would be served for nobody.
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
-    return body
 
 
 class _Adapter:
@@ -179,17 +170,15 @@ class _Adapter:
         async def view(**params: str) -> quart.Response:
             if quart.request.method == "HEAD" and route.hot:
                 raise MethodNotAllowed([route.method])  # to look at its headers is not to lease
-            if self._translator.refuses(route):
-                request = self._request(params, b"")
-                return self._send(request, self._translator.refuse_draining(name, request))
-            request = self._request(params, await _read_body())
+            scope: Any = quart.request.scope
+            request = self._request(params, scope[BODY])
             response = await self._translator.answer(route, name, request)
-            remember_undelivered(quart.request.scope, response)  # type: ignore[arg-type]  # ASGI lets us add keys
+            remember_undelivered(scope, response)
             return self._send(request, response)
 
         return view
 
-    def _request(self, params: dict[str, str], body: Any) -> Request:
+    def _request(self, params: dict[str, str], body: bytes) -> Request:
         source = quart.request
         scope: Any = source.scope
         return self._translator.request(scope, path=source.path, params=params, body=body)

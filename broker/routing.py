@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType
 
@@ -41,19 +41,12 @@ class RouteTable:
         return (self._recall if len(path) <= _MEMORABLE else self._find)(method, path)
 
     def _find(self, method: str, path: str) -> Match | None:
-        step = self._methods.get(method)
-        values = []
-        for part in path.split("/"):
-            if step is None:
-                return None
-            fixed = step.fixed.get(part)
-            if fixed is None:
-                values.append(part)
-                step = step.variable
-            else:
-                step = fixed
-        if step is None or step.route is None:
+        start = self._methods.get(method)
+        found = start and start.follow(path.split("/"))
+        if not found:
             return None
+        step, values = found
+        assert step.route is not None, "a way ends at a route"
         params = dict(zip(step.params, values, strict=True))
         return Match(step.route, name_of(step.route), MappingProxyType(params))
 
@@ -79,3 +72,17 @@ class _Step:
                 step = step.fixed.setdefault(part, _Step())
         if step.route is None:
             step.route, step.params = route, tuple(params)
+
+    def follow(self, parts: Sequence[str]) -> tuple[_Step, list[str]] | None:
+        """Return the step where a path ends at a route, and its variable parts; a fixed part comes
+        before a variable one, unless it leads nowhere."""
+        if not parts:
+            return None if self.route is None else (self, [])
+        part, *rest = parts
+        fixed = self.fixed.get(part)
+        if fixed is not None and (found := fixed.follow(rest)):
+            return found
+        if self.variable is not None and (found := self.variable.follow(rest)):
+            end, values = found
+            return end, [part, *values]
+        return None

@@ -14,10 +14,10 @@ from urllib.parse import parse_qs
 
 import msgspec
 
+from broker.auth import read_credentials
 from broker.delivery import UNDELIVERED, Scope
 from broker.errors import BrokerError, MessageTooLarge, Overloaded, PluginFailure, Unavailable
 from broker.http import Request, Response, Route
-from broker.limits import MAX_BATCH_BYTES
 from broker.problems import problem, problem_response
 from broker.turn import CURRENT_TURN, Turn
 
@@ -33,9 +33,6 @@ so that none is left half done, or while there are as many in flight as there ma
 OVERLOADED = "too many requests are in flight; try again soon"
 
 DRAINING = "the broker is shutting down; try again when it is back"
-
-BODY_SECONDS = 60
-"""How long a client may take to send a body."""
 
 ANSWER_SECONDS = 60
 """How long a client may take to receive an answer."""
@@ -88,10 +85,15 @@ class Translator:
             request_id=request_id,
         )
 
-    def refuses(self, route: Route) -> bool:
-        """Tell whether a route is not served any more; ask before reading the body, and once: a
-        request that was begun by then is answered, however long its body takes."""
-        return self._broker.draining and route.path not in PROBES
+    def check_open(self, route: Route) -> None:
+        """Raise Unavailable if a route is not served any more; ask before reading the body, and
+        once: a request that was begun by then is answered, however long its body takes."""
+        if self._broker.draining and route.path not in PROBES:
+            raise Unavailable(DRAINING)
+
+    async def identify(self, request: Request) -> None:
+        """Raise Unauthenticated unless the broker knows by the headers who sends a request."""
+        await self._broker.identify(read_credentials(request), peer=request.peer)
 
     async def answer(self, route: Route, name: str, request: Request) -> Response:
         """Call a route's handler; every failure is that request's answer."""
@@ -110,10 +112,6 @@ class Translator:
             response = msgspec.structs.replace(response, headers=(*response.headers, *headers))
         return self.count(name, response)
 
-    def refuse_draining(self, name: str, request: Request) -> Response:
-        """Return the answer to a request that came too late."""
-        return self.count(name, problem_response(Unavailable(DRAINING), request))
-
     def failure(self, error: Exception, request: Request) -> Response:
         """Return the answer to a request that went wrong."""
         if isinstance(error, PluginFailure):
@@ -131,7 +129,7 @@ class Translator:
     ) -> Response:
         """Return the answer to a request that never reaches a handler."""
         if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-            too_large = MessageTooLarge(f"the body exceeds {MAX_BATCH_BYTES} bytes")
+            too_large = MessageTooLarge("the body exceeds what is taken here")
             return self.count("unmatched", problem_response(too_large, request))
         response = problem(
             request,
@@ -148,13 +146,13 @@ class Translator:
         self._broker.served.requests[name, response.status] += 1
         return response
 
-    def headers(self, response: Response, request: Request) -> Headers:
-        """Return all headers of a response, in order."""
+    def headers(self, response: Response, request: Request, *, closes: bool = False) -> Headers:
+        """Return all headers of a response, in order; `closes`: the connection ends with it."""
         headers = [pair for pair in response.headers if pair[0] not in _OURS]
         if response.status != HTTPStatus.NO_CONTENT:
             headers.append(("content-length", str(len(response.body))))
         headers.append(("x-request-id", request.request_id))
-        if self._broker.draining:
+        if closes or self._broker.draining:
             headers.append(("connection", "close"))
         return headers
 

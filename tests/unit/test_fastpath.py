@@ -1,77 +1,14 @@
-"""The hot routes on bare ASGI: bodies, clients that go away, and what is left to the framework."""
+"""The hot routes on bare ASGI: clients that go away, and what is left to the framework."""
 
 import asyncio
 import json
-from types import SimpleNamespace
 
 import pytest
+from asgi import DISCONNECT, Bench, part
 
-from broker import fastpath
-from broker.fastpath import Fastpath
-from broker.http import Response, Route
-from broker.limits import MAX_BATCH_BYTES
-from broker.status import Served
+from broker import bodies, reception
+from broker.http import Response
 from broker.testing import ManualClock
-from broker.translation import Translator
-from broker.turn import Turns
-
-DISCONNECT = {"type": "http.disconnect"}
-
-
-def part(body=b"", more=False):
-    return {"type": "http.request", "body": body, "more_body": more}
-
-
-async def echo(request):
-    return Response(body=request.body)
-
-
-class Bench:
-    """A fastpath with one handler, and the one client that asks it."""
-
-    def __init__(self, handler=echo, path="/things/{thing}/do", *, gives=False):
-        self.served = Served()
-        self.incoming = asyncio.Queue()
-        self.sent = []
-        self.undelivered = []
-        self.left_to_framework = []
-        self.sending = asyncio.Event()
-        self.sending.set()
-        self.broker = SimpleNamespace(
-            served=self.served, clock=ManualClock(), draining=False, turns=Turns(1)
-        )
-        translator = Translator(self.broker)
-        route = Route("POST", path, handler, hot=True, gives=gives)
-        self.app = Fastpath(self._framework, translator, [route])
-
-    async def _framework(self, scope, receive, send):
-        self.left_to_framework.append(scope["type"])
-
-    async def give_back(self):
-        self.undelivered.append(True)
-
-    async def send(self, event):
-        await self.sending.wait()
-        self.sent.append(event)
-
-    def begin(self, *incoming, path="/things/1/do", method="POST", headers=(), **scope):
-        for event in incoming:
-            self.incoming.put_nowait(event)
-        scope = {
-            "type": "http",
-            "method": method,
-            "path": path,
-            "query_string": b"",
-            "headers": list(headers),
-            "client": ("203.0.113.7", 5),
-            **scope,
-        }
-        return asyncio.ensure_future(self.app(scope, self.incoming.get, self.send))
-
-    async def ask(self, *incoming, **scope):
-        await self.begin(*incoming, **scope)
-        start, end = self.sent
-        return start["status"], dict(start["headers"]), end["body"]
 
 
 async def settle():
@@ -125,49 +62,6 @@ async def test_no_content_has_no_length():
     assert set(headers) == {b"x-request-id"}
 
 
-async def test_a_body_in_parts_is_joined():
-    *_, body = await Bench().ask(part(b"on", True), part(b"", True), part(b"e", True), part())
-
-    assert body == b"one"
-
-
-@pytest.mark.parametrize(
-    ("incoming", "headers"),
-    [
-        ([part(b"x" * (MAX_BATCH_BYTES + 1))], []),
-        ([part(b"x" * MAX_BATCH_BYTES, True), part(b"x", True)], []),
-        ([], [(b"content-length", b"%d" % (MAX_BATCH_BYTES + 1))]),
-    ],
-    ids=["at once", "in parts, of which more would follow", "announced"],
-)
-async def test_a_body_that_is_too_large_is_refused_at_once(incoming, headers):
-    bench = Bench()
-    status, _, body = await bench.ask(*incoming, headers=headers)
-
-    assert (status, json.loads(body)["code"]) == (413, "too-large")
-    assert bench.served.requests == {("unmatched", 413): 1}
-
-
-async def test_a_body_that_is_as_large_as_can_be_is_taken():
-    status, *_ = await Bench().ask(part(b"x" * MAX_BATCH_BYTES))
-
-    assert status == 200
-
-
-async def test_a_body_that_does_not_come_is_408(monkeypatch):
-    monkeypatch.setattr(fastpath, "BODY_SECONDS", 0)
-    bench = Bench()
-    status, _, body = await bench.ask(part(b"x", True))
-
-    problem = json.loads(body)
-    assert (status, problem["code"], problem["title"]) == (
-        408,
-        "request-timeout",
-        "Request Timeout",
-    )
-    assert bench.served.requests == {("unmatched", 408): 1}
-
-
 async def test_what_a_handler_raises_is_500():
     async def handler(_):
         raise ZeroDivisionError
@@ -177,15 +71,6 @@ async def test_what_a_handler_raises_is_500():
 
     assert (status, json.loads(body)["code"]) == (500, "internal")
     assert bench.served.last_error == ("ZeroDivisionError", ManualClock().now())
-
-
-async def test_while_the_broker_drains_nobody_waits_for_a_body():
-    bench = Bench()
-    bench.broker.draining = True
-    status, headers, body = await bench.ask()
-
-    assert (status, json.loads(body)["code"]) == (503, "unavailable")
-    assert headers[b"connection"] == b"close"
 
 
 @pytest.mark.parametrize("incoming", [[DISCONNECT], [part(b"x", True), DISCONNECT]])
@@ -277,7 +162,7 @@ async def test_an_answer_that_is_taken_is_not_undone():
 
 
 async def test_an_answer_that_is_taken_too_slowly_is_undone(monkeypatch):
-    monkeypatch.setattr(fastpath, "ANSWER_SECONDS", 0)
+    monkeypatch.setattr(reception, "ANSWER_SECONDS", 0)
     bench = Bench(lambda request: giving(bench)(request))
     bench.sending.clear()
     await bench.begin(part())
@@ -371,7 +256,7 @@ async def test_a_handler_that_goes_on_without_its_client_is_let():
 )
 async def test_what_is_not_surely_hot_is_left_to_the_framework(scope):
     bench = Bench()
-    await bench.begin(**scope)
+    await bench.begin(part(), **scope)
 
     assert (bench.left_to_framework, bench.sent) == ([scope.get("type", "http")], [])
 
@@ -390,7 +275,7 @@ async def test_a_variable_part_is_whatever_stands_between_two_slashes(thing):
 
 
 async def test_a_body_that_comes_too_slowly_for_a_server_that_cancels_is_no_answer(monkeypatch):
-    monkeypatch.setattr(fastpath, "BODY_SECONDS", 0)
+    monkeypatch.setattr(bodies, "PROGRESS_SECONDS", 0)
     bench = Bench()
     task = bench.begin(part(b"x", True))
     task.cancel()

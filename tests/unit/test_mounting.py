@@ -79,7 +79,7 @@ def ask(monkeypatch):
             served=Served(), clock=ManualClock(), draining=False, turns=Turns(1)
         )
         named = tuple((f"plugin{number}", each) for number, each in enumerate(transports))
-        app = mount(SimpleNamespace(broker=broker, transports=named))
+        app = mount(SimpleNamespace(broker=broker, transports=named, trusted_proxies=()))
         answer = await app.test_client().post(path)
         return (await answer.get_data()).decode(), seen == [path]
 

@@ -29,6 +29,12 @@ def test_a_fixed_part_comes_before_a_variable_one():
     assert TABLE.find("POST", "/things/all").route is FIXED
 
 
+def test_a_fixed_part_that_leads_nowhere_is_a_variable_one():
+    found = TABLE.find("POST", "/things/all/do")
+
+    assert (found.route, found.params) == (ONE, {"thing": "all"})
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [("GET", "/things/7"), ("POST", ""), ("POST", "/"), ("POST", "/things/7/"), ("POST", "/v1")],

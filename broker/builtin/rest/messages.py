@@ -12,6 +12,7 @@ from broker import (
     Response,
     Route,
     json_response,
+    limits,
 )
 from broker.builtin.rest.drafting import draft_message, draft_raw, read_idempotency_key
 from broker.builtin.rest.queues import mount_of, next_page
@@ -47,9 +48,16 @@ class MessageRoutes:
 
     def routes(self) -> tuple[Route, ...]:
         """Return the routes."""
+        most = limits.MAX_BATCH_BYTES
         return (
-            Route("POST", "/queues/{queue}/messages", self.publish, hot=True),
-            Route("POST", "/queues/{queue}/messages/batch", self.publish_batch, hot=True),
+            Route("POST", "/queues/{queue}/messages", self.publish, hot=True, max_body=most),
+            Route(
+                "POST",
+                "/queues/{queue}/messages/batch",
+                self.publish_batch,
+                hot=True,
+                max_body=most,
+            ),
             Route("POST", "/queues/{queue}/messages/lease", self.lease, hot=True, gives=True),
             Route("GET", "/queues/{queue}/messages/consume", self.consume, hot=True, gives=True),
             Route("GET", "/queues/{queue}/messages", self.browse),

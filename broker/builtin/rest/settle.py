@@ -21,6 +21,7 @@ from broker import (
     Settlement,
     SettleResult,
     json_response,
+    limits,
     read_receipt,
     timestamp,
 )
@@ -61,8 +62,9 @@ class SettleRoutes:
 
     def routes(self) -> tuple[Route, ...]:
         """Return the routes."""
+        most = limits.MAX_BATCH_BYTES
         return (
-            Route("POST", "/messages/settle", self.settle, hot=True),
+            Route("POST", "/messages/settle", self.settle, hot=True, max_body=most),
             Route("POST", "/messages/{id}/ack", self.ack, hot=True),
             Route("POST", "/messages/{id}/nack", self.nack, hot=True),
             Route("POST", "/messages/{id}/extend", self.extend),

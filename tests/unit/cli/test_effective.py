@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.config import make_config
+from broker.config import BrokerConfig, ServerConfig, make_config
 from broker.cli.effective import as_json, as_toml, effective, json_schema
 from broker.plugins import load
 
@@ -65,21 +65,11 @@ def acme(install, monkeypatch):
 
 
 EXPECTED = {
-    "server": {
-        "host": "127.0.0.1",
-        "port": 8777,
-        "http_server": "hypercorn",
-        "tls": None,
-        "shutdown_seconds": 10,
-        "log_level": "info",
-    },
+    "server": json.loads(ServerConfig().model_dump_json()),
     "broker": {
-        "environment": "development",
+        **json.loads(BrokerConfig().model_dump_json()),
         "plugins": ["acme"],
         "disable": ["rest", "log"],
-        "storage": None,
-        "anonymous": False,
-        "require_receipt": False,
         "data_dir": "/data",
     },
     "plugins": {

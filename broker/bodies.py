@@ -1,0 +1,125 @@
+"""Reading the bodies of requests: no more than a route takes, no slower than is waited for, and
+all together in bounded memory.
+
+What is small is read of everybody. Only those who are known are read more of, and what that
+takes is counted for the whole process, as it comes: to announce much costs nobody anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import Awaitable, Callable
+
+from broker.deadlines import Deadlines
+from broker.errors import BodyTooSlow, MessageTooLarge, Overloaded
+from broker.fastpath import Client
+from broker.limits import MAX_SMALL_BODY_BYTES
+
+PROGRESS_SECONDS = 15
+"""How long a client may take to send a small body, and each `PROGRESS_BYTES` of a large one."""
+
+PROGRESS_BYTES = 1024 * 1024
+"""How much of a large body has to come in `PROGRESS_SECONDS`."""
+
+MAX_LARGE_BYTES = 64 * 1024 * 1024
+"""How much of all bodies is in memory at once, but for what of each is small."""
+
+
+class GoneError(Exception):
+    """The client went away before its request was whole."""
+
+
+class Bodies:
+    """All bodies that are in memory."""
+
+    def __init__(self) -> None:
+        self.deadlines = Deadlines(PROGRESS_SECONDS, Body.demand_progress)
+        self._bytes_left = MAX_LARGE_BYTES
+
+    def take(self, size: int) -> None:
+        """Count so many bytes more of large bodies; raises Overloaded if those are too many."""
+        if size > self._bytes_left:
+            raise Overloaded("too many large bodies come at once; try again in a moment")
+        self._bytes_left -= size
+
+    def give_back(self, size: int) -> None:
+        """Count so many bytes less."""
+        self._bytes_left += size
+
+
+class Body:
+    """What has come of the body of one request."""
+
+    def __init__(self, bodies: Bodies, client: Client, limit: int) -> None:
+        self._bodies = bodies
+        self._client = client
+        self._limit = limit
+        self._parts = io.BytesIO()  # a list would take many times as much for parts of a few bytes
+        self._size = 0
+        self._large = 0
+        self._size_before = 0
+        self._is_whole = False
+
+    async def read(self, announced: int, identify: Callable[[], Awaitable[object]]) -> bytes:
+        """Return all of it; a large one only if `identify` does not raise.
+
+        Raises MessageTooLarge, BodyTooSlow, Overloaded and GoneError.
+        """
+        self._check(announced)
+        if announced <= MAX_SMALL_BODY_BYTES:
+            await self._read_beyond(MAX_SMALL_BODY_BYTES)
+        if not self._is_whole or self._size > MAX_SMALL_BODY_BYTES:
+            await identify()
+            await self._read_beyond(self._limit)
+        return self._parts.getvalue()
+
+    def end(self) -> None:
+        """Take it that nobody needs the body any more."""
+        self._bodies.give_back(self._large)
+
+    def demand_progress(self) -> None:
+        """Wait on only if enough has come since the last time."""
+        if self._size - self._size_before < PROGRESS_BYTES:
+            self._client.interrupt()
+        else:
+            self._size_before = self._size
+            self._bodies.deadlines.add(self)
+
+    async def _read_beyond(self, size: int) -> None:
+        """Read until the body is whole, or longer than that."""
+        self._bodies.deadlines.add(self)
+        try:
+            while not self._is_whole and self._size <= size:
+                await self._read_part()
+        except asyncio.CancelledError as error:
+            if not self._client.recover():
+                raise
+            raise BodyTooSlow(_TOO_SLOW) from error
+        finally:
+            self._bodies.deadlines.remove(self)
+
+    async def _read_part(self) -> None:
+        message = await self._client.receive()
+        if message["type"] == "http.disconnect":
+            raise GoneError
+        if part := message.get("body"):
+            size = self._size + len(part)
+            self._check(size)
+            if size > MAX_SMALL_BODY_BYTES:
+                large = size - MAX_SMALL_BODY_BYTES
+                self._bodies.take(large - self._large)
+                self._large = large
+            self._size = size
+            self._parts.write(part)
+        self._is_whole = not message.get("more_body")
+
+    def _check(self, size: int) -> None:
+        if size > self._limit:
+            raise MessageTooLarge(f"the body exceeds {self._limit} bytes")
+
+
+_TOO_SLOW = (
+    f"the body came too slowly: {PROGRESS_SECONDS} s are enough for a small one, "
+    f"and for every {PROGRESS_BYTES} bytes of a large one"
+)

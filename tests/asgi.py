@@ -1,0 +1,81 @@
+"""What the adapters of the routes are given by a server, in the hands of a test."""
+
+import asyncio
+from types import SimpleNamespace
+
+from broker.auth import Identity
+from broker.http import Response, Route
+from broker.reception import Reception
+from broker.status import Served
+from broker.testing import ManualClock
+from broker.translation import Translator
+from broker.turn import Turns
+
+DISCONNECT = {"type": "http.disconnect"}
+
+
+def part(body=b"", more=False):
+    return {"type": "http.request", "body": body, "more_body": more}
+
+
+async def echo(request):
+    return Response(body=request.body)
+
+
+class Bench:
+    """A reception of one route, with one handler, and the one client that asks it."""
+
+    def __init__(self, handler=echo, path="/things/{thing}/do", *, hot=True, **options):
+        self.served = Served()
+        self.incoming = asyncio.Queue()
+        self.sent = []
+        self.undelivered = []
+        self.left_to_framework = []
+        self.identified = []
+        self.sending = asyncio.Event()
+        self.sending.set()
+        self.broker = SimpleNamespace(
+            served=self.served,
+            clock=ManualClock(),
+            draining=False,
+            identify=self._identify,
+            turns=Turns(1),
+        )
+        translator = Translator(self.broker)
+        route = Route("POST", path, handler, hot=hot, **options)
+        routes = [route] if hot else []
+        self.app = Reception(self._framework, translator, [route], hot=routes)
+
+    async def _framework(self, scope, receive, send):
+        self.left_to_framework.append(scope["type"])
+
+    async def _identify(self, credentials, *, peer):
+        self.identified.append(credentials)
+        return Identity(subject="somebody")
+
+    async def give_back(self):
+        self.undelivered.append(True)
+
+    async def send(self, event):
+        await self.sending.wait()
+        self.sent.append(event)
+
+    def begin(self, *incoming, path="/things/1/do", method="POST", headers=(), **scope):
+        for event in incoming:
+            self.incoming.put_nowait(event)
+        scope = {
+            "type": "http",
+            "method": method,
+            "path": path,
+            "query_string": b"",
+            "headers": list(headers),
+            "client": ("203.0.113.7", 5),
+            **scope,
+        }
+        return asyncio.ensure_future(self.app(scope, self.incoming.get, self.send))
+
+    async def ask(self, *incoming, **scope):
+        await self.begin(*incoming, **scope)
+        start, end = self.sent
+        self.sent.clear()
+        return start["status"], dict(start["headers"]), end["body"]
