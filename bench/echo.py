@@ -33,7 +33,7 @@ def main(server: str) -> None:
         host, port = listener.getsockname()
         sys.stdout.write(f'{{"url": "http://{host}:{port}"}}\n')
         sys.stdout.flush()
-        endpoint = Endpoint(listener=listener, certificate=None, grace_seconds=1)
+        endpoint = Endpoint(listener, None, grace_seconds=1, max_connections=1000)
         asyncio.run(server_named(server)(echo, endpoint, asyncio.Event()))
 
 

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import os
+import resource
 import signal
 import socket
 from collections.abc import Callable, Sequence
@@ -26,6 +27,12 @@ if TYPE_CHECKING:
 Started = Callable[[Assembly, int, Sequence[str]], None]
 """Is told the port in use, and what the plugins have to say to whoever starts the broker."""
 
+MOST_FILES = 65_536
+"""How many open files are asked for; the usual limit, 1024, is for programs that use select."""
+
+RESERVED_FILES = 64
+"""How many open files connections leave to storages and all others."""
+
 logger = logging.getLogger("broker.server")
 
 
@@ -39,9 +46,21 @@ def run_server(config: Config, *, insecure: bool, started: Started) -> None:
     serve = server_named(config.server.http_server)
     certificate = certificate_of(config)
     assembly = assemble(config)
+    room = room_for_connections(config.server.max_connections)
     with listen(config.server.host, config.server.port) as listener:
-        endpoint = Endpoint(listener, certificate, config.server.shutdown_seconds)
+        endpoint = Endpoint(listener, certificate, config.server.shutdown_seconds, room)
         asyncio.run(_run(assembly, serve, endpoint, started))
+
+
+def room_for_connections(wanted: int | None) -> int:
+    """Return how many connections there may be at once: as many as wanted, or as there may be
+    open files but for those of others; of files, take as many as the system lets us have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < MOST_FILES:
+        soft = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    possible = MOST_FILES if soft == resource.RLIM_INFINITY else soft
+    return max(1, min(possible - RESERVED_FILES, wanted or possible))
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -103,8 +122,7 @@ async def _done_before(work: asyncio.Future[Any], stop: asyncio.Event) -> bool:
 
 async def end(serving: asyncio.Future[None], grace_seconds: float) -> None:
     """Wait until a server that drains has ended; cut it off after the grace."""
-    # A second more, because servers keep to the grace themselves. Hypercorn's own does not bound
-    # the wait for connections on Python 3.12 and later.
+    # A second more, because servers keep to the grace themselves.
     await asyncio.wait([serving], timeout=grace_seconds + 1)
     if serving.done():
         serving.result()

@@ -99,6 +99,12 @@ class ServerConfig(BaseModel):
         strict=True,
         description="How many requests are worked at, at one time; more are answered 503.",
     )
+    max_connections: int | None = Field(
+        default=None,
+        ge=1,
+        strict=True,
+        description="How many connections there may be at once; none: what open files allow.",
+    )
     shutdown_seconds: float = Field(
         default=10,
         ge=0,

@@ -14,8 +14,11 @@ BACKLOG = 1024
 IDLE_SECONDS = 5
 """How long a connection may be without a request, or a request without the end of its headers."""
 
-MAX_HEAD_BYTES = 64 * 1024
+MAX_HEAD_BYTES = 16 * 1024
 """How long a request line and its headers may be together."""
+
+MAX_FIELDS = 100
+"""How many headers a request may have."""
 
 MAX_STREAMS = 100
 """How many requests may go on side by side over one connection with HTTP/2."""
@@ -30,3 +33,5 @@ class Endpoint(msgspec.Struct, frozen=True):
     """None: plain HTTP."""
     grace_seconds: float
     """How long requests in flight may take once the server drains."""
+    max_connections: int
+    """How many may be open at once; more wait to be accepted."""

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 from broker.delivery import ASGIApp, Receive, Scope, Send
+from broker.serving.endpoint import MAX_FIELDS, MAX_HEAD_BYTES
+from broker.serving.refusal import make_refusal
 
 _FORMS = ("/", "http://", "https://")
 _OLD = ("1.0", "1")
 """HTTP/1.0, in ASGI's words and in Granian's."""
+_BETWEEN = len(": \r\n")
 
 
 class Strictness:
-    """An ASGI layer that refuses requests which RFC 9112 calls invalid.
+    """An ASGI layer that refuses requests which RFC 9112 calls invalid, or whose head is too large.
 
     Of two readers of one connection, such as a proxy and this server, each may take the end of a
     request of doubtful length for elsewhere: so none is served, and its connection ends.
@@ -21,17 +26,32 @@ class Strictness:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection's request."""
-        if scope["type"] == "http" and not (_has_target(scope) and _has_sound_headers(scope)):
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+        elif _is_large(scope):
+            await refuse(send, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        elif not (_has_target(scope) and _has_sound_headers(scope)):
             await refuse(send)
         else:
             await self._app(scope, receive, send)
 
 
-async def refuse(send: Send) -> None:
+async def refuse(send: Send, status: int = HTTPStatus.BAD_REQUEST) -> None:
     """Answer what is no HTTP, as the servers themselves do."""
-    headers = [(b"content-length", b"0"), (b"connection", b"close")]
-    await send({"type": "http.response.start", "status": 400, "headers": headers})
-    await send({"type": "http.response.body"})
+    headers, body = make_refusal(status)
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _is_large(scope: Scope) -> bool:
+    fields = scope["headers"]
+    if len(fields) > MAX_FIELDS:
+        return True
+    size = len(scope["method"]) + len(scope["raw_path"]) + len(scope["query_string"])
+    size += _BETWEEN * len(fields)
+    for name, value in fields:
+        size += len(name) + len(value)
+    return size > MAX_HEAD_BYTES
 
 
 def _has_target(scope: Scope) -> bool:

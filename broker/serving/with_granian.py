@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import resource
 import sys
 from typing import Any
 
@@ -20,10 +19,6 @@ from broker.serving.strictness import refuse
 
 _SIDE_BY_SIDE = ("2", "2.0")
 """HTTP/2, where it is not the end of a connection that ends a request."""
-
-RESERVED_FILES = 64
-"""How many open files connections leave to others: with none left, Granian would ask the system
-for the next connection again and again."""
 
 
 async def serve(app: ASGIApp, endpoint: Endpoint, drained: asyncio.Event) -> None:
@@ -113,11 +108,6 @@ def _in_one_piece(send: Send) -> Send:
     return send_whole
 
 
-def _most_connections() -> int:
-    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return BACKLOG**2 if limit == resource.RLIM_INFINITY else max(1, limit - RESERVED_FILES)
-
-
 class _Server(Server):
     def __init__(self, app: ASGIApp, endpoint: Endpoint) -> None:
         certificate = endpoint.certificate
@@ -132,7 +122,7 @@ class _Server(Server):
             http2_settings=HTTP2Settings(
                 max_concurrent_streams=MAX_STREAMS, max_headers_size=MAX_HEAD_BYTES
             ),
-            backpressure=_most_connections(),
+            backpressure=endpoint.max_connections,
             ssl_cert=certificate.chain if certificate else None,
             ssl_key=certificate.key if certificate else None,
             ssl_protocol_min=SSLProtocols.tls12,

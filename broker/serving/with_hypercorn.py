@@ -4,32 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
+import socket
 import ssl
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 from typing import Any
 
-import hypercorn.asyncio.run
 import hypercorn.protocol
-from hypercorn.asyncio import serve as serve_with_hypercorn
+from hypercorn.app_wrappers import ASGIWrapper
+from hypercorn.asyncio.lifespan import Lifespan
 from hypercorn.asyncio.tcp_server import TCPServer
+from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
-from hypercorn.events import Closed
 from hypercorn.protocol.h11 import H11Protocol
 
 from broker.delivery import ASGIApp
 from broker.errors import ConfigError
-from broker.serving.endpoint import BACKLOG, IDLE_SECONDS, MAX_HEAD_BYTES, Endpoint
+from broker.serving.accepting import Acceptor
+from broker.serving.endpoint import IDLE_SECONDS, MAX_HEAD_BYTES, Endpoint
+from broker.serving.http1 import Http1
 from broker.serving.http2 import REPLACED, Http2
 
+FAREWELL_SECONDS = 10
+"""How long what is left of an answer, and a farewell over TLS, may take when a connection ends."""
+
 _REPLACED = (
-    (hypercorn.asyncio.run, "TCPServer"),
     (hypercorn.protocol, "H11Protocol"),
     (hypercorn.protocol, "H2Protocol"),
     (TCPServer, "_close"),
+    (TCPServer, "_initiate_server_close"),
     (H11Protocol, "_check_protocol"),
     (H11Protocol, "_create_stream"),
+    (H11Protocol, "_send_error_response"),
     (H11Protocol, "handle"),
     *REPLACED,
 )
@@ -40,38 +47,99 @@ async def serve(app: ASGIApp, endpoint: Endpoint, drained: asyncio.Event) -> Non
     is replaced here, and would go its own way."""
     _check_replaced()
     # No setting does it.
-    hypercorn.asyncio.run.TCPServer = _Connection  # type: ignore[attr-defined]  # it does not say so
-    hypercorn.protocol.H11Protocol = _Http1Only  # type: ignore[attr-defined]  # nor here
-    hypercorn.protocol.H2Protocol = Http2  # type: ignore[attr-defined, assignment]  # nor here
-    await serve_with_hypercorn(app, _config(endpoint), shutdown_trigger=drained.wait)
+    hypercorn.protocol.H11Protocol = Http1  # type: ignore[attr-defined, assignment]  # a name there
+    hypercorn.protocol.H2Protocol = Http2  # type: ignore[attr-defined, assignment]  # here, too
+    connections = _Connections(ASGIWrapper(app), endpoint)
+    acceptor = Acceptor(endpoint.listener, endpoint.max_connections, connections.serve)
+    async with connections.lifespan():
+        async with asyncio.TaskGroup() as tasks:
+            accepting = tasks.create_task(acceptor.run())
+            await drained.wait()
+            accepting.cancel()
+        await connections.drain()
+        await acceptor.finish(endpoint.grace_seconds)
+
+
+class _Connections:
+    """Makes Hypercorn's connections of sockets."""
+
+    def __init__(self, app: Any, endpoint: Endpoint) -> None:
+        self._app = app
+        self._config = _config(endpoint)
+        self._context = WorkerContext(None)
+        self._ssl = self._config.create_ssl_context()
+        self._opening: set[socket.socket] = set()
+
+    @asynccontextmanager
+    async def lifespan(self) -> AsyncIterator[None]:
+        """Tell the app when it begins and ends."""
+        lifespan = Lifespan(self._app, self._config, asyncio.get_running_loop(), {})
+        telling = asyncio.ensure_future(lifespan.handle_lifespan())
+        await lifespan.wait_for_startup()
+        try:
+            yield
+        finally:
+            await lifespan.wait_for_shutdown()
+            await telling
+
+    async def serve(self, connection: socket.socket) -> None:
+        """Serve one connection to its end."""
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader()
+        protocol = asyncio.StreamReaderProtocol(reader)
+        self._opening.add(connection)
+        try:
+            transport, _ = await loop.connect_accepted_socket(
+                lambda: protocol,
+                connection,
+                ssl=self._ssl,
+                ssl_handshake_timeout=IDLE_SECONDS if self._ssl else None,
+            )
+        except OSError:  # no TLS, or too slow
+            return
+        finally:
+            self._opening.discard(connection)
+        writer = asyncio.StreamWriter(transport, protocol, reader, loop)
+        await _Connection(self._app, loop, self._config, self._context, {}, reader, writer)
+
+    async def drain(self) -> None:
+        """End connections without a request; let the others end with theirs."""
+        await self._context.terminated.set()
+        for connection in self._opening:
+            with suppress(OSError):  # gone already
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 class _Connection(TCPServer):
-    """A connection whose end is no error, even if its client was still sending over TLS."""
+    """A connection that ends even if its client does not read, or was still sending over TLS."""
+
+    _farewell: asyncio.TimerHandle | None = None
+
+    async def run(self) -> None:
+        """Serve until the end."""
+        try:
+            await super().run()
+        finally:
+            if self._farewell is not None:
+                self._farewell.cancel()
+            self.writer.transport.abort()
+
+    async def _initiate_server_close(self) -> None:
+        self._limit_farewell()
+        protocol = self.protocol.protocol
+        if isinstance(protocol, Http1) and not self.context.terminated.is_set():
+            await protocol.refuse_slow_head()
+        await super()._initiate_server_close()
 
     async def _close(self) -> None:
+        self._limit_farewell()
         with suppress(ssl.SSLError):
             await super()._close()
 
-
-class _Http1Only(H11Protocol):
-    """HTTP/1.1 without the ways to HTTP/2 in clear text, which would lead requests past a proxy's
-    rules."""
-
-    _is_closed = False
-
-    async def _check_protocol(self, event: Any) -> None:
-        pass
-
-    async def handle(self, event: Any) -> None:
-        if isinstance(event, Closed):
-            self._is_closed = True
-        await super().handle(event)
-
-    async def _create_stream(self, request: Any) -> None:
-        # Or requests that a client sent ahead would be answered, one by one, when it is gone.
-        if not self._is_closed:
-            await super()._create_stream(request)
+    def _limit_farewell(self) -> None:
+        if self._farewell is None:
+            abort = self.writer.transport.abort
+            self._farewell = self.loop.call_later(FAREWELL_SECONDS, abort)
 
 
 def _check_replaced() -> None:
@@ -87,17 +155,13 @@ def _check_replaced() -> None:
 
 def _config(endpoint: Endpoint) -> Config:
     config = Config()
-    config.bind = [f"fd://{os.dup(endpoint.listener.fileno())}"]  # Hypercorn closes what it gets
-    config.backlog = BACKLOG
-    config.graceful_timeout = endpoint.grace_seconds
     config.keep_alive_timeout = IDLE_SECONDS
     config.keep_alive_max_requests = 2**62
     config.h11_max_incomplete_size = MAX_HEAD_BYTES
     config.errorlog = logging.getLogger("broker.hypercorn")
-    config.errorlog.setLevel(logging.WARNING)  # its "Running on" is said better by the screen
+    config.errorlog.setLevel(logging.WARNING)
     config.include_server_header = False
     config.alpn_protocols = ["h2", "http/1.1"]
-    config.ssl_handshake_timeout = IDLE_SECONDS
     if endpoint.certificate is not None:
         config.certfile = str(endpoint.certificate.chain)
         config.keyfile = str(endpoint.certificate.key)

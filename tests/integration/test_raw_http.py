@@ -108,7 +108,7 @@ CLOSE = b"connection: close\r\n\r\n"
         b"GET /healthz HTTP/1.0\r\n\r\n",
         b"GET http://b/healthz HTTP/1.1\r\nhost: b\r\n" + CLOSE,
         HEALTHZ + b"upgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAAP__\r\n" + CLOSE,
-        HEALTHZ + b"x: " + b"x" * 60_000 + b"\r\n" + CLOSE,
+        HEALTHZ + b"x: " + b"x" * 16_000 + b"\r\n" + CLOSE,
     ],
     ids=["HTTP/1.1", "HTTP/1.0", "as to a proxy", "upgrade to HTTP/2", "long header"],
 )
@@ -200,7 +200,10 @@ def test_a_connection_without_a_request_is_closed_after_a_while(served):
         with connection, connection.makefile("rb") as stream:
             answers.append(stream.read()[:13])
 
-    assert answers == [b"", b"", b"HTTP/1.1 200 "]
+    assert answers in (
+        [b"", b"HTTP/1.1 408 ", b"HTTP/1.1 200 "],
+        [b"", b"", b"HTTP/1.1 200 "],  # Granian says nothing to who is too slow
+    )
 
 
 @pytest.mark.parametrize("with_a_reset", [False, True])

@@ -63,6 +63,7 @@ def test_every_key_can_be_given():
         tls = { cert = "/etc/broker/cert.pem", key = "/etc/broker/key.pem" }
         trusted_proxies = ["10.0.0.0/8", "::1"]
         max_requests = 7
+        max_connections = 500
         shutdown_seconds = 1.5
         log_level = "debug"
         [broker]
@@ -91,6 +92,7 @@ def test_every_key_can_be_given():
         "tls": {"cert": Path("/etc/broker/cert.pem"), "key": Path("/etc/broker/key.pem")},
         "trusted_proxies": ("10.0.0.0/8", "::1"),
         "max_requests": 7,
+        "max_connections": 500,
         "shutdown_seconds": 1.5,
         "log_level": "debug",
     }
@@ -366,6 +368,7 @@ def test_all_problems_are_reported_at_once():
             '[server]\n"a\\nb" = 1',
             'server."a\\nb": unknown key; known are "host", "port", "http_server", '
             '"tls", "trusted_proxies", "max_requests", "shutdown_seconds", "log_level"',
+            '"tls", "max_connections", "shutdown_seconds", "log_level"',
         ),
         (
             '[broker]\nplugins = ["a", "b", "a"]',

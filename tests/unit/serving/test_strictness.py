@@ -2,12 +2,13 @@
 
 import pytest
 
+from broker.serving.endpoint import MAX_HEAD_BYTES
 from broker.serving.strictness import Strictness
 
 HOST = (b"host", b"b")
 
 
-async def ask(path="/", *, method="GET", version="1.1", headers=(HOST,), kind="http"):
+async def ask(path="/", *, query=b"", method="GET", version="1.1", headers=(HOST,), kind="http"):
     """Return whether the request was served, and the statuses that were sent."""
     served, sent = [], []
 
@@ -17,8 +18,9 @@ async def ask(path="/", *, method="GET", version="1.1", headers=(HOST,), kind="h
     async def send(message):
         sent.append(message.get("status"))
 
-    scope = {"type": kind, "path": path, "method": method, "http_version": version}
-    await Strictness(app)({**scope, "headers": list(headers)}, None, send)
+    scope = {"type": kind, "path": path, "raw_path": path.encode(), "query_string": query}
+    scope |= {"method": method, "http_version": version, "headers": list(headers)}
+    await Strictness(app)(scope, None, send)
     return bool(served), sent
 
 
@@ -63,3 +65,21 @@ async def test_what_http_allows_is_served(request_):
 )
 async def test_what_http_does_not_allow_is_400(request_):
     assert await ask(**request_) == (False, [400, None])
+
+
+@pytest.mark.parametrize(
+    ("request_", "is_served"),
+    [
+        ({"headers": [HOST, *[(b"x", b"")] * 99]}, True),
+        ({"headers": [HOST, *[(b"x", b"")] * 100]}, False),
+        # "GET" and "/", then "host: b" and "x: " with their ends: 4, 9 and 5 bytes.
+        ({"headers": [HOST, (b"x", b"y" * (MAX_HEAD_BYTES - 18))]}, True),
+        ({"headers": [HOST, (b"x", b"y" * (MAX_HEAD_BYTES - 17))]}, False),
+        ({"headers": [HOST, (b"y" * (MAX_HEAD_BYTES - 16), b"")]}, False),
+        ({"method": "G" * MAX_HEAD_BYTES}, False),
+        ({"path": "/" * MAX_HEAD_BYTES}, False),
+        ({"query": b"q" * MAX_HEAD_BYTES}, False),
+    ],
+)
+async def test_a_head_beyond_16_kib_or_100_headers_is_431(request_, is_served):
+    assert await ask(**request_) == ((True, []) if is_served else (False, [431, None]))
