@@ -1,5 +1,6 @@
 """Bytes on a socket, for what no client of HTTP would send."""
 
+import re
 import socket
 import ssl
 import time
@@ -29,6 +30,21 @@ def talk(served, *parts):
         except ConnectionResetError:
             pass
     return answer
+
+
+def read_answer(connection):
+    """Return the next answer, whole; its headers say how long its body is."""
+    answer = b""
+    while b"\r\n\r\n" not in answer:
+        part = connection.recv(65_536)
+        assert part, answer
+        answer += part
+    head, _, body = answer.partition(b"\r\n\r\n")
+    length = int(re.search(rb"content-length: (\d+)", head, re.IGNORECASE)[1])
+    while len(body) < length:
+        body += connection.recv(65_536)
+    assert len(body) == length
+    return head + b"\r\n\r\n" + body
 
 
 def status_of(answer):

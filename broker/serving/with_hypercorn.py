@@ -34,6 +34,7 @@ _REPLACED = (
     (hypercorn.protocol, "H2Protocol"),
     (TCPServer, "_close"),
     (TCPServer, "_initiate_server_close"),
+    (TCPServer, "_read_data"),
     (H11Protocol, "_check_protocol"),
     (H11Protocol, "_create_stream"),
     (H11Protocol, "_send_error_response"),
@@ -123,6 +124,10 @@ class _Connection(TCPServer):
             if self._farewell is not None:
                 self._farewell.cancel()
             self.writer.transport.abort()
+
+    async def _read_data(self) -> None:
+        await super()._read_data()
+        await self.idle_task.stop()  # or who has gone would keep a place until it is over
 
     async def _initiate_server_close(self) -> None:
         self._limit_farewell()

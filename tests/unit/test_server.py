@@ -1,6 +1,7 @@
 """Ending a server, whichever it is."""
 
 import asyncio
+import resource
 
 import pytest
 
@@ -25,3 +26,26 @@ async def test_a_server_that_is_cut_off_may_fail_with_whatever_it_likes(caplog):
     await server.end(asyncio.ensure_future(serve()), -1)
 
     assert caplog.messages == ["requests in flight did not end in time"]
+
+
+@pytest.mark.parametrize(
+    ("limits", "wanted", "room", "raised"),
+    [
+        ((1024, 4096), None, 4096 - 64, (4096, 4096)),
+        ((1024, 4096), 100, 100, (4096, 4096)),
+        ((1024, 4096), 5000, 4096 - 64, (4096, 4096)),
+        ((128, 128), None, 64, (128, 128)),
+        ((20, 20), None, 1, (20, 20)),
+        ((1024, 10**9), None, 65_536 - 64, (65_536, 10**9)),
+        ((10**6, 10**6), None, 10**6 - 64, None),
+        ((1024, resource.RLIM_INFINITY), None, 65_536 - 64, (65_536, resource.RLIM_INFINITY)),
+        ((resource.RLIM_INFINITY,) * 2, None, 65_536 - 64, None),
+    ],
+)
+def test_connections_get_the_files_that_others_leave(monkeypatch, limits, wanted, room, raised):
+    set_to = []
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: limits)
+    monkeypatch.setattr(resource, "setrlimit", lambda kind, to: set_to.append(to))
+
+    assert server.room_for_connections(wanted) == room
+    assert set_to == ([raised] if raised else [])
