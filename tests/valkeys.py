@@ -46,7 +46,7 @@ class Valkey:
         self._directory = directory
         self._options = (*options, *(("--requirepass", password) if password else ()))
         self._ready = ready
-        self._password = password
+        self.password = password
         self.port = free_port()
         self.start()
 
@@ -56,28 +56,28 @@ class Valkey:
 
     @property
     def url(self) -> str:
-        return f"redis://{f':{self._password}@' if self._password else ''}{self.address}"
+        return f"redis://{f':{self.password}@' if self.password else ''}{self.address}"
 
     @property
     def client(self) -> Any:
         """A client that waits for each answer; close it."""
-        return redis.Redis(host=HOST, port=self.port, password=self._password)
+        return redis.Redis(host=HOST, port=self.port, password=self.password)
 
     def ask(self, *command: object) -> Any:
         """Return the answer to one command, over a connection of its own."""
         with self.client as client:
             return client.execute_command(*command)
 
-    def start(self) -> None:
-        """Return when it serves."""
+    def start(self, *options: object, ready: str = "") -> None:
+        """Return when it serves, or when it says what is waited for."""
         settings = ("--bind", HOST, "--port", self.port, "--dir", self._directory, "--save", "")
         self.process = subprocess.Popen(
-            [_binary(), *map(str, (*self._first(), *settings, *self._options))],
+            [_binary(), *map(str, (*self._first(), *settings, *self._options, *options))],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
-        self.wait_for(self._ready)
+        self.wait_for(ready or self._ready)
 
     def _first(self) -> tuple[object, ...]:
         return ()

@@ -18,6 +18,7 @@ NO_TLS = "does not speak TLS: write redis://"
 MISTAKES = (
     (exceptions.AuthenticationError, "", "refuses the user name or the password"),
     (exceptions.NoPermissionError, "", "does not permit this user to count"),
+    (exceptions.ResponseError, "ACL failure", "does not permit this user to count"),
     (exceptions.InvalidResponse, r"\x15", "speaks TLS: write rediss://"),
     (exceptions.InvalidResponse, "", "answers, but not as Redis or Valkey does"),
     (exceptions.MovedError, "", "is a node of a cluster: write redis+cluster://"),
