@@ -367,8 +367,8 @@ def test_all_problems_are_reported_at_once():
         (
             '[server]\n"a\\nb" = 1',
             'server."a\\nb": unknown key; known are "host", "port", "http_server", '
-            '"tls", "trusted_proxies", "max_requests", "shutdown_seconds", "log_level"',
-            '"tls", "max_connections", "shutdown_seconds", "log_level"',
+            '"tls", "trusted_proxies", "max_requests", "max_connections", "shutdown_seconds", '
+            '"log_level"',
         ),
         (
             '[broker]\nplugins = ["a", "b", "a"]',
