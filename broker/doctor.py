@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import platform
 import sqlite3
 import sys
@@ -87,23 +88,42 @@ def _plugins(config: Config) -> list[Finding]:
 async def _providers(assembly: Assembly) -> list[Finding]:
     findings = []
     for name, provider in assembly.providers.in_order():
-        findings.append(await _provider(name, provider))
+        findings += await _provider(name, provider)
     return findings
 
 
-async def _provider(name: str, provider: Provider) -> Finding:
+async def _provider(name: str, provider: Provider) -> list[Finding]:
     subject = type(provider).__name__
+    overheard = _Overheard()
+    logger = logging.getLogger("broker")
+    logger.addHandler(overheard)
     try:
         async with Lifecycle() as lifecycle:
             await lifecycle.open(name, provider)
             await provider.ping()
     except StorageLocked as error:
-        return Finding("warning", subject, f"{error}")
+        return [Finding("warning", subject, f"{error}")]
     except BrokerError as error:
-        return _error(subject, error)
+        return [_error(subject, error)]
     except Exception as error:  # noqa: BLE001  # whatever it raises is what is to be told
-        return Finding("error", subject, f"ping failed: {type(error).__name__}: {error}", 1)
-    return Finding("ok", subject, f"plugin {name}: opened, answered, closed")
+        return [Finding("error", subject, f"ping failed: {type(error).__name__}: {error}", 1)]
+    finally:
+        logger.removeHandler(overheard)
+    if overheard.lines:
+        return [Finding("warning", subject, line) for line in overheard.lines]
+    return [Finding("ok", subject, f"plugin {name}: opened, answered, closed")]
+
+
+class _Overheard(logging.Handler):
+    """What is warned of in the log, of which `doctor` shows nothing else."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the line."""
+        self.lines.append(record.getMessage())
 
 
 def _error(subject: str, error: BrokerError) -> Finding:

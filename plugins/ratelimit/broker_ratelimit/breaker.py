@@ -81,8 +81,9 @@ class Breaker(Counters):
     def _lose(self, error: Exception) -> None:
         if self._lost.is_set():
             return  # of those who asked at once, the first has said so
-        reason = str(error) or f"no answer within {TIMEOUT_SECONDS:g} s"
-        self._problem = f"{self._shared.place} does not count ({reason}): {self._consequence}"
+        reason = str(error).rstrip(".") or f"no answer within {TIMEOUT_SECONDS:g} s"
+        place = f"Redis at {self._shared.place}"
+        self._problem = f"{place} does not count ({reason}); {self._consequence}"
         self._lost.set()
         self._logger.warning("%s", self._problem)
 
@@ -93,4 +94,4 @@ class Breaker(Counters):
             with suppress(OSError):
                 await self._shared.try_again()
                 self._lost.clear()
-                self._logger.info("%s counts again", self._shared.place)
+                self._logger.info("Redis at %s counts again", self._shared.place)

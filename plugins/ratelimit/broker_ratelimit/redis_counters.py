@@ -59,8 +59,7 @@ class RedisCounters(Counters):
         try:
             await self.try_again()
         except OSError as error:
-            tls_at = self._url.hosts[0] if self._url.tls else None
-            problem = await mistake(error, self._client, tls_at=tls_at)
+            problem = await mistake(error, self._client, self._url)
             if problem is not None:
                 raise ConfigError(f"plugins.ratelimit.url: {self.place} {problem}") from error
             raise

@@ -10,9 +10,12 @@ from typing import Any
 from redis import exceptions
 from redis.asyncio.sentinel import MasterNotFoundError
 
+from broker_ratelimit.redis_url import RedisUrl
+
 SECONDS = 0.25
 """How long each question to somebody else may take."""
 
+NO_REDIS = "answers, but not as Redis or Valkey does"
 NO_TLS = "does not speak TLS: write redis://"
 
 MISTAKES = (
@@ -20,7 +23,7 @@ MISTAKES = (
     (exceptions.NoPermissionError, "", "does not permit this user to count"),
     (exceptions.ResponseError, "ACL failure", "does not permit this user to count"),
     (exceptions.InvalidResponse, r"\x15", "speaks TLS: write rediss://"),
-    (exceptions.InvalidResponse, "", "answers, but not as Redis or Valkey does"),
+    (exceptions.InvalidResponse, "", NO_REDIS),
     (exceptions.MovedError, "", "is a node of a cluster: write redis+cluster://"),
     (exceptions.RedisClusterException, "mode is not enabled", "is no cluster: write redis://"),
     (exceptions.ResponseError, "unknown command 'SENTINEL'", "is no sentinel: write redis://"),
@@ -32,23 +35,16 @@ MISTAKES = (
 """Kinds of errors, what their text says, and what is wrong then, with the remedy."""
 
 
-async def mistake(
-    error: BaseException, client: Any, *, tls_at: tuple[str, int] | None = None
-) -> str | None:
+async def mistake(error: BaseException, client: Any, url: RedisUrl) -> str | None:
     """Return what is wrong with the URL of a client that raised this, or from whose error this was
-    raised; None for what may pass by itself.
-
-    `tls_at`: where TLS was spoken, if it was.
-    """
+    raised; None for what may pass by itself."""
     for cause in _causes(error):
         if isinstance(cause, MasterNotFoundError):
             return await _of_sentinels(client.connection_pool)
         problem = _of_answer(cause)
         if problem is not None:
             return problem
-    if tls_at is not None and await _speaks_plainly(*tls_at):
-        return NO_TLS
-    return None
+    return await _of_silence(url)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -84,15 +80,21 @@ async def _of_sentinels(pool: Any) -> str | None:
     return None
 
 
-async def _speaks_plainly(host: str, port: int) -> bool:
-    """Tell whether a Redis is there without TLS: it never answers who begins with TLS."""
+async def _of_silence(url: RedisUrl) -> str | None:
+    """Ask in words that HTTP servers take for a whole request and Redis for one, both without TLS:
+    otherwise neither answers before they come."""
+    if not url.hosts:
+        return None
     try:
         async with asyncio.timeout(SECONDS):
-            reader, writer = await asyncio.open_connection(host, port)
+            reader, writer = await asyncio.open_connection(*url.hosts[0])
             try:
-                writer.write(b"PING\r\n")
-                return await reader.read(1) in (b"+", b"-")
+                writer.write(b"PING\r\n\r\n")
+                answer = await reader.read(1)
             finally:
                 writer.close()
     except OSError:
-        return False
+        return None
+    if answer in (b"+", b"-"):
+        return NO_TLS if url.tls else None
+    return NO_REDIS if answer else None

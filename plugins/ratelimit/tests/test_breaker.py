@@ -97,9 +97,12 @@ async def test_it_says_once_that_redis_is_gone_and_once_that_it_is_back(valkey, 
         valkey.start()
         await closed_again(breaker, clock)
 
-    assert lines(heard) == [("WARNING", notice), ("INFO", f"{valkey.address} counts again")]
-    assert notice.startswith(f"{valkey.address} does not count (")
-    assert notice.endswith("): until it does, this broker counts for itself")
+    assert lines(heard) == [
+        ("WARNING", notice),
+        ("INFO", f"Redis at {valkey.address} counts again"),
+    ]
+    assert notice.startswith(f"Redis at {valkey.address} does not count (")
+    assert notice.endswith("); until it does, this broker counts for itself")
 
 
 async def test_nobody_asks_a_redis_that_is_gone(valkey):

@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -69,9 +69,17 @@ async def hang_up(reader, writer):
     pass
 
 
+async def wait_for_a_head(reader, writer):
+    with suppress(asyncio.IncompleteReadError):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(HTTP)
+
+
 @pytest.mark.parametrize(
     ("url", "converse", "problem"),
     [
+        ("redis://{}", wait_for_a_head, "answers, but not as Redis or Valkey does"),
+        ("rediss://{}", wait_for_a_head, "answers, but not as Redis or Valkey does"),
         ("redis://{}", saying(HTTP), NOT_REDIS.format("H")),
         ("redis://{}", saying(b"<!DOCTYPE html>"), NOT_REDIS.format("<")),
         ("redis://{}", greet, NOT_REDIS.format("S")),

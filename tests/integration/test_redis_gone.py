@@ -1,0 +1,164 @@
+"""What clients of a broker notice while the Redis that counts for it is away: next to nothing."""
+
+import asyncio
+import time
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+from proxy import Proxy
+from served import Served
+
+ADDED_SECONDS = 0.25
+BACK_SECONDS = 5
+NOISE_SECONDS = 1.0
+"""How much longer than that an answer may take on a machine that has much else to do."""
+
+TABLES = """
+[plugins.ratelimit]
+url = "redis://{address}"
+when_unavailable = "{when_unavailable}"
+[plugins.ratelimit.limits.all]
+rate = "1000000/day"
+"""
+KEY = "{replika-broker}:all:address:127.0.0.1:86400"
+
+
+class Killed:
+    def begin(self, valkey, proxy):
+        valkey.kill()
+
+    def end(self, valkey, proxy):
+        valkey.start()
+
+
+class Stopped:
+    def begin(self, valkey, proxy):
+        valkey.pause()
+
+    def end(self, valkey, proxy):
+        valkey.go_on()
+
+
+class Slow:
+    def begin(self, valkey, proxy):
+        proxy.delay_seconds = 2
+
+    def end(self, valkey, proxy):
+        proxy.delay_seconds = 0
+
+
+class Client:
+    """Publishes, and keeps the answers."""
+
+    def __init__(self, http, valkey):
+        self._http = http
+        self._valkey = valkey
+
+    async def publish(self):
+        return await self._http.post("/queues/q/messages", json={"content": "m"})
+
+    async def publish_many(self, count=100):
+        """Publish over 10 connections at once; return the answers and the longest seconds."""
+        answers, seconds = [], []
+
+        async def work():
+            for _ in range(count // 10):
+                begun = time.monotonic()
+                answers.append(await self.publish())
+                seconds.append(time.monotonic() - begun)
+
+        await asyncio.gather(*(work() for _ in range(10)))
+        return answers, max(seconds)
+
+    def counted(self):
+        """Return how much Redis has counted."""
+        value = self._valkey.ask("GET", KEY) or b"0 0 0"
+        return int(value.split()[1])
+
+
+@asynccontextmanager
+async def serving(directory, valkey, when_unavailable):
+    async with Proxy(valkey.port) as proxy:
+        (directory / "broker.toml").touch(0o600)
+        tables = TABLES.format(address=proxy.address, when_unavailable=when_unavailable)
+        served = await asyncio.to_thread(Served, directory, plugins=["ratelimit"], tables=tables)
+        try:
+            async with httpx.AsyncClient(base_url=served.url) as http:
+                client = Client(http, valkey)
+                assert (await http.post("/queues", json={"name": "q"})).status_code == 201
+                yield served, proxy, client
+        finally:
+            await asyncio.to_thread(served.end)
+
+
+def lines(served, text):
+    return [line for line in served.log().splitlines() if text in line]
+
+
+def check(answer, when_unavailable):
+    if when_unavailable == "deny":
+        assert answer.status_code == 503
+        assert answer.headers["retry-after"] == "1"
+        assert answer.json()["code"] == "unavailable"
+    else:
+        assert answer.status_code == 201
+    # Only what was counted somewhere can be told.
+    assert ("ratelimit" in answer.headers) == (when_unavailable == "local")
+
+
+@pytest.mark.parametrize("outage", [Killed(), Stopped(), Slow()], ids=["kill", "stop", "slow"])
+@pytest.mark.parametrize("when_unavailable", ["local", "allow", "deny"])
+async def test_redis_goes_away_and_comes_back(tmp_path, valkey, outage, when_unavailable):
+    async with serving(tmp_path, valkey, when_unavailable) as (served, proxy, client):
+        before, usual = await client.publish_many()
+        assert {answer.status_code for answer in before} == {201}
+        assert client.counted() > 100
+
+        outage.begin(valkey, proxy)
+        answers, longest = await client.publish_many()
+        for answer in answers:
+            check(answer, when_unavailable)
+        assert longest < usual + ADDED_SECONDS + NOISE_SECONDS
+
+        # From now on, only the broker itself asks, once in a second.
+        asked = proxy.asked
+        answers, _ = await client.publish_many()
+        for answer in answers:
+            check(answer, when_unavailable)
+        assert proxy.asked - asked < len(answers) / 2
+
+        outage.end(valkey, proxy)
+        counted = client.counted()
+        async with asyncio.timeout(BACK_SECONDS):
+            while client.counted() == counted:
+                assert (await client.publish()).status_code in (201, 503)
+        assert (await client.publish()).status_code == 201
+
+        assert len(lines(served, "does not count")) == 1
+        assert len(lines(served, "counts again")) == 1
+        assert not lines(served, "Traceback")
+
+
+async def test_a_flushed_redis_begins_anew_and_nobody_notices(tmp_path, valkey):
+    async with serving(tmp_path, valkey, "deny") as (served, _, client):
+        await client.publish_many()
+        valkey.ask("FLUSHALL")
+        valkey.ask("SCRIPT FLUSH")
+
+        answers, _ = await client.publish_many()
+        assert {answer.status_code for answer in answers} == {201}
+        assert client.counted() == 100
+        assert not lines(served, "does not count")
+
+
+async def test_connections_that_are_cut_are_no_failure_of_the_broker(tmp_path, valkey):
+    async with serving(tmp_path, valkey, "local") as (served, _, client):
+        for _ in range(3):
+            publishing = asyncio.create_task(client.publish_many())
+            while client.counted() < 50:
+                await asyncio.sleep(0)
+            valkey.ask("CLIENT KILL", "TYPE", "NORMAL")
+            answers, _ = await publishing
+            assert {answer.status_code for answer in answers} == {201}
+        assert not lines(served, "Traceback")
