@@ -28,7 +28,7 @@ class BehindProxies:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection's request."""
-        if scope["type"] != "lifespan" and scope.get("client"):
+        if scope.get("client"):
             nearest = read_address(scope["client"][0])
             if nearest is not None and self._trusts(nearest):
                 client = str(self._client(nearest, scope))
