@@ -23,7 +23,7 @@ def start(tmp_path, clean_environment):
         screen = json.loads(process.stdout.readline())
         client = httpx.Client(base_url=screen["url"])
         running.extend([process, client])
-        password = re.search(r"with the password (\S+)", screen["notices"][0])[1]
+        password = re.search(r"with the password (\S+)", " ".join(screen["notices"]))[1]
         answer = client.post("/login", data={"username": "admin", "password": password})
         client.headers["authorization"] = f"Bearer {answer.json()['access_token']}"
         client.post("/queues", json={"name": "q"})

@@ -77,6 +77,14 @@ def test_another_address_is_not_limited(limited):
     assert limited.log_in("paul", client="203.0.113.8").status == 200
 
 
+def test_the_addresses_of_a_64_share_their_logins(limited):
+    def log_in(number):
+        return fail(limited, number, client=f"2001:db8:0:1::{number:x}")
+
+    assert statuses(log_in, 11) == [401] * 10 + [429]
+    assert fail(limited, 0, client="2001:db8:0:2::1").status == 401
+
+
 def test_a_login_that_was_limited_is_no_failure(limited):
     for _ in range(3):
         assert statuses(partial(fail, limited), 11)[-1] == 429
