@@ -16,8 +16,9 @@ from broker.errors import BodyTooSlow, MessageTooLarge, Overloaded
 from broker.fastpath import Client
 from broker.limits import MAX_SMALL_BODY_BYTES
 
-PROGRESS_SECONDS = 15
-"""How long a client may take to send a small body, and each `PROGRESS_BYTES` of a large one."""
+PROGRESS_SECONDS = 14
+"""How long a client may take to send a small body, and each `PROGRESS_BYTES` of a large one: who is
+too slow is answered within 15 s."""
 
 PROGRESS_BYTES = 1024 * 1024
 """How much of a large body has to come in `PROGRESS_SECONDS`."""
@@ -75,8 +76,10 @@ class Body:
         return self._parts.getvalue()
 
     def end(self) -> None:
-        """Take it that nobody needs the body any more."""
+        """Take it that nobody needs the body any more; to do so twice does no harm."""
+        self._parts.close()
         self._bodies.give_back(self._large)
+        self._large = 0
 
     def demand_progress(self) -> None:
         """Wait on only if enough has come since the last time."""

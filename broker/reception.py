@@ -65,6 +65,7 @@ class Reception:
         except GoneError:
             pass
         except BrokerError as error:
+            body.end()  # before others are refused for what this one took
             await self._refuse(client, match, self._request(scope, match), error)
         else:
             if is_hot:

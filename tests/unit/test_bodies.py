@@ -258,11 +258,11 @@ class Time:
 
 
 @pytest.mark.parametrize("size", [0, 1, 10])
-async def test_a_body_that_does_not_come_is_408_after_15_seconds(monkeypatch, size):
+async def test_a_body_that_does_not_come_is_408_after_14_seconds(monkeypatch, size):
     time = Time(monkeypatch)
     bench = Bench(size_of)
     task = bench.begin(part(b"x" * size, True))
-    await time.advance(14.9)
+    await time.advance(13.9)
     assert not task.done()
     await time.advance(0.1)
     await task
@@ -278,11 +278,11 @@ async def test_a_body_that_does_not_come_is_408_after_15_seconds(monkeypatch, si
     assert bench.served.requests == {("POST /things/{thing}/do", 408): 1}
 
 
-async def test_a_byte_a_second_is_408_after_15_seconds(monkeypatch):
+async def test_a_byte_a_second_is_408_all_the_same(monkeypatch):
     time = Time(monkeypatch)
     bench = large()
     task = bench.begin()
-    for second in range(15):
+    for second in range(14):
         assert not task.done(), second
         bench.incoming.put_nowait(part(b"x", True))
         await time.advance(1)
@@ -291,16 +291,16 @@ async def test_a_byte_a_second_is_408_after_15_seconds(monkeypatch):
     assert bench.sent[0]["status"] == 408
 
 
-async def test_a_large_body_is_waited_for_as_long_as_a_mebibyte_comes_in_15_seconds(monkeypatch):
+async def test_a_large_body_is_waited_for_as_long_as_a_mebibyte_comes_in_14_seconds(monkeypatch):
     time = Time(monkeypatch)
     bench = Bench(size_of, max_body=MAX_BATCH_BYTES)
     task = bench.begin(headers=announced(MAX_BATCH_BYTES))
     for _ in range(15):
         bench.incoming.put_nowait(part(b"x" * bodies.PROGRESS_BYTES, True))
-        await time.advance(15)
+        await time.advance(14)
         assert not task.done()
     bench.incoming.put_nowait(part(b"x" * (bodies.PROGRESS_BYTES - 1), True))
-    await time.advance(14.9)
+    await time.advance(13.9)
     assert not task.done()
     await time.advance(0.1)
     await task
