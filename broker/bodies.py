@@ -52,6 +52,17 @@ class Bodies:
 class Body:
     """What has come of the body of one request."""
 
+    __slots__ = (
+        "_bodies",
+        "_client",
+        "_is_whole",
+        "_large",
+        "_limit",
+        "_parts",
+        "_size",
+        "_size_before",
+    )
+
     def __init__(self, bodies: Bodies, client: Client, limit: int) -> None:
         self._bodies = bodies
         self._client = client
@@ -94,7 +105,12 @@ class Body:
         self._bodies.deadlines.add(self)
         try:
             while not self._is_whole and self._size <= size:
-                await self._read_part()
+                message = await self._client.receive()
+                if message["type"] == "http.disconnect":
+                    raise GoneError
+                if part := message.get("body"):
+                    self._add(part)
+                self._is_whole = not message.get("more_body")
         except asyncio.CancelledError as error:
             if not self._client.recover():
                 raise
@@ -102,20 +118,15 @@ class Body:
         finally:
             self._bodies.deadlines.remove(self)
 
-    async def _read_part(self) -> None:
-        message = await self._client.receive()
-        if message["type"] == "http.disconnect":
-            raise GoneError
-        if part := message.get("body"):
-            size = self._size + len(part)
-            self._check(size)
-            if size > MAX_SMALL_BODY_BYTES:
-                large = size - MAX_SMALL_BODY_BYTES
-                self._bodies.take(large - self._large)
-                self._large = large
-            self._size = size
-            self._parts.write(part)
-        self._is_whole = not message.get("more_body")
+    def _add(self, part: bytes) -> None:
+        size = self._size + len(part)
+        self._check(size)
+        if size > MAX_SMALL_BODY_BYTES:
+            large = size - MAX_SMALL_BODY_BYTES
+            self._bodies.take(large - self._large)
+            self._large = large
+        self._size = size
+        self._parts.write(part)
 
     def _check(self, size: int) -> None:
         if size > self._limit:
