@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from http import HTTPStatus
 from typing import Any
 
@@ -9,6 +10,7 @@ import h11
 from hypercorn.events import Closed, RawData
 from hypercorn.protocol.h11 import H11Protocol
 
+from broker.delivery import Receive, Scope
 from broker.serving.refusal import make_refusal
 
 
@@ -27,6 +29,8 @@ class Http1(H11Protocol):
     proxy's rules."""
 
     _is_closed = False
+    _decision: asyncio.Event | None = None
+    """Set once it is decided whether a client shall send the body that it asked about."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -56,8 +60,27 @@ class Http1(H11Protocol):
 
     async def _create_stream(self, request: Any) -> None:
         # Or requests that a client sent ahead would be answered, one by one, when it is gone.
-        if not self._is_closed:
+        if self._is_closed:
+            return
+        app = self.app
+        if self.connection.they_are_waiting_for_100_continue:
+            self._decision = asyncio.Event()
+            self.app = _deciding(app, self._decision)
+        try:
             await super()._create_stream(request)
+        finally:
+            self.app = app
+
+    async def _send_h11_event(self, event: Any) -> None:
+        # Hypercorn would tell everybody to send the body who asks whether to (RFC 9110, 10.1.1).
+        if self._decision is not None:
+            if isinstance(event, h11.InformationalResponse):
+                await self._decision.wait()
+                if not self.connection.they_are_waiting_for_100_continue:
+                    return
+            else:
+                self._decision.set()
+        await super()._send_h11_event(event)
 
     async def _send_error_response(self, status_code: int) -> None:
         headers, body = make_refusal(status_code)
@@ -65,3 +88,16 @@ class Http1(H11Protocol):
         await self._send_h11_event(h11.Response(status_code=status_code, headers=headers))
         await self._send_h11_event(h11.Data(data=body))
         await self._send_h11_event(h11.EndOfMessage())
+
+
+def _deciding(app: Any, decision: asyncio.Event) -> Any:
+    """Return an app that decides, when it wants to receive something, that the body shall come."""
+
+    async def deciding(scope: Scope, receive: Receive, *others: Any) -> None:
+        async def receive_body() -> Any:
+            decision.set()
+            return await receive()
+
+        await app(scope, receive_body, *others)
+
+    return deciding

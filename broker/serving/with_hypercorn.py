@@ -38,6 +38,7 @@ _REPLACED = (
     (H11Protocol, "_check_protocol"),
     (H11Protocol, "_create_stream"),
     (H11Protocol, "_send_error_response"),
+    (H11Protocol, "_send_h11_event"),
     (H11Protocol, "handle"),
     *REPLACED,
 )

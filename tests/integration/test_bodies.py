@@ -103,6 +103,19 @@ async def test_what_is_refused_by_its_headers_is_refused_without_its_body(
     assert b"application/problem+json" in answer
 
 
+@pytest.mark.parametrize(("length", "status"), [(65_537, b"401"), (MAX_BATCH_BYTES + 1, b"413")])
+async def test_who_asks_whether_to_send_a_body_that_nobody_wants_is_not_told_to(
+    served, length, status
+):
+    headers = ("expect: 100-continue", f"content-length: {length}")
+    with await connect(served) as connection:
+        request = head("/queues/q/messages", *headers)
+        await asyncio.get_running_loop().sock_sendall(connection, request)
+        answer = await read_to_the_end(connection)
+
+    assert answer.startswith(b"HTTP/1.1 " + status)
+
+
 @pytest.mark.parametrize("path", ["/queues", "/login"])
 async def test_a_chunked_body_is_refused_at_the_limit(served, path):
     loop = asyncio.get_running_loop()
