@@ -27,7 +27,7 @@ CONFIG = """
 plugins = {plugins}
 anonymous = {anonymous}
 data_dir = "{directory}"
-
+{broker}
 [plugins.storage_sqlite]
 path = "{directory}/broker.db"
 {tables}
@@ -40,7 +40,9 @@ class Served:
     under = ()
     """The command, if any, that runs it and becomes it."""
 
-    def __init__(self, directory, *, plugins=(), tables="", anonymous="true", port=0, **server):
+    def __init__(
+        self, directory, *, plugins=(), tables="", anonymous="true", port=0, broker=None, **server
+    ):
         self.directory = directory
         self.config = directory / "broker.toml"
         settings = tomli_w.dumps({"server": server})
@@ -49,6 +51,7 @@ class Served:
                 directory=directory,
                 anonymous=anonymous,
                 server=settings,
+                broker=tomli_w.dumps(broker or {}),
                 plugins=["storage_sqlite", *plugins],
                 tables=tables,
             )
