@@ -1,4 +1,5 @@
 import asyncio
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -45,7 +46,7 @@ async def add(census, storage, *, fails=False):
 
 
 def drop(census, storage):
-    storage.names.pop()
+    storage.names.pop(0)
     census.note(-1)
 
 
@@ -87,6 +88,7 @@ async def test_one_that_could_not_be_made_leaves_its_room():
 @pytest.mark.parametrize("shared", [False, True])
 async def test_of_fifty_at_once_as_many_are_made_as_there_is_room_for(shared):
     census, storage, _ = make(0, most=10, shared=shared)
+    storage.before_page[1] = partial(asyncio.sleep, 0)
 
     results = await asyncio.gather(
         *(add(census, storage) for _ in range(50)), return_exceptions=True
