@@ -40,7 +40,7 @@ from broker.operations.waiting import Waiting
 from broker.provider import Provider
 from broker.ratelimit import RateLimiter, Spending
 from broker.receipts import Receipt
-from broker.status import BrokerInfo, Served, check
+from broker.status import BrokerInfo, Health, Served
 from broker.storage import Storage
 from broker.turn import Turns
 
@@ -89,7 +89,7 @@ class Broker:
         self.served = Served()
         self.turns = Turns(max_requests)
         self.require_receipt = require_receipt
-        self._providers = providers
+        self._health = Health(providers.in_order(), clock)
         storage_name, storage = providers.storage
         self._gate = Gate(
             authenticators=providers.authenticators,
@@ -221,8 +221,9 @@ class Broker:
         await self._runtime.tasks.finish(self._delete(identity, message))
 
     async def check(self) -> dict[str, str | None]:
-        """Ask every provider whether it can work; return what is wrong with each, by plugin."""
-        return await check(self._providers.in_order())
+        """Return what is wrong with each provider, by plugin, None for nothing; at most a second
+        old."""
+        return await self._health.check()
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:

@@ -8,10 +8,14 @@ from collections.abc import Sequence
 
 import msgspec
 
+from broker.context import Clock
 from broker.provider import Provider
 from broker.storage import Capability
 
 PING_SECONDS = 2.0
+
+HOLDS_MS = 1000
+"""How long an answer of the providers holds."""
 
 
 class PluginInfo(msgspec.Struct, frozen=True):
@@ -41,13 +45,30 @@ class Served(msgspec.Struct):
     """The newest unexpected error and when it was, in milliseconds."""
 
 
-async def check(providers: Sequence[tuple[str, Provider]]) -> dict[str, str | None]:
-    """Ping every provider; return what is wrong with each, by plugin, None for nothing."""
-    found: dict[str, str | None] = {}
-    for name, provider in providers:
-        problem = await _ping(provider)
-        found[name] = found.get(name) or problem
-    return found
+class Health:
+    """How the providers are. However many ask, and anybody may, they are pinged once a second."""
+
+    def __init__(self, providers: Sequence[tuple[str, Provider]], clock: Clock) -> None:
+        self._providers = providers
+        self._clock = clock
+        self._found: dict[str, str | None] = {}
+        self._holds_until: int | None = None
+        self._asking = asyncio.Lock()
+
+    async def check(self) -> dict[str, str | None]:
+        """Return what is wrong with each provider, by plugin, None for nothing."""
+        async with self._asking:
+            if self._holds_until is None or self._clock.now() >= self._holds_until:
+                self._found = await self._ask()
+                self._holds_until = self._clock.now() + HOLDS_MS
+            return self._found
+
+    async def _ask(self) -> dict[str, str | None]:
+        found: dict[str, str | None] = {}
+        for name, provider in self._providers:
+            problem = await _ping(provider)
+            found[name] = found.get(name) or problem
+        return found
 
 
 async def _ping(provider: Provider) -> str | None:
