@@ -11,8 +11,8 @@ HEALTHZ = b"GET /healthz HTTP/1.1\r\nhost: b\r\n"
 CLOSE = b"connection: close\r\n\r\n"
 
 
-def connect(served):
-    return socket.create_connection(("127.0.0.1", served.port), timeout=30)
+def connect(served, timeout=30):
+    return socket.create_connection(("127.0.0.1", served.port), timeout)
 
 
 def talk(served, *parts):

@@ -7,21 +7,47 @@ from http import HTTPStatus
 from typing import Any
 
 import h11
+from h11._receivebuffer import ReceiveBuffer
 from hypercorn.events import Closed, RawData
 from hypercorn.protocol.h11 import H11Protocol
 
 from broker.delivery import Receive, Scope
 from broker.serving.refusal import make_refusal
 
+_SPACE = (b" ", b"\t")
+
+REPLACED = ((ReceiveBuffer, "maybe_extract_lines"),)
+"""What is replaced of the library, of which no setting would do it."""
+
+
+class _Lines(ReceiveBuffer):
+    """What came, but for folded headers, which each reader of a connection may unfold its way."""
+
+    def maybe_extract_lines(self) -> list[bytearray] | None:
+        """Return the lines of a head, if they are whole; raises RemoteProtocolError."""
+        lines = super().maybe_extract_lines()
+        for line in lines or ():
+            if line.startswith(_SPACE):
+                raise h11.RemoteProtocolError("folded header")
+        return lines
+
 
 class _Reader(h11.Connection):
-    """The library, but for what it would refuse: what comes after a request that is the last."""
+    """The library, but for what it takes and should not, and what it refuses and need not."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(h11.SERVER, max_incomplete_event_size=limit)
+        self._receive_buffer = _Lines()
 
     def next_event(self) -> Any:
-        """Return what came next; after the last request, nothing does."""
+        """Return what came next: nothing after the last request; raises RemoteProtocolError."""
         if self.their_state is h11.MUST_CLOSE:
             return h11.NEED_DATA
-        return super().next_event()
+        event = super().next_event()
+        if type(event) is h11.Request and not event.http_version.startswith(b"1."):
+            reason = HTTPStatus.HTTP_VERSION_NOT_SUPPORTED
+            raise h11.RemoteProtocolError("unknown version", error_status_hint=reason)
+        return event
 
 
 class Http1(H11Protocol):
@@ -34,8 +60,7 @@ class Http1(H11Protocol):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        limit = self.config.h11_max_incomplete_size
-        self.connection = _Reader(h11.SERVER, max_incomplete_event_size=limit)
+        self.connection = _Reader(self.config.h11_max_incomplete_size)
 
     async def _check_protocol(self, event: Any) -> None:
         pass

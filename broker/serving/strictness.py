@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 
 from broker.delivery import ASGIApp, Receive, Scope, Send
@@ -11,6 +12,8 @@ from broker.serving.refusal import make_refusal
 _FORMS = ("/", "http://", "https://")
 _OLD = ("1.0", "1")
 """HTTP/1.0, in ASGI's words and in Granian's."""
+_HOST = re.compile(rb"[!$%&'()*+,.0-9:;=A-Z\[\]_a-z~-]+")
+"""RFC 3986, section 3.2.2, and a port; what looks like a user or a path is none."""
 _BETWEEN = len(": \r\n")
 
 
@@ -57,7 +60,10 @@ def _is_large(scope: Scope) -> bool:
 def _has_target(scope: Scope) -> bool:
     """Tell whether the target has a form that section 3.2 allows for the method."""
     path: str = scope["path"]
-    return path.startswith(_FORMS) or (path == "*" and scope["method"] == "OPTIONS")
+    method = scope["method"]
+    if method == "CONNECT":  # a proxy may take what follows for a tunnel's
+        return False
+    return path.startswith(_FORMS) or (path == "*" and method == "OPTIONS")
 
 
 def _has_sound_headers(scope: Scope) -> bool:
@@ -71,7 +77,10 @@ def _has_sound_headers(scope: Scope) -> bool:
         elif name == b"transfer-encoding":
             encodings.append(value.lower())
     is_old = scope["http_version"] in _OLD
-    has_host = len(hosts) <= 1 if is_old else len(hosts) == 1 and hosts[0] != b""
+    if hosts in ([], [b""]):
+        has_host = is_old
+    else:
+        has_host = len(hosts) == 1 and _HOST.fullmatch(hosts[0]) is not None
     if encodings:
         return has_host and encodings == [b"chunked"] and not lengths and not is_old
     return has_host and len(lengths) <= 1 and all(length.isdigit() for length in lengths)

@@ -21,10 +21,11 @@ from hypercorn.protocol.h11 import H11Protocol
 
 from broker.delivery import ASGIApp
 from broker.errors import ConfigError
+from broker.serving import http1, http2
 from broker.serving.accepting import Acceptor
 from broker.serving.endpoint import IDLE_SECONDS, MAX_HEAD_BYTES, Endpoint
 from broker.serving.http1 import Http1
-from broker.serving.http2 import REPLACED, Http2
+from broker.serving.http2 import Http2
 
 FAREWELL_SECONDS = 10
 """How long what is left of an answer, and a farewell over TLS, may take when a connection ends."""
@@ -40,7 +41,8 @@ _REPLACED = (
     (H11Protocol, "_send_error_response"),
     (H11Protocol, "_send_h11_event"),
     (H11Protocol, "handle"),
-    *REPLACED,
+    *http1.REPLACED,
+    *http2.REPLACED,
 )
 
 
@@ -153,7 +155,7 @@ def _check_replaced() -> None:
         if not hasattr(owner, name):
             raise ConfigError(
                 'server.http_server: "hypercorn" does not fit this broker as it is installed '
-                f"(hypercorn {version('hypercorn')}, h2 {version('h2')}): "
+                f"(hypercorn {version('hypercorn')}, h11 {version('h11')}, h2 {version('h2')}): "
                 f"{owner.__name__} has no {name}; "
                 "install the versions that it needs with: pip install --upgrade replika-broker"
             )

@@ -37,7 +37,7 @@ async def test_a_hypercorn_that_has_another_inside_is_refused_and_does_not_serve
 
     assert str(caught.value) == (
         'server.http_server: "hypercorn" does not fit this broker as it is installed '
-        f"(hypercorn {version('hypercorn')}, h2 {version('h2')}): "
+        f"(hypercorn {version('hypercorn')}, h11 {version('h11')}, h2 {version('h2')}): "
         "hypercorn.protocol has no H2Protocol; "
         "install the versions that it needs with: pip install --upgrade replika-broker"
     )
