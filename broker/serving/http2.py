@@ -12,6 +12,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from http import HTTPStatus
 from typing import Any
 
 from h2 import events
@@ -33,6 +34,7 @@ from broker.serving.http2_stream import (
     make_head,
     make_scope,
 )
+from broker.serving.refusal import make_refusal
 
 SLICE_BYTES = 4096
 """How much is read before others have their turn: a thousand frames can stand in little more."""
@@ -60,6 +62,7 @@ _SETTINGS = {
 
 REPLACED = (
     (H2Connection, "_begin_new_stream"),
+    (H2Connection, "_receive_frame"),
     (H2Connection, "_receive_goaway_frame"),
     (H2Stream, "_initialize_content_length"),
 )
@@ -68,6 +71,14 @@ REPLACED = (
 
 class _Frames(H2Connection):
     """The library, but for what it would end a connection for, with all its requests."""
+
+    silent_frames = 0
+    """How many told of nothing, such as those for streams that were reset."""
+
+    def _receive_frame(self, frame: Any) -> list[events.Event]:
+        arrived = super()._receive_frame(frame)
+        self.silent_frames += not arrived
+        return arrived
 
     def _begin_new_stream(self, stream_id: int, allowed_ids: Any) -> H2Stream:
         stream = super()._begin_new_stream(stream_id, allowed_ids)
@@ -124,7 +135,8 @@ class Http2:
         self._has_output = asyncio.Event()
         self._written = asyncio.Event()
         self._change = asyncio.Event()
-        self.h2: H2Connection = _Frames(_CONFIG)
+        self._frames = _Frames(_CONFIG)
+        self.h2: H2Connection = self._frames
         self.h2.local_settings = Settings(client=False, initial_values=_SETTINGS)
 
     async def initiate(self) -> None:
@@ -204,6 +216,8 @@ class Http2:
             return
         for event in arrived:
             self._take(event)
+        self._idle_frames += self._frames.silent_frames
+        self._frames.silent_frames = 0
         if self._idle_frames > MAX_IDLE_FRAMES:
             self.h2.close_connection(ErrorCodes.ENHANCE_YOUR_CALM)
             await self._hang_up()
@@ -242,13 +256,21 @@ class Http2:
             scope = make_scope(self._base, event.headers)
             length = length_of(scope, has_body=event.stream_ended is None)
         except MalformedError:
-            with suppress(ProtocolError):  # reset already
-                self.h2.send_headers(stream_id, make_head(400), end_stream=True)
+            self._refuse(stream_id)
             if event.stream_ended is None:
                 self._late_bytes_left[stream_id] = MAX_LATE_BYTES
             return
         stream = self._streams[stream_id] = Stream(stream_id, scope, length, self)
         self._task_group.spawn(self._serve, stream)
+
+    def _refuse(self, stream_id: int) -> None:
+        headers, body = make_refusal(HTTPStatus.BAD_REQUEST)
+        with suppress(ProtocolError):  # reset already
+            has_room = self.h2.local_flow_control_window(stream_id) >= len(body)
+            head = make_head(HTTPStatus.BAD_REQUEST, (*headers, *self.common_headers()))
+            self.h2.send_headers(stream_id, head, end_stream=not has_room)
+            if has_room:
+                self.h2.send_data(stream_id, body, end_stream=True)
 
     def _take_data(self, event: events.DataReceived) -> None:
         size = event.flow_controlled_length
@@ -259,6 +281,8 @@ class Http2:
                 self._give_up(stream)
             return
         self.acknowledge(event.stream_id, size)
+        # A frame counts as a full one, or drops of a body could come for days.
+        size = max(size, self.h2.max_inbound_frame_size)
         left = self._late_bytes_left.pop(event.stream_id, 0) - size
         if left >= 0:
             self._late_bytes_left[event.stream_id] = left

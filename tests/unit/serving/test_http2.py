@@ -1,6 +1,7 @@
 """HTTP/2 for Hypercorn: what a connection does with its streams, without any network."""
 
 import asyncio
+import json
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 
@@ -9,6 +10,8 @@ from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.events import ConnectionTerminated, DataReceived, ResponseReceived, StreamReset
+from h2.settings import SettingCodes
+from hyperframe.frame import DataFrame, WindowUpdateFrame
 from hypercorn.events import Closed, RawData, Updated
 
 from broker.serving.endpoint import MAX_STREAMS
@@ -406,6 +409,35 @@ async def test_too_many_frames_that_ask_for_nothing_end_the_connection():
 
     assert pair.is_hung_up
     assert [e.error_code for e in pair.of(ConnectionTerminated)] == [ErrorCodes.ENHANCE_YOUR_CALM]
+
+
+@pytest.mark.parametrize("late", ["data", "window"])
+async def test_frames_for_requests_that_were_reset_ask_for_nothing(late):
+    async with connected(wait_for_the_end) as pair:
+        stream = pair.open(end=False)
+        frame = {"data": DataFrame(stream), "window": WindowUpdateFrame(stream, 1)}[late]
+        pair.client.reset_stream(stream)
+        await pair.pass_on()
+        for _ in range(MAX_IDLE_FRAMES + 1):
+            await pair.server.handle(RawData(frame.serialize()))
+
+    assert pair.is_hung_up
+    assert [e.error_code for e in pair.of(ConnectionTerminated)] == [ErrorCodes.ENHANCE_YOUR_CALM]
+
+
+async def test_what_is_no_request_is_told_why_if_the_client_has_room_for_it():
+    async with connected(answer) as pair:
+        pair.open(headers=[*GET, ("content-length", "5")])
+        await pair.pass_on()
+        [told] = pair.of(DataReceived)
+        pair.client.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 10})
+        await pair.pass_on()
+        pair.open(headers=[*GET, ("content-length", "5")])
+        await pair.pass_on()
+
+    assert json.loads(told.data)["code"] == "bad-request"
+    assert [dict(e.headers)[":status"] for e in pair.of(ResponseReceived)] == ["400", "400"]
+    assert pair.of(DataReceived) == [told]
 
 
 async def test_too_many_bodies_of_another_length_than_said_end_the_connection():
