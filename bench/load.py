@@ -1,7 +1,9 @@
 """The load generator: a process of its own that keeps connections busy, one request at a time each.
 
-It reads one job as JSON from stdin and prints one result as JSON. It speaks just enough HTTP/1.1,
-over epoll and without a framework, to take as little as it can of the cores that it shares.
+At a given rate it asks whether or not those before were answered, as clients do who know nothing
+of each other. It reads one job as JSON from stdin and prints one result as JSON. It speaks just
+enough HTTP/1.1, over epoll and without a framework, to take as little as it can of the cores that
+it shares.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import select
 import socket
 import sys
 import time
+from collections import deque
 from collections.abc import Generator, Mapping
 from types import MappingProxyType
 from typing import Literal
@@ -35,6 +38,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     headers: dict[str, str] = {}
     """What is sent beside the usual headers: credentials, for example."""
     connections: int
+    rate: float | None = None
+    """How many requests are due a second, of all connections together; None: each connection asks
+    as soon as it was answered."""
     answers: int
     """How many come in all before the clock is stopped."""
     warm_up: int = 0
@@ -47,6 +53,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     rate: float
     """Answers a second."""
     p50: float
+    """From when a request was due, so that to wait for a free connection counts, too."""
     p99: float
     cpu: float
     """How many cores the generator itself kept busy."""
@@ -71,12 +78,16 @@ def run(job: Job) -> Result:
 def _measure(job: Job, poll: select.epoll, connections: dict[int, _Connection]) -> Result:
     latencies: list[float] = []
     start, cpu = time.perf_counter(), _cpu_seconds()
+    pace = _Pace(job.rate)
+    for connection in connections.values():
+        pace.add(connection)
     answered = -job.warm_up
     while answered < job.answers:
-        for number, _ in poll.poll():
+        for number in pace.wait(poll):
             latency = connections[number].advance()
             if latency is None:
                 continue
+            pace.add(connections[number])
             latencies.append(latency)
             answered += 1
             if answered == 0:
@@ -92,6 +103,33 @@ def _measure(job: Job, poll: select.epoll, connections: dict[int, _Connection]) 
     )
 
 
+class _Pace:
+    """When the connections ask: each at once, or whichever are free when a request is due."""
+
+    def __init__(self, rate: float | None) -> None:
+        self._gap_seconds = 1 / rate if rate else 0.0
+        self._due = time.perf_counter()
+        self._free: deque[_Connection] = deque()
+
+    def add(self, connection: _Connection) -> None:
+        """Take one that has nothing to wait for."""
+        if not self._gap_seconds:
+            connection.ask(time.perf_counter())
+        else:
+            self._free.append(connection)
+
+    def wait(self, poll: select.epoll) -> list[int]:
+        """Return the numbers of those who were sent something, maybe none, and let ask who may."""
+        now = time.perf_counter()
+        while self._free and self._due <= now:
+            self._free.popleft().ask(self._due)
+            self._due += self._gap_seconds
+        if self._free:
+            # Not by epoll, which counts in milliseconds.
+            select.select([poll], [], [], max(0, self._due - time.perf_counter()))
+        return [number for number, _ in poll.poll(0 if self._free else None)]
+
+
 class _Connection:
     """One connection and what it is waiting for."""
 
@@ -100,11 +138,17 @@ class _Connection:
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.number = self._socket.fileno()
         self._dialogue = dialogue
+        self._request = next(dialogue)
         self._answer = b""
-        self._ask(next(dialogue))
+        self._due = 0.0
+
+    def ask(self, due: float) -> None:
+        """Send the next request, which was due at that time."""
+        self._due = due
+        self._socket.sendall(self._request)
 
     def advance(self) -> float | None:
-        """Read; if the answer is whole, ask the next and return how long it took."""
+        """Read; if the answer is whole, return how long it took since the request was due."""
         part = self._socket.recv(1 << 20)
         if not part:
             raise RuntimeError("the server closed a connection")
@@ -112,14 +156,10 @@ class _Connection:
         body = _body_of(self._answer)
         if body is None:
             return None
-        latency = time.perf_counter() - self._asked_at
+        latency = time.perf_counter() - self._due
         self._answer = b""
-        self._ask(self._dialogue.send(body))
+        self._request = self._dialogue.send(body)
         return latency
-
-    def _ask(self, request: bytes) -> None:
-        self._asked_at = time.perf_counter()
-        self._socket.sendall(request)
 
     def close(self) -> None:
         self._socket.close()

@@ -60,6 +60,21 @@ def test_it_counts_answers_after_the_warm_up():
     )
 
 
+def test_at_a_rate_it_asks_nothing_before_it_is_due():
+    with Answering(OK) as server:
+        run(job(server.port, answers=1, rate=0.01))
+    assert len(server.requests) == 1
+
+
+def test_a_request_that_waits_for_a_connection_has_waited_since_it_was_due():
+    with Answering(OK) as server:
+        result = run(job(server.port, answers=100, rate=1e9))
+    # All are due at once, and one after the other is answered.
+    seconds = 100 / result.rate
+    assert result.p50 > seconds / 10
+    assert result.p99 > seconds * 9 / 10
+
+
 def test_headers_of_its_own_are_sent_with_every_request():
     lease = b'{"messages":[{"receipt":"r1"}]}'
     leased = b"HTTP/1.1 200 \r\nContent-Length: %d\r\n\r\n%s" % (len(lease), lease)
