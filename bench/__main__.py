@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from bench import auth, backlog, batches, delivery, growth, single
+from bench import auth, backlog, batches, delivery, growth, hostile, single
 from bench.figures import CORES, Measured, Suite
 from bench.machine import describe
 
@@ -20,6 +20,7 @@ SUITES: dict[str, Suite] = {
     "backlog": backlog.measure,
     "delivery": delivery.measure,
     "growth": growth.measure,
+    "hostile": hostile.measure,
 }
 
 _HEAD = ("row", "figure", "lowest", "highest", "bound", "holds", "generator")

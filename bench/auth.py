@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
 import httpx
-import msgspec
 from broker_auth_jwt.accounts import make_accounts
 from broker_auth_jwt.config import AuthConfig
 from broker_auth_jwt.passwords import Passwords
@@ -20,7 +16,7 @@ from broker_auth_jwt.passwords import Passwords
 from bench import logins
 from bench.figures import Measured, Row, Sample, collect
 from bench.load import Result
-from bench.servers import Server, broker
+from bench.servers import Server, beside, broker
 
 _LOAD = {"connections": 32, "answers": 6000, "warm_up": 300}
 _MESSAGE = {"content": "x" * 100}
@@ -85,10 +81,10 @@ def _publishes(
 
 def _beside_logins(ours: Server, headers: dict[str, str]) -> Iterator[Sample]:
     without = ours.load(_PATH, _MESSAGE, headers=headers, **_LOAD)
-    with _crowd(ours):
-        beside = ours.load(_PATH, _MESSAGE, headers=headers, **_LOAD)
-    yield Sample(beside.p99 / without.p99, beside.cpu)
-    yield Sample(beside.p99 * 1000, beside.cpu)
+    with beside("bench.logins", logins.Job(port=ours.port, users=_CROWD, password=_PASSWORD)):
+        crowded = ours.load(_PATH, _MESSAGE, headers=headers, **_LOAD)
+    yield Sample(crowded.p99 / without.p99, crowded.cpu)
+    yield Sample(crowded.p99 * 1000, crowded.cpu)
     yield Sample(without.p99 * 1000, without.cpu)
 
 
@@ -121,25 +117,6 @@ def _log_in(ours: Server) -> str:
     answer.raise_for_status()
     token: str = answer.json()["access_token"]
     return token
-
-
-@contextmanager
-def _crowd(ours: Server) -> Iterator[None]:
-    """Let many log in while the block runs; raises RuntimeError if one of them was refused."""
-    job = logins.Job(port=ours.port, users=_CROWD, password=_PASSWORD)
-    command = [sys.executable, "-m", "bench.logins"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdin is not None, "it was asked for"
-        assert process.stdout is not None, "it was asked for"
-        try:
-            process.stdin.write(msgspec.json.encode(job))
-            process.stdin.close()
-            process.stdout.readline()
-            yield
-            if process.poll() is not None:
-                raise RuntimeError("somebody could not log in")
-        finally:
-            process.terminate()
 
 
 async def _make_users(directory: Path, names: list[str]) -> None:

@@ -1,9 +1,11 @@
-"""Servers and load generators: each is a process of its own."""
+"""Servers, load generators and crowds: each is a process of its own."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -70,6 +72,44 @@ def run_module(*module: str, stdin: bytes = b"") -> bytes:
     """Run a Python module to its end; return what it printed."""
     command = [sys.executable, "-m", *module]
     return subprocess.run(command, input=stdin, stdout=subprocess.PIPE, check=True).stdout
+
+
+class Crowd:
+    """Many clients in a process beside the load generator."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._start, self._cpu = time.perf_counter(), self._cpu_seconds()
+
+    def cpu(self) -> float:
+        """Return how many cores it kept busy since it was at work."""
+        return (self._cpu_seconds() - self._cpu) / (time.perf_counter() - self._start)
+
+    def _cpu_seconds(self) -> float:
+        # The name, which comes first, may hold spaces; user and system time are fields 14 and 15.
+        fields = Path(f"/proc/{self._pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def beside(module: str, job: msgspec.Struct) -> Iterator[Crowd]:
+    """Run a module that reads a job and prints a line once it is at work, while the block runs.
+
+    Raises RuntimeError if it gave up before the block ended; it has said why.
+    """
+    command = [sys.executable, "-m", module]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None, "it was asked for"
+        assert process.stdout is not None, "it was asked for"
+        try:
+            process.stdin.write(msgspec.json.encode(job))
+            process.stdin.close()
+            process.stdout.readline()
+            yield Crowd(process.pid)
+            if process.poll() is not None:
+                raise RuntimeError(f"{module} gave up")
+        finally:
+            process.terminate()
 
 
 @contextmanager
