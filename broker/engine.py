@@ -189,11 +189,17 @@ class Broker:
         return result
 
     async def unfenced(self, identity: Identity, message_id: int) -> Receipt:
-        """Return a receipt for whatever lease a message has; raises MessageNotFound, Invalid."""
+        """Return a receipt for whatever lease a message has; raises MessageNotFound, Invalid.
+
+        Who settles by it pays then, as with any other receipt; asking for nothing is paid here.
+        """
         if self.require_receipt:
             raise Invalid([FieldError("receipt", "is required by this broker")])
-        await self._gate.spend(identity, "read", None)
-        message = await self._find(identity, message_id)
+        try:
+            message = await self._find(identity, message_id)
+        except MessageNotFound:
+            await self._gate.spend(identity, "settle", None)
+            raise
         return Receipt(None, message.id, message.delivery_count, message.queue)
 
     async def browse(self, identity: Identity, query: MessageQuery) -> Page:

@@ -631,14 +631,18 @@ async def test_a_message_that_moved_meanwhile_is_not_deleted_where_it_is_now():
         assert (await house.status("dead")).counts.pending == 1
 
 
-async def test_asking_for_a_message_without_its_receipt_is_paid_for():
+async def test_settling_without_a_receipt_is_paid_for_once_whether_the_message_is_there_or_not():
     limiter = Costs()
     async with House(limiter=limiter) as house:
+        [message_id] = await house.publish(b"1")
+        await house.lease()
         limiter.spent.clear()
+        receipt = await house.broker.unfenced(ADMIN, message_id)
+        await house.broker.settle_one(ADMIN, Settlement(receipt=receipt, kind="ack"))
         with pytest.raises(MessageNotFound):
             await house.broker.unfenced(ADMIN, 999)
 
-    assert limiter.spent == [("read", None, 1)]
+    assert limiter.spent == [("settle", "q", 1), ("settle", None, 1)]
 
 
 class Breaks(Interceptor):
