@@ -1,0 +1,76 @@
+"""The plugin: its entry point, and what its README says of it."""
+
+import json
+import re
+import tomllib
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+from examples import blocks
+
+import broker_ratelimit
+from broker import ConfigError, PluginContext
+from broker.assembly import assemble
+from broker.config import make_config
+from broker_ratelimit.config import LimitConfig, RateLimitConfig
+from broker_ratelimit.limiter import Limiter
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+
+
+def test_the_entry_point_leads_to_the_plugin():
+    [found] = entry_points(group="broker.plugins", name="ratelimit")
+    assert found.load() is broker_ratelimit
+
+
+def table(heading):
+    """The rows of the first table below a heading."""
+    text = README.partition(f"\n{heading}\n")[2]
+    rows = re.search(r"(?:^\|.*\|\n)+", text, re.MULTILINE).group().splitlines()[2:]
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+
+
+def default(field):
+    if field.is_required():
+        return "required"
+    value = field.get_default(call_default_factory=True)
+    return "none" if value is None else f"`{json.dumps(value)}`"
+
+
+@pytest.mark.parametrize(
+    ("heading", "model"), [("### Options", RateLimitConfig), ("### Limits", LimitConfig)]
+)
+def test_the_readme_lists_every_option_with_its_default(heading, model):
+    documented = {row[0].strip("`"): row[1:] for row in table(heading)}
+
+    assert documented == {
+        name: [default(field), field.description] for name, field in model.model_fields.items()
+    }
+
+
+@pytest.mark.parametrize("block", blocks(README, "toml"))
+def test_every_config_in_the_readme_is_one(block, monkeypatch):
+    monkeypatch.setenv("RATELIMIT_URL", "redis://127.0.0.1:6379")
+    data = tomllib.loads(block)
+
+    data.setdefault("broker", {"plugins": ["ratelimit"]})
+    providers = assemble(make_config(data)).providers
+
+    assert isinstance(providers.limiter[1], Limiter)
+
+
+def test_the_rate_in_words_that_the_readme_shows_is_one():
+    [rate] = re.findall(r"`(\d+ per [^`]+)`", README)
+    assert LimitConfig(rate=rate).windows[0].seconds == 600
+
+
+def test_the_limit_in_the_readme_is_told_as_it_shows():
+    [shown] = re.findall(r"^RateLimit-Policy: (.*)$", README, re.MULTILINE)
+    [limit] = [b for b in blocks(README, "toml") if "limits.orders" in b]
+    windows = (
+        RateLimitConfig(**tomllib.loads(limit)["plugins"]["ratelimit"]).all_limits["orders"].windows
+    )
+
+    told = ", ".join(f'"orders-{w.seconds}s";q={w.amount};w={w.seconds}' for w in windows)
+    assert told == shown
