@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from bench import auth, backlog, batches, delivery, growth, hostile, single
+from bench import auth, backlog, batches, delivery, growth, hostile, ratelimit, single
 from bench.figures import CORES, Measured, Suite
 from bench.machine import describe
 
@@ -21,6 +21,7 @@ SUITES: dict[str, Suite] = {
     "delivery": delivery.measure,
     "growth": growth.measure,
     "hostile": hostile.measure,
+    "ratelimit": ratelimit.measure,
 }
 
 _HEAD = ("row", "figure", "lowest", "highest", "bound", "holds", "generator")

@@ -51,11 +51,17 @@ class Server:
 
 @contextmanager
 def broker(
-    directory: Path, *, server: str = "hypercorn", plugins: Sequence[str] = ("storage_sqlite",)
+    directory: Path,
+    *,
+    server: str = "hypercorn",
+    plugins: Sequence[str] = ("storage_sqlite",),
+    tables: str = "",
 ) -> Iterator[Server]:
-    """Run `broker serve` with SQLite in a directory, which may hold a database already."""
+    """Run `broker serve` with SQLite in a directory, which may hold a database already, and with
+    the tables of its plugins."""
     config = directory / "broker.toml"
-    config.write_text(_CONFIG.format(plugins=list(plugins)))
+    config.write_text(_CONFIG.format(plugins=list(plugins)) + tables)
+    config.chmod(0o600)  # there may be a secret in it
     options = ("--config", str(config), "--port", "0", "--server", server, "--json")
     with _process("broker", "serve", *options) as running:
         yield running
