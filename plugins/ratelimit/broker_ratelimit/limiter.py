@@ -61,20 +61,16 @@ class Limiter(RateLimiter):
         allowed, counts = await self._counters.take(claims)
         if not counts:
             return Allowance(allowed=allowed)
-        places = [
-            (limit, window, claim.cost)
-            for limit, claim in zip(limits, claims, strict=True)
-            for window in claim.windows
-        ]
+        places = [place for limit in limits for place in limit.places]
         quotas = tuple(
-            limit.quota(window, count)
-            for (limit, window, _), count in zip(places, counts, strict=True)
+            [_quota(name, w, count) for (name, w), count in zip(places, counts, strict=True)]
         )
         if allowed:
             return Allowance(allowed=True, quotas=quotas)
+        costs = [claim.cost for claim in claims for _ in claim.windows]
         waits = [
             wait_ms(window, count, cost)
-            for (_, window, cost), count in zip(places, counts, strict=True)
+            for (_, window), count, cost in zip(places, counts, costs, strict=True)
         ]
         return Allowance(allowed=False, quotas=quotas, retry_after=_longest(waits))
 
@@ -88,6 +84,16 @@ def _longest(waits: Sequence[int | None]) -> float | None:
     return None if len(whole) < len(waits) else max(1, *whole) / 1000
 
 
+def _quota(name: str, window: Window, count: Count) -> Quota:
+    return Quota(
+        name=name,
+        limit=window.amount,
+        window_seconds=window.seconds,
+        remaining=max(0, window.amount - spent(window, count)),
+        reset_seconds=reset_ms(window, count) / 1000,
+    )
+
+
 class _Limit:
     def __init__(self, name: str, config: LimitConfig) -> None:
         self.activities = config.activities
@@ -95,9 +101,10 @@ class _Limit:
         self._config = config
         self._windows = config.windows
         several = len(self._windows) > 1
-        self._names = {
-            window: f"{name}-{window.seconds}s" if several else name for window in self._windows
-        }
+        self.places = [
+            (f"{name}-{window.seconds}s" if several else name, window) for window in self._windows
+        ]
+        """Its windows, each with the name that is told to clients."""
 
     def __str__(self) -> str:
         whose = {"both": "identity and address"}.get(self._config.key, self._config.key)
@@ -112,15 +119,6 @@ class _Limit:
     def claim(self, spending: Spending) -> Claim:
         cost = spending.cost if self._config.cost == "messages" else 1
         return Claim(f"{self._name}:{self._owner(spending)}", self._windows, cost)
-
-    def quota(self, window: Window, count: Count) -> Quota:
-        return Quota(
-            name=self._names[window],
-            limit=window.amount,
-            window_seconds=window.seconds,
-            remaining=max(0, window.amount - spent(window, count)),
-            reset_seconds=reset_ms(window, count) / 1000,
-        )
 
     def _owner(self, spending: Spending) -> str:
         identity = spending.identity

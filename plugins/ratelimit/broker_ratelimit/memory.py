@@ -47,16 +47,19 @@ class MemoryCounters(Counters):
     async def take(self, claims: Sequence[Claim]) -> tuple[bool, list[Count]]:
         """Take all or nothing."""
         now = self._clock.now()
-        places = [
-            (self._ledger(window, now), window, claim)
-            for claim in claims
-            for window in claim.windows
+        ledgers, counts, fits = [], [], True
+        for claim in claims:
+            for window in claim.windows:
+                ledger = self._ledger(window, now)
+                count = ledger.count(claim.key, now)
+                fits = fits and spent(window, count) + claim.cost <= window.amount
+                ledgers.append((ledger, claim))
+                counts.append(count)
+        if not fits:
+            return False, counts
+        return True, [
+            ledger.add(claim, count) for (ledger, claim), count in zip(ledgers, counts, strict=True)
         ]
-        counts = [ledger.count(claim.key, now) for ledger, _, claim in places]
-        for (_, window, claim), count in zip(places, counts, strict=True):
-            if spent(window, count) + claim.cost > window.amount:
-                return False, counts
-        return True, [ledger.add(claim, now) for ledger, _, claim in places]
 
     def _ledger(self, window: Window, now: int) -> _Ledger:
         ledger = self._ledgers.get(window.seconds)
@@ -108,7 +111,7 @@ class _Ledger:
         elapsed_ms = self._length - (self.end - now)
         return Count(self._previous.get(key, 0), self._current.get(key, 0), elapsed_ms)
 
-    def add(self, claim: Claim, now: int) -> Count:
-        """Take what is claimed; return how the key stands then."""
-        self._current[claim.key] = self._current.get(claim.key, 0) + claim.cost
-        return self.count(claim.key, now)
+    def add(self, claim: Claim, count: Count) -> Count:
+        """Take what is claimed of what stands so; return how it stands then."""
+        current = self._current[claim.key] = count.current + claim.cost
+        return Count(count.previous, current, count.elapsed_ms)

@@ -7,8 +7,8 @@ from broker_ratelimit.counters import Count, Window
 
 def spent(window: Window, count: Count) -> int:
     """Return how much of a window's amount is spent."""
-    left_ms = window.milliseconds - count.elapsed_ms
-    return count.previous * left_ms // window.milliseconds + count.current
+    length_ms = window.milliseconds
+    return count.previous * (length_ms - count.elapsed_ms) // length_ms + count.current
 
 
 def wait_ms(window: Window, count: Count, cost: int) -> int | None:
@@ -28,9 +28,12 @@ def wait_ms(window: Window, count: Count, cost: int) -> int | None:
 
 def reset_ms(window: Window, count: Count) -> int:
     """Return the milliseconds until all of it is there again, if nothing is spent meanwhile."""
-    whole = wait_ms(window, count, window.amount)
-    assert whole is not None, "nobody asks for more than all"
-    return whole
+    # As wait_ms says of all, but asked for with every answer.
+    length_ms = window.milliseconds
+    left_ms = length_ms - count.elapsed_ms
+    if count.current:
+        return left_ms + length_ms - (length_ms - 1) // count.current
+    return max(0, left_ms - (length_ms - 1) // count.previous) if count.previous else 0
 
 
 def _when_left(window: Window, fading: int, rest: int) -> int:
