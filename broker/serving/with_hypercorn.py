@@ -17,6 +17,7 @@ from hypercorn.asyncio.lifespan import Lifespan
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
+from hypercorn.events import Event
 from hypercorn.protocol.h11 import H11Protocol
 
 from broker.delivery import ASGIApp
@@ -127,6 +128,8 @@ class _Connection(TCPServer):
             if self._farewell is not None:
                 self._farewell.cancel()
             self.writer.transport.abort()
+            # Or each would be the collector's, which stops everybody.
+            self.protocol = _Ended()  # type: ignore[assignment]  # all that is still called of it
 
     async def _read_data(self) -> None:
         await super()._read_data()
@@ -148,6 +151,15 @@ class _Connection(TCPServer):
         if self._farewell is None:
             abort = self.writer.transport.abort
             self._farewell = self.loop.call_later(FAREWELL_SECONDS, abort)
+
+
+class _Ended:
+    """What is left of a connection's protocol: one that holds the connection no more."""
+
+    protocol = None
+
+    async def handle(self, event: Event) -> None:
+        """Take what comes too late."""
 
 
 def _check_replaced() -> None:

@@ -1,7 +1,9 @@
 """Connections of Hypercorn, with apps and clients that a broker's tests cannot have."""
 
 import asyncio
+import gc
 import socket
+import weakref
 from contextlib import asynccontextmanager
 
 import pytest
@@ -72,6 +74,27 @@ async def test_who_has_gone_gives_the_place_back_at_once(monkeypatch):
         for _ in range(3):
             with await connect(address) as connection:
                 assert (await read_some(connection)).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_a_connection_that_has_ended_needs_no_collector(monkeypatch):
+    ended = []
+
+    class Watched(with_hypercorn._Connection):
+        def __init__(self, *args):
+            super().__init__(*args)
+            ended.append(weakref.ref(self))
+
+    monkeypatch.setattr(with_hypercorn, "_Connection", Watched)
+    gc.disable()
+    try:
+        async with serving(answering(10)) as address:
+            for _ in range(2):
+                with await connect(address) as connection:
+                    assert (await read_some(connection)).startswith(b"HTTP/1.1 200 ")
+        # The last one may still stand in what ends with the loop.
+        assert ended[0]() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("size", [10, 60_000])
