@@ -1,6 +1,7 @@
 """Ending a server, whichever it is."""
 
 import asyncio
+import gc
 import resource
 
 import pytest
@@ -26,6 +27,16 @@ async def test_a_server_that_is_cut_off_may_fail_with_whatever_it_likes(caplog):
     await server.end(asyncio.ensure_future(serve()), -1)
 
     assert caplog.messages == ["requests in flight did not end in time"]
+
+
+def test_full_collections_are_rare_while_it_serves():
+    before = gc.get_threshold()
+    try:
+        server._spare_the_collector()
+        assert gc.get_threshold() == (*before[:2], 100)
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 @pytest.mark.parametrize(
