@@ -198,6 +198,22 @@ async def test_what_a_request_took_is_given_back_when_it_is_over(small_memory, l
     assert status == 200
 
 
+async def test_what_is_refused_counts_no_more_while_its_answer_is_sent(small_memory):
+    bench = large()
+    bench.sending.clear()
+    refused = begin_large(bench, 2 * len(SMALL))
+    bench.incoming.put_nowait(part(b"x", True))
+    await settle()
+    assert not refused.done()
+    bench.incoming = asyncio.Queue()
+    taken = bench.begin(part(b"x" * 3 * len(SMALL)))
+    await settle()
+    bench.sending.set()
+    await asyncio.gather(refused, taken)
+
+    assert [sent["status"] for sent in bench.sent if "status" in sent] == [503, 200]
+
+
 async def test_a_body_counts_as_long_as_its_handler_works(small_memory):
     go_on = asyncio.Event()
 

@@ -3,11 +3,11 @@
 from types import SimpleNamespace
 
 import pytest
-from quart import Blueprint, Quart
+from quart import Blueprint, Quart, request
 
 from broker.extend import Transport
 from broker.http import Response, Route
-from broker.mounting import mount
+from broker.mounting import MAX_OTHER_BYTES, mount
 from broker.status import Served
 from broker.testing import ManualClock
 from broker.turn import Turns
@@ -74,13 +74,13 @@ def ask(monkeypatch):
 
     monkeypatch.setattr(Quart, "handle_request", handle_request)
 
-    async def ask(*transports, path="/queues/q/messages"):
+    async def ask(*transports, path="/queues/q/messages", body=b""):
         broker = SimpleNamespace(
             served=Served(), clock=ManualClock(), draining=False, turns=Turns(1)
         )
         named = tuple((f"plugin{number}", each) for number, each in enumerate(transports))
         app = mount(SimpleNamespace(broker=broker, transports=named, trusted_proxies=()))
-        answer = await app.test_client().post(path)
+        answer = await app.test_client().post(path, data=body)
         return (await answer.get_data()).decode(), seen == [path]
 
     return ask
@@ -126,3 +126,18 @@ async def test_a_header_that_would_be_two_is_an_error_of_its_route(ask):
         text, quart = await ask(Plugin(Route("POST", "/", answer, hot=hot)), path="/")
         assert '"code":"internal"' in text
         assert quart is not hot
+
+
+@pytest.mark.parametrize(
+    ("size", "answered"),
+    [(MAX_OTHER_BYTES, "1048576"), (MAX_OTHER_BYTES + 1, '"code":"too-large"')],
+)
+async def test_a_blueprint_is_given_no_more_than_a_mebibyte(ask, size, answered):
+    blueprint = Blueprint("other", __name__)
+
+    @blueprint.post("/other")
+    async def view():
+        return str(len(await request.get_data()))
+
+    text, _ = await ask(Plugin(blueprint=blueprint), path="/other", body=b"x" * size)
+    assert answered in text
