@@ -22,7 +22,18 @@ def pytest_pyfunc_call(pyfuncitem):
 
 
 @pytest.fixture
-def start_valkey(tmp_path):
+def patience(monkeypatch):
+    """Wait a minute for Redis, since the machine may have much else to do, or `patience(seconds)`."""
+
+    def wait(seconds):
+        monkeypatch.setattr("broker_ratelimit.redis_counters.TIMEOUT_SECONDS", seconds)
+
+    wait(60)
+    return wait
+
+
+@pytest.fixture
+def start_valkey(tmp_path, patience):
     """Start a Valkey: `start_valkey(*options, password=None)`."""
     import valkeys
 

@@ -12,8 +12,8 @@ from redis.asyncio.sentinel import MasterNotFoundError
 
 from broker_ratelimit.redis_url import RedisUrl
 
-SECONDS = 0.25
-"""How long each question to somebody else may take."""
+SECONDS = 2.0
+"""How long each further question may take: only a start waits for it."""
 
 NO_REDIS = "answers, but not as Redis or Valkey does"
 NO_TLS = "does not speak TLS: write redis://"

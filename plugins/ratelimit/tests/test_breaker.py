@@ -13,6 +13,7 @@ from broker_ratelimit.breaker import RETRY_MS, Breaker
 from broker_ratelimit.config import RateLimitConfig
 from broker_ratelimit.counters import Claim, Window
 from broker_ratelimit.places import make_counters
+from broker_ratelimit.redis_counters import TIMEOUT_SECONDS
 
 CLAIM = Claim("a", (Window(3, 86_400),), 1)
 KEY = "{replika-broker}:a:86400"
@@ -131,13 +132,15 @@ async def test_it_asks_again_only_after_a_second(valkey):
         await closed_again(breaker, clock)
 
 
-async def test_back_in_redis_nothing_of_the_meantime_counts(valkey):
+async def test_back_in_redis_nothing_of_the_meantime_counts(valkey, patience):
     clock = ManualClock()
     async with opened(valkey, clock=clock) as breaker:
         await breaker.take([CLAIM])
         valkey.pause()
+        patience(TIMEOUT_SECONDS)
         await breaker.take([CLAIM])
         valkey.go_on()
+        patience(60)
         await closed_again(breaker, clock)
 
         _, [count] = await breaker.take([CLAIM])

@@ -10,7 +10,13 @@ from redis.crc import key_slot
 from valkeys import Sentinel
 
 from broker_ratelimit.counters import Claim, Count, Window
-from broker_ratelimit.redis_counters import KEY_PREFIX, MAX_CONNECTIONS, TAKE, RedisCounters
+from broker_ratelimit.redis_counters import (
+    KEY_PREFIX,
+    MAX_CONNECTIONS,
+    TAKE,
+    TIMEOUT_SECONDS,
+    RedisCounters,
+)
 from broker_ratelimit.sliding import spent
 
 DAY = 86_400
@@ -160,12 +166,14 @@ async def test_closing_is_harmless_twice_and_without_opening(valkey):
     await counters.close()
 
 
-async def test_a_server_that_stands_still_is_not_waited_for(open_redis, valkey):
+async def test_a_server_that_stands_still_is_not_waited_for(open_redis, valkey, patience):
     async with open_redis() as counters:
         valkey.pause()
+        patience(TIMEOUT_SECONDS)
         takes = [counters.take([claim(5)]) for _ in range(100)]
         answers = await asyncio.gather(*takes, return_exceptions=True)
         valkey.go_on()
+        patience(60)
 
         assert all(isinstance(answer, OSError) for answer in answers)
         await counters.try_again()

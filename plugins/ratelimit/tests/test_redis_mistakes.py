@@ -11,7 +11,7 @@ import valkeys
 from valkeys import Sentinel
 
 from broker import ConfigError
-from broker_ratelimit.redis_counters import RedisCounters
+from broker_ratelimit.redis_counters import TIMEOUT_SECONDS, RedisCounters
 
 NOT_REDIS = 'answers, but not as Redis or Valkey does (Protocol error, got "{}" as reply type byte)'
 HTTP = b"HTTP/1.1 400 Bad Request\r\n\r\n"
@@ -78,8 +78,6 @@ async def wait_for_a_head(reader, writer):
 @pytest.mark.parametrize(
     ("url", "converse", "problem"),
     [
-        ("redis://{}", wait_for_a_head, "answers, but not as Redis or Valkey does"),
-        ("rediss://{}", wait_for_a_head, "answers, but not as Redis or Valkey does"),
         ("redis://{}", saying(HTTP), NOT_REDIS.format("H")),
         ("redis://{}", saying(b"<!DOCTYPE html>"), NOT_REDIS.format("<")),
         ("redis://{}", greet, NOT_REDIS.format("S")),
@@ -92,13 +90,25 @@ async def wait_for_a_head(reader, writer):
         ),
     ],
 )
-async def test_what_is_no_redis_ends_the_start(url, converse, problem):
+async def test_what_is_no_redis_ends_the_start(patience, url, converse, problem):
     async with listening(converse) as address:
         assert await refusal(url.format(address)) == problem
 
 
-async def test_what_speaks_no_tls_ends_the_start(valkey):
+@pytest.mark.parametrize("scheme", ["redis", "rediss"])
+async def test_who_waits_for_a_whole_request_of_http_is_found_out(scheme):
+    async with listening(wait_for_a_head) as address:
+        problem = await refusal(f"{scheme}://{address}")
+    assert problem == "answers, but not as Redis or Valkey does"
+
+
+async def test_a_redis_that_waits_for_a_command_without_tls_is_found_out(valkey, patience):
+    patience(TIMEOUT_SECONDS)
+
     assert await refusal(f"rediss://{valkey.address}") == "does not speak TLS: write redis://"
+
+
+async def test_who_answers_tls_without_tls_is_found_out(patience):
     async with listening(saying(HTTP)) as address:
         problem = await refusal(f"rediss://{address}")
     assert problem.startswith("does not speak TLS: write redis:// ([SSL: WRONG_VERSION_NUMBER]")
