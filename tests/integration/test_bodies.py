@@ -37,12 +37,12 @@ def served(request, tmp_path_factory):
 def log_in(served):
     password = next(word for line in served.screen["notices"] for word in line.split()[::-1])
     form = {"username": "admin", "password": password}
-    return httpx.post(f"{served.url}/login", data=form).json()["access_token"]
+    return httpx.post(f"{served.url}/login", data=form, timeout=60).json()["access_token"]
 
 
 def ask(served, path, **request):
     headers = {"authorization": f"Bearer {served.token}"}
-    return httpx.post(served.url + path, headers=headers, **request)
+    return httpx.post(served.url + path, headers=headers, timeout=60, **request)
 
 
 def head(path, *headers, known=None):
@@ -164,7 +164,8 @@ async def test_two_hundred_large_bodies_take_bounded_memory_and_small_ones_are_s
     before = memory(served, "VmRSS")
     crowd = [asyncio.ensure_future(flood()) for _ in range(CROWD)]
     served_meanwhile = set()
-    async with httpx.AsyncClient(headers={"authorization": f"Bearer {served.token}"}) as client:
+    known = {"authorization": f"Bearer {served.token}"}
+    async with httpx.AsyncClient(headers=known, timeout=60) as client:
         refused = CROWD - answers.get(b"HTTP/1.1 201", 0)
         while len(got) < refused or not served_meanwhile:
             small = await client.post(f"{served.url}/queues/q/messages", content=b"small")
@@ -226,7 +227,7 @@ async def bear_slow_bodies(served):
     pairs = list(zip(connections, beginnings, strict=True))
     crowd = asyncio.gather(*(dawdle(*pair) for pair in pairs))
     slowest = 0.0
-    async with httpx.AsyncClient(base_url=served.url) as client:
+    async with httpx.AsyncClient(base_url=served.url, timeout=60) as client:
         while not crowd.done():
             start = loop.time()
             small = await client.post("/queues/q/messages", content=b"small")
