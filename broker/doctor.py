@@ -17,7 +17,7 @@ from broker.config import read_config
 from broker.errors import BrokerError, StorageLocked
 from broker.lifecycle import Lifecycle
 from broker.plugins import inspect_plugins
-from broker.safety import refuse_open_door
+from broker.safety import is_loopback, refuse_open_door
 from broker.serving import server_named
 from broker.serving.tls import check_certificate
 
@@ -48,6 +48,7 @@ async def examine(path: Path | None) -> list[Finding]:
     findings.append(Finding("ok", "config", str(config.path)))
     findings += [Finding("warning", "config", warning) for warning in config.warnings]
     findings += _plugins(config)
+    findings += _http_server(config)
     try:
         refuse_open_door(config, insecure=False)
         server_named(config.server.http_server)
@@ -71,6 +72,17 @@ def _sqlite() -> Finding:
     safe = sqlite3.sqlite_version_info >= SQLITE_WITH_SAFE_WAL
     note = "" if safe else " (its WAL needs a single writer, which is what the plugin has)"
     return Finding("ok", "sqlite", f"SQLite {sqlite3.sqlite_version}{note}")
+
+
+def _http_server(config: Config) -> list[Finding]:
+    if config.server.http_server != "granian" or is_loopback(config.server.host):
+        return []
+    text = (
+        "granian keeps a client that says nothing after the TLS handshake, or over HTTP/2, and one "
+        "that was refused a WebSocket, for as long as it likes; where strangers reach "
+        'the broker, put a proxy in front, or set server.http_server = "hypercorn"'
+    )
+    return [Finding("warning", "server", text)]
 
 
 def _plugins(config: Config) -> list[Finding]:

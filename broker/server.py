@@ -20,6 +20,7 @@ from broker.serving import Serve, server_named
 from broker.serving.endpoint import BACKLOG, Endpoint
 from broker.serving.strictness import Strictness
 from broker.serving.tls import certificate_of
+from broker.translation import ANSWER_SECONDS
 
 if TYPE_CHECKING:
     from broker.config import Config
@@ -72,11 +73,14 @@ def listen(host: str, port: int) -> socket.socket:
         [family, _, _, _, address] = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        return socket.create_server(address[:2], family=family, backlog=BACKLOG)
+        listener = socket.create_server(address[:2], family=family, backlog=BACKLOG)
     except socket.gaierror as error:
         raise CannotListen(host, port, error.strerror or str(error)) from error
     except OSError as error:
         raise CannotListen(host, port, os.strerror(error.errno or 0)) from error
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; connections inherit it
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000 * ANSWER_SECONDS)
+    return listener
 
 
 async def _run(

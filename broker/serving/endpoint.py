@@ -23,6 +23,9 @@ MAX_FIELDS = 100
 MAX_STREAMS = 100
 """How many requests may go on side by side over one connection with HTTP/2."""
 
+PIECE_BYTES = 64 * 1024
+"""How much of an answer is sent at once: the rest is not copied before its client has read."""
+
 
 class Endpoint(msgspec.Struct, frozen=True):
     """A listening socket and how it is served."""

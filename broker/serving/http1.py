@@ -9,9 +9,11 @@ from typing import Any
 import h11
 from h11._receivebuffer import ReceiveBuffer
 from hypercorn.events import Closed, RawData
+from hypercorn.protocol.events import Body, StreamClosed
 from hypercorn.protocol.h11 import H11Protocol
 
 from broker.delivery import Receive, Scope
+from broker.serving.endpoint import PIECE_BYTES
 from broker.serving.refusal import make_refusal
 
 _SPACE = (b" ", b"\t")
@@ -75,6 +77,17 @@ class Http1(H11Protocol):
 
     def _takes_nothing(self) -> bool:
         return self._is_closed or self.connection.their_state is h11.MUST_CLOSE
+
+    async def stream_send(self, event: Any) -> None:
+        """Send a part of an answer; to one who has gone, nothing."""
+        if not isinstance(event, Body):
+            if not self._is_closed or isinstance(event, StreamClosed):
+                await super().stream_send(event)
+            return
+        rest = memoryview(event.data)
+        while rest and not self._is_closed:
+            await super().stream_send(Body(event.stream_id, bytes(rest[:PIECE_BYTES])))
+            rest = rest[PIECE_BYTES:]
 
     async def refuse_slow_head(self) -> None:
         """Tell a client that began a request, and did not end its headers, that it is too late."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 from granian.constants import HTTPModes, Interfaces, SSLProtocols
@@ -14,7 +15,14 @@ from granian.net import SocketHolder  # type: ignore[attr-defined]  # its only w
 from granian.server.embed import Server
 
 from broker.delivery import ASGIApp, Receive, Scope, Send
-from broker.serving.endpoint import BACKLOG, IDLE_SECONDS, MAX_HEAD_BYTES, MAX_STREAMS, Endpoint
+from broker.serving.endpoint import (
+    BACKLOG,
+    IDLE_SECONDS,
+    MAX_HEAD_BYTES,
+    MAX_STREAMS,
+    PIECE_BYTES,
+    Endpoint,
+)
 from broker.serving.strictness import refuse
 
 _SIDE_BY_SIDE = ("2", "2.0")
@@ -82,7 +90,8 @@ class _Requests:
             answered = True
             if scope["method"] == "HEAD" and message["type"] == "http.response.body":
                 message = {**message, "body": b""}  # over HTTP/2 Granian would send it
-            await send(message)
+            for part in _in_pieces(message):
+                await send(part)
 
         await self._app(scope, watched_receive, watched_send)
         while scope["http_version"] in _SIDE_BY_SIDE and not whole:
@@ -91,6 +100,19 @@ class _Requests:
         if not answered:
             # The client is gone, or its body is no HTTP; which of both, Granian does not tell.
             await refuse(send)
+
+
+def _in_pieces(message: Any) -> Iterator[Any]:
+    """Yield a message, or several for a long body, of which Granian takes the next only when the
+    client has read; a whole one it would take at once, and keep until the client goes."""
+    body = message.get("body", b"")
+    if len(body) <= PIECE_BYTES:
+        yield message
+        return
+    rest = memoryview(body)
+    while rest:
+        piece, rest = bytes(rest[:PIECE_BYTES]), rest[PIECE_BYTES:]
+        yield {**message, "body": piece, "more_body": bool(rest) or message.get("more_body", False)}
 
 
 def _in_one_piece(send: Send) -> Send:
@@ -120,7 +142,9 @@ class _Server(Server):
                 header_read_timeout=IDLE_SECONDS * 1000, max_buffer_size=MAX_HEAD_BYTES
             ),
             http2_settings=HTTP2Settings(
-                max_concurrent_streams=MAX_STREAMS, max_headers_size=MAX_HEAD_BYTES
+                max_concurrent_streams=MAX_STREAMS,
+                max_headers_size=MAX_HEAD_BYTES,
+                max_send_buffer_size=PIECE_BYTES,
             ),
             backpressure=endpoint.max_connections,
             ssl_cert=certificate.chain if certificate else None,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
@@ -17,7 +16,7 @@ from hypercorn.asyncio.lifespan import Lifespan
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
-from hypercorn.events import Event
+from hypercorn.events import Closed, Event
 from hypercorn.protocol.h11 import H11Protocol
 
 from broker.delivery import ASGIApp
@@ -37,11 +36,13 @@ _REPLACED = (
     (TCPServer, "_close"),
     (TCPServer, "_initiate_server_close"),
     (TCPServer, "_read_data"),
+    (TCPServer, "protocol_send"),
     (H11Protocol, "_check_protocol"),
     (H11Protocol, "_create_stream"),
     (H11Protocol, "_send_error_response"),
     (H11Protocol, "_send_h11_event"),
     (H11Protocol, "handle"),
+    (H11Protocol, "stream_send"),
     *http1.REPLACED,
     *http2.REPLACED,
 )
@@ -131,6 +132,13 @@ class _Connection(TCPServer):
             # Or each would be the collector's, which stops everybody.
             self.protocol = _Ended()  # type: ignore[assignment]  # all that is still called of it
 
+    async def protocol_send(self, event: Any) -> None:
+        """Write what is sent; that the client takes none of it for too long is its end, too."""
+        try:
+            await super().protocol_send(event)
+        except TimeoutError:
+            await self.protocol.handle(Closed())
+
     async def _read_data(self) -> None:
         await super()._read_data()
         await self.idle_task.stop()  # or who has gone would keep a place until it is over
@@ -144,7 +152,7 @@ class _Connection(TCPServer):
 
     async def _close(self) -> None:
         self._limit_farewell()
-        with suppress(ssl.SSLError):
+        with suppress(OSError):  # of TLS, or of a client that is gone without a word
             await super()._close()
 
     def _limit_farewell(self) -> None:
