@@ -20,7 +20,8 @@ _MESSAGE = {"content": "x" * 100}
 _CONNECTIONS = 8
 _SHARE = 3
 """Honest clients ask for a third of what the broker can do: with more they wait for each other."""
-_QUIET_SECONDS = 5
+_QUIET_SECONDS = 4
+_LEAST_ANSWERS = 1000
 
 
 class _Attack(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,7 +35,7 @@ class _Attack(msgspec.Struct, frozen=True, kw_only=True):
 
 _ATTACKS = (
     _Attack(
-        name="2 000 idle connections",
+        name="2 000 idle",
         crowd={"kind": "idle", "connections": 2000, "rate": 400},
         seconds=6,
         is_weighed=True,
@@ -56,19 +57,19 @@ _ATTACKS = (
         is_weighed=True,
     ),
     _Attack(
-        name="200 heads of 80 KB a second",
+        name="200/s long heads",
         crowd={"kind": "long heads", "connections": 8, "rate": 200},
     ),
     _Attack(
-        name="200 long bodies a second",
+        name="200/s long bodies",
         crowd={"kind": "long bodies", "connections": 8, "rate": 200},
     ),
     _Attack(
-        name="200 bad tokens a second",
+        name="200/s bad tokens",
         crowd={"kind": "bad tokens", "connections": 8, "rate": 200},
     ),
     _Attack(
-        name="5 bad tokens a second, 16 MB each",
+        name="5/s bad tokens, 16 MB",
         crowd={"kind": "bad tokens", "connections": 8, "rate": 5, "content_bytes": 16_000_000},
     ),
 )
@@ -86,9 +87,9 @@ def measure(directory: Path, rounds: int) -> Iterator[Measured]:
 
 
 def _rows(attack: _Attack, server: str) -> Iterator[Row]:
-    yield Row(name=f"p99, {attack.name} / none, {server}", at_most=2)
-    yield Row(name="  beside", unit="ms")
-    yield Row(name="  without", unit="ms")
+    yield Row(name=f"{server}, {attack.name} / none", at_most=2)
+    yield Row(name="  p99 beside", unit="ms")
+    yield Row(name="  p99 without", unit="ms")
     if attack.is_weighed:
         yield Row(name="  memory of the broker", unit="MiB")
 
@@ -102,7 +103,7 @@ def _round(ours: Server) -> Iterator[Sample]:
 
 def _beside(ours: Server, attack: _Attack, rate: float) -> Iterator[Sample]:
     def publish(seconds: int) -> Result:
-        answers, warm_up = int(rate * seconds), int(rate)
+        answers, warm_up = max(_LEAST_ANSWERS, int(rate * seconds)), int(rate)
         return ours.load(
             _PATH, _MESSAGE, connections=_CONNECTIONS, rate=rate, answers=answers, warm_up=warm_up
         )
