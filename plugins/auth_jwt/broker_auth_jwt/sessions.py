@@ -12,6 +12,9 @@ from broker_auth_jwt.database import Database, Transaction
 
 Rotation = Literal["rotated", "reused", "ended"]
 
+MAX_OPEN = 100
+"""Sessions of one user that are open at one time."""
+
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
     """One login."""
@@ -37,9 +40,13 @@ class Sessions:
         self._database = database
 
     async def begin(self, session: str, *, user: str, jti: str, now: int, expires_at: int) -> None:
-        """Begin a session with a new id and the `jti` of its first refresh token."""
+        """Begin a session with a new id and the `jti` of its first refresh token.
+
+        It ends the oldest of a user who has as many as may be open.
+        """
 
         async def begin(tx: Transaction) -> None:
+            await _make_room(tx, user, now)
             await tx.execute(
                 "INSERT INTO broker_sessions VALUES (:id, :user, :jti, :now, :expires_at, NULL)",
                 id=session,
@@ -125,6 +132,20 @@ async def revoke_sessions_of(tx: Transaction, user: str, now: int) -> None:
         user=user,
         now=now,
     )
+
+
+async def _make_room(tx: Transaction, user: str, now: int) -> None:
+    revoked = await tx.fetch(
+        "UPDATE broker_sessions SET revoked_at = :now WHERE id IN ("
+        " SELECT id FROM broker_sessions"
+        " WHERE username = :user AND revoked_at IS NULL AND expires_at > :now"
+        " ORDER BY created_at DESC, id LIMIT 1000 OFFSET :kept) RETURNING id",
+        user=user,
+        now=now,
+        kept=MAX_OPEN - 1,
+    )
+    if revoked:
+        await count_change(tx)
 
 
 async def _revoke(tx: Transaction, session: str, now: int) -> bool:

@@ -5,10 +5,17 @@ from typing import Any
 
 import pytest
 
+from broker_auth_jwt import sessions
 from broker_auth_jwt.sessions import new_session_id
 from broker_auth_jwt.sessions import Session
 
 LATER = 100_000
+MAX_OPEN = 4
+
+
+@pytest.fixture
+def few_may_be_open(monkeypatch) -> None:
+    monkeypatch.setattr(sessions, "MAX_OPEN", MAX_OPEN)
 
 
 async def begin(accounts: Any, user: str = "ann", jti: str = "first") -> str:
@@ -45,6 +52,45 @@ async def test_open_sessions_are_counted(open_accounts) -> None:
         assert await accounts.sessions.count_open("ann", now=LATER - 1) == 1
         assert await accounts.sessions.count_open("ann", now=LATER) == 0
         assert await accounts.sessions.count_open("nobody", now=0) == 0
+
+
+async def test_one_login_more_than_may_be_open_ends_the_oldest_of_that_user(
+    open_accounts, few_may_be_open
+) -> None:
+    async with open_accounts() as accounts:
+
+        async def log_in(user: str, number: int) -> str:
+            name = f"{user}{number}"
+            await accounts.sessions.begin(name, user=user, jti="j", now=number, expires_at=LATER)
+            return name
+
+        bob = await log_in("bob", 0)
+        anns = [await log_in("ann", number) for number in range(1, MAX_OPEN + 1)]
+        before = await accounts.changes.current()
+        newest = await log_in("ann", MAX_OPEN + 1)
+
+        ended = [
+            name
+            for name in [bob, *anns, newest]
+            if (await accounts.sessions.find(name)).revoked_at is not None
+        ]
+        assert ended == anns[:1]
+        assert await accounts.sessions.count_open("ann", now=MAX_OPEN + 1) == MAX_OPEN
+        assert await accounts.changes.current() > before
+
+
+async def test_logins_that_ended_take_no_room(open_accounts, few_may_be_open) -> None:
+    async with open_accounts() as accounts:
+        kept = await begin(accounts)
+        for _ in range(MAX_OPEN - 1):
+            await accounts.sessions.revoke(await begin(accounts), now=1000)
+        for number in range(MAX_OPEN - 1):
+            session = f"short{number}"
+            await accounts.sessions.begin(session, user="ann", jti="j", now=1000, expires_at=2000)
+
+        await accounts.sessions.begin("last", user="ann", jti="j", now=2000, expires_at=LATER)
+
+        assert (await accounts.sessions.find(kept)).revoked_at is None
 
 
 async def test_ids_are_long_and_never_the_same(open_accounts) -> None:
