@@ -91,15 +91,16 @@ class Leasing:
                 if result.leases or now >= deadline or waiting.closed:
                     seat.served = bool(result.leases)
                     return result
-                until = min(deadline, now + self._recheck_ms)
-                if result.next_visible_at is not None:
-                    until = min(until, result.next_visible_at)
                 place.take()
-                with resting():
-                    await seat.wait(until)
-                if recheck is not None:
-                    identity = await recheck()
-                    self._runtime.gate.permit(identity, "consume", queue)
+                due = min(deadline, result.next_visible_at or deadline)
+                has_reason = False
+                while not has_reason:
+                    with resting():
+                        await seat.wait(min(due, clock.now() + self._recheck_ms))
+                    if recheck is not None:
+                        identity = await recheck()
+                        self._runtime.gate.permit(identity, "consume", queue)
+                    has_reason = seat.has_reason(due)
 
     async def _take(self, identity: Identity, queue: str, limit: int, lease_ms: int) -> LeaseResult:
         now = self._runtime.clock.now()

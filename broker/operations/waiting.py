@@ -56,28 +56,35 @@ class Waiting:
         """Take back a seat for good.
 
         One that leaves with nothing wakes the next, who looks in its place: the work that it was
-        woken for is still there, and the time of what comes later may be known to it alone.
+        woken for is still there, and the time of what comes later may be known to it alone. So does
+        one that found work of which nobody had told: there may be more.
         """
         if not seat.called:
             line = self._lines[seat.queue]
             del line[seat]
             if not line:
                 del self._lines[seat.queue]
-        if not seat.served:
+        if not (seat.served and seat.prompted):
             self.wake(seat.queue)
+
+    def is_first(self, seat: Seat) -> bool:
+        """Tell whether a seat is at the head of its line."""
+        return next(iter(self._lines.get(seat.queue, ())), None) is seat
 
 
 class Seat:
     """One long-poll's place in the line.
 
-    Use: enter; then `look()`, look for work, `wait()`, and again. A wake-up that comes between
-    `look` and `wait` is kept. Set `served` before leaving with work.
+    Use: enter; then `look()`, look for work, `wait()`, and again, if it `has_reason` to look. A
+    wake-up that comes between `look` and `wait` is kept. Set `served` before leaving with work.
     """
 
     def __init__(self, waiting: Waiting, queue: str, clock: Clock) -> None:
         self.queue = queue
         self.called = False
         """Whether somebody woke it since the last look; then it is in no line."""
+        self.prompted = False
+        """Whether it was woken for the last look."""
         self.served = False
         self._waiting = waiting
         self._clock = clock
@@ -98,12 +105,20 @@ class Seat:
     def look(self) -> None:
         """Say that work is looked for from now on: what woke the seat before is used up."""
         self._awake.clear()
+        self.prompted = self.called
         if self.called:
             self.called = False
             self._waiting.join(self)
 
+    def has_reason(self, due: int) -> bool:
+        """Tell whether to look for work now: it was woken, it is `due` (milliseconds), or it is the
+        one that looks for all in its line, who would otherwise do the same again and again."""
+        return self.called or self._clock.now() >= due or self._waiting.is_first(self)
+
     async def wait(self, until: int) -> None:
         """Return when somebody wakes this seat, or at `until` (milliseconds), keeping its place."""
+        if not self.called:
+            self._awake.clear()  # or the end of the last wait would end this one
         timer = self._clock.call_at(until, self._awake.set)
         try:
             await self._awake.wait()

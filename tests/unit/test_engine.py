@@ -17,6 +17,7 @@ from broker import (
     MessageNotFound,
     MessageQuery,
     MessageTooLarge,
+    NewMessage,
     Observer,
     QueueExists,
     QueueNotFound,
@@ -124,6 +125,35 @@ async def test_what_is_published_is_leased_and_acked():
     assert (delivery.message.id, delivery.message.body) == (message_id, b"hello")
     assert (result.outcome, result.state) == ("ok", "processed")
     assert house.seen.told() == ["message.published", "message.leased", "message.acked"]
+
+
+class Counting(MemoryStorage):
+    looks = 0
+
+    async def lease(self, *args, **options):
+        self.looks += 1
+        return await super().lease(*args, **options)
+
+
+async def test_of_a_hundred_long_polls_one_looks_for_what_nobody_told_of():
+    storage = Counting()
+    async with House(storage=storage) as house:
+        polls = [house.begin_lease(wait=20) for _ in range(100)]
+        await turns()
+        storage.looks = 0
+
+        house.clock.advance(5)
+        await turns()
+        assert storage.looks == 1
+
+        await storage.publish(
+            [NewMessage(queue="q", body=body) for body in (b"1", b"2")], now=house.clock.now()
+        )
+        house.clock.advance(5)
+        await turns()
+        assert [poll.result()[0].message.body for poll in polls if poll.done()] == [b"1", b"2"]
+        house.broker.drain()
+        await asyncio.gather(*polls)
 
 
 async def test_a_long_poll_gets_what_is_published_while_it_waits():

@@ -17,6 +17,7 @@ async def sit(waiting, queue, until, log, name):
         await seat.wait(until)
         log.append((name, seat.called))
         seat.served = seat.called
+        seat.look()
 
 
 async def test_seats_are_woken_in_the_order_of_their_coming():
@@ -105,6 +106,31 @@ async def test_a_seat_that_leaves_with_nothing_makes_the_next_one_look():
     await other
 
     assert log == [("other", True)]
+
+
+async def test_a_seat_that_finds_work_of_which_nobody_told_makes_the_next_one_look():
+    clock = ManualClock()
+    waiting, log = Waiting(clock), []
+    with waiting.seat("q") as seat:
+        seat.look()
+        other = asyncio.ensure_future(sit(waiting, "q", clock.now() + 1000, log, "other"))
+        await settle_loop()
+        seat.look()
+        seat.served = True
+    await other
+
+    assert log == [("other", True)]
+
+
+async def test_only_the_first_of_a_line_looks_without_a_reason_of_its_own():
+    clock = ManualClock()
+    waiting = Waiting(clock)
+    due = clock.now() + 1000
+    with waiting.seat("q") as first, waiting.seat("q") as second:
+        assert (first.has_reason(due), second.has_reason(due)) == (True, False)
+        assert second.has_reason(clock.now())
+        waiting.wake("q", 2)
+        assert second.has_reason(due)
 
 
 async def test_another_queue_wakes_nobody():
