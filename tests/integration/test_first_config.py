@@ -21,7 +21,7 @@ def start(tmp_path, clean_environment):
             [*BROKER, "serve", "--port", "0", "--json"], cwd=tmp_path, stdout=subprocess.PIPE
         )
         screen = json.loads(process.stdout.readline())
-        client = httpx.Client(base_url=screen["url"])
+        client = httpx.Client(base_url=screen["url"], timeout=60)
         running.extend([process, client])
         password = re.search(r"with the password (\S+)", " ".join(screen["notices"]))[1]
         answer = client.post("/login", data={"username": "admin", "password": password})
@@ -39,7 +39,7 @@ def start(tmp_path, clean_environment):
 def test_the_first_config_limits_nothing_but_logins(start):
     client = start()
 
-    answers = [client.get("/queues/q") for _ in range(250)]
+    answers = [client.get("/queues/q") for _ in range(20)]
 
     assert {answer.status_code for answer in answers} == {200}
     assert not any("ratelimit" in answer.headers for answer in answers)

@@ -13,16 +13,36 @@ from broker.config import make_config
 PROXY = "10.0.0.1"
 
 
+CHEAP = """
+    from functools import partial
+    from broker_auth_jwt import parts, passwords
+    from pwdlib import PasswordHash
+    from pwdlib.hashers.argon2 import Argon2Hasher
+    from broker import hookimpl
+
+    @hookimpl
+    def provide_observer(plugin):
+        return None
+
+    cheap = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1),))
+    passwords.NOBODY = cheap.hash("nobody")
+    parts.Passwords = partial(passwords.Passwords, cheap)
+"""
+"""As the fixture `cheap_passwords`, in another process."""
+
+
 @pytest.fixture(params=HTTP_SERVERS)
-def start(request, tmp_path):
+def start(request, tmp_path, site, install, monkeypatch):
     """Start a broker that trusts these proxies; its clients are at 127.0.0.1."""
+    install("cheap", CHEAP)
+    monkeypatch.setenv("PYTHONPATH", str(site.directory))
     running = []
 
     def start(*trusted):
         running.append(
             Served(
                 tmp_path,
-                plugins=["auth_jwt"],
+                plugins=["cheap", "auth_jwt"],
                 anonymous="false",
                 http_server=request.param,
                 trusted_proxies=list(trusted),
@@ -38,7 +58,7 @@ def fail(served, count, *forwarded):
     """Fail to log in, each time as another user; return the statuses. The lines say for whom the
     request is passed on, `{}` in them is a number that is another each time."""
     found = []
-    with httpx.Client() as client:
+    with httpx.Client(timeout=60) as client:
         for number in range(count):
             headers = [("x-forwarded-for", line.format(number)) for line in forwarded]
             form = {"username": f"user{number}", "password": "wrong password"}
