@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from broker_ratelimit.redis_url import read_redis_url
 
 TIMEOUT_SECONDS = 0.25
 """How long a take may need, and each step of connecting."""
+
+CLOSE_SECONDS = 0.25
 
 MAX_CONNECTIONS = 32
 
@@ -68,7 +71,7 @@ class RedisCounters(Counters):
         """Close the connections."""
         for client in (self._client, *self._sentinels):
             if client is not None:
-                await client.aclose()
+                await _disconnect(client)
         self._client, self._sentinels = None, ()
 
     async def try_again(self) -> None:
@@ -77,8 +80,7 @@ class RedisCounters(Counters):
         Of the old ones, none is known to be alive; and whoever led a cluster may not do so any
         more.
         """
-        async with asyncio.timeout(TIMEOUT_SECONDS):
-            await self._client.aclose()
+        await _disconnect(self._client)
         await self.take([TRIAL])
 
     async def take(self, claims: Sequence[Claim]) -> tuple[bool, list[Count]]:
@@ -118,7 +120,9 @@ class RedisCounters(Counters):
     def _connect(self) -> None:
         """Make the client, which connects when it is used."""
         bounds = {
-            "socket_timeout": TIMEOUT_SECONDS,
+            # With a timeout for each answer, too, the client could lose the cancellation by which
+            # that of the whole take ends it (`asyncio.wait_for` before Python 3.12).
+            "socket_timeout": None,
             "socket_connect_timeout": TIMEOUT_SECONDS,
             "retry": Retry(NoBackoff(), 0),
         }
@@ -129,3 +133,10 @@ class RedisCounters(Counters):
         self._client = storage.bridge.get_connection()
         sentinel = getattr(storage.bridge, "sentinel", None)
         self._sentinels = () if sentinel is None else sentinel.sentinels
+
+
+async def _disconnect(client: Any) -> None:
+    # A connection whose making was cancelled may never say that it is closed.
+    with suppress(TimeoutError):
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await client.aclose()
