@@ -64,5 +64,5 @@ class Counters(ABC):
         left. Return whether it was taken, and how each window of each claim stands then; no count
         at all if it lets pass what nobody can count now.
 
-        Raises Unavailable, OSError or TimeoutError if it cannot tell now.
+        Raises Unavailable or OSError if it cannot tell now.
         """

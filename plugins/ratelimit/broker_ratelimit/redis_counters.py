@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,7 @@ class RedisCounters(Counters):
 
     def __init__(self, url: str) -> None:
         self._url = read_redis_url(url)
-        self._turns = asyncio.Semaphore(MAX_CONNECTIONS)
+        self._room = asyncio.Semaphore(MAX_CONNECTIONS)
         self._client: Any = None
         self._sentinels: Sequence[Any] = ()
 
@@ -57,7 +57,7 @@ class RedisCounters(Counters):
 
     async def open(self) -> None:
         """Connect; raises ConfigError for what never answers as a Redis does to this URL, OSError
-        or TimeoutError for what does not answer now."""
+        for what does not answer now."""
         self._connect()
         try:
             await self.try_again()
@@ -84,27 +84,19 @@ class RedisCounters(Counters):
         await self.take([TRIAL])
 
     async def take(self, claims: Sequence[Claim]) -> tuple[bool, list[Count]]:
-        """Take all or nothing; raises OSError or TimeoutError after 0.25 s at the latest.
+        """Take all or nothing; raises OSError after 0.25 s at the latest.
 
         What fails so may have been taken all the same.
         """
-        places = [(claim, window) for claim in claims for window in claim.windows]
-        keys = [f"{KEY_PREFIX}:{claim.key}:{window.seconds}" for claim, window in places]
+        asked = [(claim, window) for claim in claims for window in claim.windows]
+        keys = [f"{KEY_PREFIX}:{claim.key}:{window.seconds}" for claim, window in asked]
         numbers = [
             number
-            for claim, window in places
+            for claim, window in asked
             for number in (window.amount, window.milliseconds, claim.cost)
         ]
-        try:
-            async with asyncio.timeout(TIMEOUT_SECONDS), self._turns:
-                taken, *counts = await self._run(len(keys), *keys, *numbers)
-        except OSError:
-            raise
-        # Whatever a client library raises means the same: nobody knows what was counted.
-        except Exception as error:
-            # What follows the colon are the sentinels with all that is known of them.
-            reason = str(error).partition(" : <")[0] or type(error).__name__
-            raise ConnectionError(reason) from error
+        async with _bounded(), self._room:
+            taken, *counts = await self._run(len(keys), *keys, *numbers)
         return taken == 1, [Count(*counts[at : at + 3]) for at in range(0, len(counts), 3)]
 
     async def _run(self, *arguments: str | int) -> list[int]:
@@ -136,7 +128,23 @@ class RedisCounters(Counters):
 
 
 async def _disconnect(client: Any) -> None:
-    # A connection whose making was cancelled may never say that it is closed.
-    with suppress(TimeoutError):
+    # A connection whose making was cancelled may never say that it is closed; and whatever it
+    # raises, it is given up.
+    with suppress(Exception):
         async with asyncio.timeout(CLOSE_SECONDS):
             await client.aclose()
+
+
+@asynccontextmanager
+async def _bounded() -> AsyncIterator[None]:
+    """Raise OSError when the block takes too long, and for whatever the client library raises in
+    it: all of that means that nobody knows what was done."""
+    try:
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            yield
+    except OSError:
+        raise
+    except Exception as error:
+        # What follows the colon are the sentinels with all that is known of them.
+        reason = str(error).partition(" : <")[0] or type(error).__name__
+        raise ConnectionError(reason) from error

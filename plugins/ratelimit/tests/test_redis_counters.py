@@ -5,6 +5,7 @@ import random
 from pathlib import Path
 
 import pytest
+import redis
 import valkeys
 from redis.crc import key_slot
 from valkeys import Sentinel
@@ -189,6 +190,20 @@ async def test_a_server_that_is_gone_is_an_error_of_the_system(open_redis, valke
         await counters.try_again()
 
         assert (await counters.take([claim(5)]))[0]
+
+
+async def test_a_connection_that_does_not_end_keeps_nobody_from_asking_again(
+    open_redis, monkeypatch
+):
+    async def fail():
+        raise redis.TimeoutError("Timed out closing connection after 0.25")
+
+    async with open_redis() as counters:
+        monkeypatch.setattr(counters._client, "aclose", fail)
+        await counters.try_again()
+
+        assert (await counters.take([claim(5)]))[0]
+        monkeypatch.undo()
 
 
 async def test_a_connection_that_was_cut_in_the_meantime_is_replaced(open_redis, valkey):
