@@ -97,7 +97,7 @@ class Translator:
 
     async def answer(self, route: Route, name: str, request: Request) -> Response:
         """Call a route's handler; every failure is that request's answer."""
-        if self._turns.in_flight >= self._turns.most and route.path not in PROBES:
+        if self._turns.are_all_taken and route.path not in PROBES:
             return self.count(name, problem_response(Overloaded(OVERLOADED), request))
         turn = Turn(self._turns)
         CURRENT_TURN.set(turn)

@@ -1,4 +1,4 @@
-"""What comes up while a request is answered, and its answer has to tell; and how many are at it."""
+"""One request's time with the broker: whether it is in flight, what its answer has to tell."""
 
 from __future__ import annotations
 
@@ -19,9 +19,14 @@ class Turns:
         self.most = most
         self.in_flight = 0
 
+    @property
+    def are_all_taken(self) -> bool:
+        """Whether one more would be too many."""
+        return self.in_flight >= self.most
+
 
 class Turn:
-    """One request's time with the broker: in flight from when it is made until it ends, but for
+    """One request's time with the broker: in flight from when it is made until it ends, except
     while it rests."""
 
     __slots__ = ("_quotas", "_rests", "_turns")
