@@ -41,28 +41,28 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 async def run(job: Job) -> None:
     """Go on until this is cancelled; raises RuntimeError if something hostile is a success."""
-    turns = _Turns(job.rate)
+    pace = _Pace(job.rate)
     opened = asyncio.Semaphore(0)
     async with asyncio.TaskGroup() as tasks:
         for _ in range(job.connections):
-            tasks.create_task(_attack(job, turns, opened))
+            tasks.create_task(_attack(job, pace, opened))
         for _ in range(job.connections):
             await opened.acquire()
         sys.stdout.write("\n")
         sys.stdout.flush()
 
 
-async def _attack(job: Job, turns: _Turns, opened: asyncio.Semaphore) -> None:
+async def _attack(job: Job, pace: _Pace, opened: asyncio.Semaphore) -> None:
     while True:
-        await turns.take()
+        await pace.take()
         # The server may end a connection, and in the middle of an answer, too.
         with suppress(ConnectionError, asyncio.IncompleteReadError):
-            async with _Connection(job, turns) as connection:
+            async with _Connection(job, pace) as connection:
                 opened.release()
                 await _KINDS[job.kind](connection)
 
 
-class _Turns:
+class _Pace:
     """Lets so many a second go on."""
 
     def __init__(self, rate: float) -> None:
@@ -79,9 +79,9 @@ class _Turns:
 class _Connection:
     """What one of the crowd has to the server."""
 
-    def __init__(self, job: Job, turns: _Turns) -> None:
+    def __init__(self, job: Job, pace: _Pace) -> None:
         self.job = job
-        self._turns = turns
+        self._pace = pace
 
     async def __aenter__(self) -> _Connection:
         self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self.job.port)
@@ -115,7 +115,7 @@ class _Connection:
                 raise RuntimeError("the server took what it should have refused")
             if b"connection: close" in head:
                 return
-            await self._turns.take()
+            await self._pace.take()
 
     async def ask(self, request: bytes) -> bytes:
         """Send a request; return the head of its answer, in small letters."""
