@@ -15,8 +15,8 @@ def config_schema() -> type[BaseModel]:
 @hookimpl
 def provide_rate_limiter(plugin: PluginContext) -> RateLimiter:
     """Return what counts."""
+    from broker_ratelimit.assembly import make_counters
     from broker_ratelimit.limiter import Limiter
-    from broker_ratelimit.places import make_counters
 
     counters = make_counters(plugin.config, clock=plugin.clock, logger=plugin.logger)
     return Limiter(plugin.config, counters=counters)

@@ -61,16 +61,16 @@ class Limiter(RateLimiter):
         allowed, counts = await self._counters.take(claims)
         if not counts:
             return Allowance(allowed=allowed)
-        places = [place for limit in limits for place in limit.places]
+        windows = [named for limit in limits for named in limit.named_windows]
         quotas = tuple(
-            [_quota(name, w, count) for (name, w), count in zip(places, counts, strict=True)]
+            [_quota(name, w, count) for (name, w), count in zip(windows, counts, strict=True)]
         )
         if allowed:
             return Allowance(allowed=True, quotas=quotas)
         costs = [claim.cost for claim in claims for _ in claim.windows]
         waits = [
             wait_ms(window, count, cost)
-            for (_, window), count, cost in zip(places, counts, costs, strict=True)
+            for (_, window), count, cost in zip(windows, counts, costs, strict=True)
         ]
         return Allowance(allowed=False, quotas=quotas, retry_after=_longest(waits))
 
@@ -101,7 +101,7 @@ class _Limit:
         self._config = config
         self._windows = config.windows
         several = len(self._windows) > 1
-        self.places = [
+        self.named_windows = [
             (f"{name}-{window.seconds}s" if several else name, window) for window in self._windows
         ]
         """Its windows, each with the name that is told to clients."""

@@ -12,7 +12,7 @@ from broker.testing import ManualClock
 from broker_ratelimit.breaker import RETRY_MS, Breaker
 from broker_ratelimit.config import RateLimitConfig
 from broker_ratelimit.counters import Claim, Window
-from broker_ratelimit.places import make_counters
+from broker_ratelimit.assembly import make_counters
 from broker_ratelimit.redis_counters import TIMEOUT_SECONDS
 
 CLAIM = Claim("a", (Window(3, 86_400),), 1)

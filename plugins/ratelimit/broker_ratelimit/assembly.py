@@ -1,4 +1,4 @@
-"""Where the config says that is counted."""
+"""From the config to what counts."""
 
 from __future__ import annotations
 
