@@ -247,7 +247,8 @@ class Queues:
     ) -> int:
         assert query.queue is not None
         done = await self._in_pieces(query, action)
-        self._runtime.waiting.wake_all()
+        # A dead letter goes back to any queue, but no more of them than these are there to lease.
+        self._runtime.waiting.wake_each(done)
         self._runtime.observe(identity, kind, query.queue, count=done)
         return done
 
