@@ -14,7 +14,11 @@ for i, key in ipairs(KEYS) do
   local amount, length = tonumber(ARGV[3 * i - 2]), tonumber(ARGV[3 * i - 1])
   local cost = tonumber(ARGV[3 * i])
   local number, elapsed = math.floor(now / length), now % length
-  local stored = redis.call("GET", key) or ""
+  -- Whatever else stands there, a list for example, is overwritten as if there was nothing.
+  local stored = redis.pcall("GET", key)
+  if type(stored) ~= "string" then
+    stored = ""
+  end
   local last, current, previous = string.match(stored, "^(%d+) (%d+) (%d+)$")
   last, current, previous = tonumber(last or 0), tonumber(current or 0), tonumber(previous or 0)
   if last > number then

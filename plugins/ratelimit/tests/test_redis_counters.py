@@ -112,9 +112,10 @@ async def test_it_takes_what_the_arithmetic_of_this_plugin_would_take(open_redis
     assert answers == {True, False}
 
 
-async def test_whatever_stands_at_a_key_is_overwritten(open_redis, valkey):
+@pytest.mark.parametrize("command", ["SET", "LPUSH", "SADD"])
+async def test_whatever_stands_at_a_key_is_overwritten(open_redis, valkey, command):
     async with open_redis() as counters:
-        valkey.ask("SET", KEY, "what is this?")
+        valkey.ask(command, KEY, "what is this?")
 
         assert (await counters.take([claim(1)]))[1][0].current == 1
 

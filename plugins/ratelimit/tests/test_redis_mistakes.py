@@ -146,7 +146,7 @@ async def test_what_this_server_never_does_ends_the_start(valkey, url, problem):
             "redis://amy:pw@{}",
             "does not permit this user to count "
             "(ACL failure in script: User amy has no permissions to run the 'set' command "
-            "script: on @user_script:42.)",
+            "script: on @user_script:46.)",
         ),
     ],
 )
