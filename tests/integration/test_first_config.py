@@ -4,6 +4,7 @@ import json
 import re
 import signal
 import subprocess
+import tomllib
 
 import httpx
 import pytest
@@ -65,3 +66,16 @@ def test_the_example_limits_everything_to_what_it_says(start):
     )
     assert settled.status_code == 200
     assert settled.headers["ratelimit-policy"] == '"settle";q=200;w=1'
+
+
+def test_what_is_shown_of_the_example_is_a_config_that_says_the_same(tmp_path, clean_environment):
+    written, shown = tmp_path / "broker.toml", tmp_path / "shown.toml"
+    subprocess.run([*BROKER, "config", "init", "--example"], cwd=tmp_path, check=True)
+
+    def show(config):
+        return subprocess.check_output(
+            [*BROKER, "config", "show", "--config", config], cwd=tmp_path
+        )
+
+    shown.write_bytes(show(written))
+    assert tomllib.loads(show(shown).decode()) == tomllib.loads(shown.read_text())

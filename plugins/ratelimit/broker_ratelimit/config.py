@@ -54,8 +54,8 @@ class LimitConfig(BaseModel):
         min_length=1,
         description="What is limited; all of them spend from the same.",
     )
-    queues: tuple[Glob, ...] = Field(
-        default=(),
+    queues: tuple[Glob, ...] | None = Field(
+        default=None,
         min_length=1,
         description="Globs of the queues that it is for; without any, for all and for what "
         "concerns no queue.",
@@ -71,7 +71,9 @@ class LimitConfig(BaseModel):
 
     @field_validator("queues")
     @classmethod
-    def _check_queues(cls, queues: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+    def _check_queues(
+        cls, queues: tuple[str, ...] | None, info: ValidationInfo
+    ) -> tuple[str, ...] | None:
         # What was refused before is not there at all.
         if queues and info.data.get("activities") == ("login",):
             raise ValueError("a login concerns no queue; leave this out, or limit something else")

@@ -113,7 +113,7 @@ class _Limit:
     def applies(self, activity: Activity, queue: str | None) -> bool:
         globs = self._config.queues
         return activity in self.activities and (
-            not globs or (queue is not None and any(fnmatchcase(queue, glob) for glob in globs))
+            globs is None or (queue is not None and any(fnmatchcase(queue, glob) for glob in globs))
         )
 
     def claim(self, spending: Spending) -> Claim:

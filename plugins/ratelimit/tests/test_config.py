@@ -31,7 +31,7 @@ def test_a_limit_is_for_every_activity_of_an_identity_by_default():
     limit = LimitConfig(rate="1/second")
     assert (limit.activities, limit.queues, limit.key, limit.cost) == (
         ACTIVITIES,
-        (),
+        None,
         "identity",
         "requests",
     )
