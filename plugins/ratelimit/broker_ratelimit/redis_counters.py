@@ -16,15 +16,14 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError
 
 from broker_ratelimit.counters import Claim, Count, Counters, Window
+from broker_ratelimit.patience import answer_within
 from broker_ratelimit.redis_mistakes import mistake
 from broker_ratelimit.redis_url import read_redis_url
 
 TIMEOUT_SECONDS = 0.25
-"""How long a take may need, and each step of connecting."""
+"""How long a take may need, with connecting."""
 
 CLOSE_SECONDS = 0.25
-
-MAX_CONNECTIONS = 32
 
 KEY_PREFIX = "{replika-broker}"
 """In braces: a cluster keeps all keys with the same braces on one node, so that one script may
@@ -46,7 +45,6 @@ class RedisCounters(Counters):
 
     def __init__(self, url: str) -> None:
         self._url = read_redis_url(url)
-        self._room = asyncio.Semaphore(MAX_CONNECTIONS)
         self._client: Any = None
         self._sentinels: Sequence[Any] = ()
 
@@ -95,7 +93,7 @@ class RedisCounters(Counters):
             for claim, window in asked
             for number in (window.amount, window.milliseconds, claim.cost)
         ]
-        async with _bounded(), self._room:
+        async with _answer():
             taken, *counts = await self._run(len(keys), *keys, *numbers)
         return taken == 1, [Count(*counts[at : at + 3]) for at in range(0, len(counts), 3)]
 
@@ -111,11 +109,11 @@ class RedisCounters(Counters):
 
     def _connect(self) -> None:
         """Make the client, which connects when it is used."""
-        bounds = {
+        bounds: dict[str, Any] = {
             # All that is asked is bounded as a whole. A bound of the library's own, for each write,
             # costs an eighth of a take, and on Python 3.11 can lose the cancellation by ours.
             "socket_timeout": None,
-            "socket_connect_timeout": TIMEOUT_SECONDS,
+            "socket_connect_timeout": None,
             "retry": Retry(NoBackoff(), 0),
         }
         options: dict[str, Any] = {**self._url.options, **bounds}
@@ -136,11 +134,11 @@ async def _disconnect(client: Any) -> None:
 
 
 @asynccontextmanager
-async def _bounded() -> AsyncIterator[None]:
-    """Raise OSError when the block takes too long, and for whatever the client library raises in
-    it: all of that means that nobody knows what was done."""
+async def _answer() -> AsyncIterator[None]:
+    """Raise OSError when the block gets no answer in time, and for whatever the client library
+    raises in it: all of that means that nobody knows what was done."""
     try:
-        async with asyncio.timeout(TIMEOUT_SECONDS):
+        async with answer_within(TIMEOUT_SECONDS):
             yield
     except OSError:
         raise
