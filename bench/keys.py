@@ -80,7 +80,7 @@ async def _filled(keys: int) -> tuple[Limiter, ManualClock]:
     limiter = Limiter(config, counters=MemoryCounters(clock))
     await limiter.open()
     for number in range(keys):
-        await limiter.spend(_spending(number))
+        await limiter.spend([_spending(number)])
     return limiter, clock
 
 
@@ -88,7 +88,7 @@ async def _check(limiter: Limiter, who: range | list[int]) -> float:
     spendings = [_spending(number) for number in islice(cycle(who), CHECKS)]
     start = time.thread_time()
     for spending in spendings:
-        await limiter.spend(spending)
+        await limiter.spend([spending])
     return (time.thread_time() - start) / CHECKS
 
 

@@ -20,6 +20,7 @@ from broker.context import Clock, PluginContext, Timer
 from broker.durations import read_duration
 from broker.engine import Broker
 from broker.errors import (
+    BodyTooSlow,
     BrokerError,
     CannotListen,
     Closed,
@@ -106,6 +107,7 @@ __all__ = [
     "Allowance",
     "Authenticator",
     "Authorizer",
+    "BodyTooSlow",
     "Broker",
     "BrokerError",
     "BrokerInfo",

@@ -128,7 +128,7 @@ class Broker:
     async def spend(self, spending: Spending) -> None:
         """Take from an allowance, for what a transport does that is none of the operations below;
         raises RateLimited."""
-        await self._gate.take(spending)
+        await self._gate.take([spending])
 
     def demand_admin(self, identity: Identity) -> None:
         """Raise Forbidden unless the identity may see and do what concerns no single queue."""

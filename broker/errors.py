@@ -197,14 +197,14 @@ class RateLimited(BrokerError):
 
     code, title, status, exit_code = "rate-limited", "Too many requests", 429, 5
 
-    def __init__(self, retry_after: float | None) -> None:
-        """`retry_after` None: it costs more than is ever allowed at once."""
-        remedy = (
-            "this is more than it ever allows at once; ask for less"
+    def __init__(self, retry_after: float | None, *, limit: str | None = None) -> None:
+        """`retry_after` None: it costs more than the limit ever allows at once."""
+        named = "the rate limit" if limit is None else f'the rate limit "{limit}"'
+        super().__init__(
+            f"this is more than {named} ever allows at once; ask for less"
             if retry_after is None
-            else f"try again in {math.ceil(retry_after)} s"
+            else f"{named} is spent; try again in {math.ceil(retry_after)} s"
         )
-        super().__init__(f"the rate limit is spent; {remedy}")
         self.retry_after = retry_after
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 from broker.auth import QUEUE_ACTIONS, Action, Authenticator, Authorizer, Credentials, Identity
 from broker.errors import (
@@ -67,15 +68,28 @@ class Gate:
             spending = Spending(
                 activity=activity, peer=identity.peer, identity=identity, queue=queue, cost=cost
             )
-            await self.take(spending)
+            await self.take([spending])
 
-    async def take(self, spending: Spending) -> None:
+    async def spend_each(self, identity: Identity, *spent: tuple[Activity, Iterable[str]]) -> None:
+        """Take for activities with the queue of each message, all or nothing; raises
+        RateLimited."""
+        if self._limiter is not None:
+            spendings = [
+                Spending(
+                    activity=activity, peer=identity.peer, identity=identity, queue=queue, cost=cost
+                )
+                for activity, queues in spent
+                for queue, cost in Counter(queues).items()
+            ]
+            await self.take(spendings)
+
+    async def take(self, spendings: Sequence[Spending]) -> None:
         """Take from the allowance of whoever spends; raises RateLimited."""
-        if self._limiter is None:
+        if self._limiter is None or not spendings:
             return
         name, limiter = self._limiter
         try:
-            allowance = await limiter.spend(spending)
+            allowance = await limiter.spend(spendings)
         except Unavailable:
             raise
         except Exception as error:
@@ -84,7 +98,7 @@ class Gate:
         if turn is not None:
             turn.note(allowance.quotas)
         if not allowance.allowed:
-            raise RateLimited(allowance.retry_after)
+            raise RateLimited(allowance.retry_after, limit=allowance.refused_by)
 
     def permit(self, identity: Identity, action: Action, queue: str | None) -> None:
         """Raise Forbidden, or QueueNotFound for a queue that the identity may not even see."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
 from broker.auth import Identity
@@ -36,14 +35,14 @@ class Publishing:
 
     async def publish(self, identity: Identity, drafts: Sequence[Draft]) -> list[PublishResult]:
         """Publish all or nothing."""
+        queues = (draft.queue for draft in drafts)
+        await self._runtime.gate.spend_each(identity, ("publish", queues))
         batch = await self.admit(identity, drafts)
         return await self._runtime.tasks.finish(self._store(identity, batch))
 
     async def admit(self, identity: Identity, drafts: Sequence[Draft]) -> Sequence[NewMessage]:
-        """Spend, permit, validate, fill in the policies' defaults, intercept."""
+        """Permit, validate, fill in the policies' defaults, intercept."""
         runtime = self._runtime
-        for queue, count in Counter(draft.queue for draft in drafts).items():
-            await runtime.gate.spend(identity, "publish", queue, count)
         policies: dict[str, QueuePolicy] = {}
         for draft in drafts:
             check_draft(draft)

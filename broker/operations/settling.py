@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
@@ -51,10 +50,10 @@ class Settling:
     ) -> list[SettleResult]:
         """Settle each, or with `publish` all or nothing; one result a settlement."""
         gate = self._runtime.gate
-        counts = Counter(settlement.receipt.queue for settlement in settlements)
-        for queue, count in counts.items():
-            await gate.spend(identity, "settle", queue, count)
-        for queue in counts:
+        queues = [settlement.receipt.queue for settlement in settlements]
+        drafted = (draft.queue for draft in publish)
+        await gate.spend_each(identity, ("settle", queues), ("publish", drafted))
+        for queue in set(queues):
             gate.permit(identity, "consume", queue)
         ops = [await self._op(settlement) for settlement in settlements]
         batch = await self._publishing.admit(identity, publish) if publish else ()

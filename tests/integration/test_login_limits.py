@@ -55,7 +55,7 @@ def test_the_11th_login_from_an_address_in_a_minute_is_429(limited):
     assert answer.headers["content-type"] == "application/problem+json"
     wait = int(answer.headers["retry-after"])
     assert 0 < wait <= 60
-    detail = f"the rate limit is spent; try again in {wait} s"
+    detail = f'the rate limit "login" is spent; try again in {wait} s'
     assert answer.json == {**LIMITED, "detail": detail}
     assert answer.headers["ratelimit-policy"] == '"login";q=10;w=60'
     assert answer.headers["ratelimit"].startswith('"login";r=0;t=')

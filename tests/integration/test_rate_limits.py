@@ -69,7 +69,7 @@ def test_a_refusal_is_a_problem_that_says_when_to_come_again(limited):
         "type": "urn:replika-broker:problem:rate-limited",
         "title": "Too many requests",
         "status": 429,
-        "detail": "the rate limit is spent; try again in 61 s",
+        "detail": 'the rate limit "writes" is spent; try again in 61 s',
         "instance": "/queues/q/messages",
         "code": "rate-limited",
     }
@@ -168,7 +168,7 @@ def test_who_asks_for_more_than_is_ever_allowed_at_once_is_told_to_ask_for_less(
 
     assert (answer.status, answer.headers.get("retry-after")) == (429, None)
     assert answer.json["detail"] == (
-        "the rate limit is spent; this is more than it ever allows at once; ask for less"
+        'this is more than the rate limit "writes" ever allows at once; ask for less'
     )
     assert told(answer) == ('"writes";q=9;w=60', '"writes";r=9;t=0')
 

@@ -487,10 +487,12 @@ async def test_a_policy_or_a_search_that_the_storage_cannot_honour_is_refused():
 
 class Costs(RateLimiter):
     def __init__(self):
+        self.calls = []
         self.spent = []
 
-    async def spend(self, spending):
-        self.spent.append((spending.activity, spending.queue, spending.cost))
+    async def spend(self, spendings):
+        self.calls.append([(one.activity, one.queue, one.cost) for one in spendings])
+        self.spent += self.calls[-1]
         return Allowance(allowed=True)
 
 
@@ -502,6 +504,19 @@ async def test_the_rate_limiter_is_told_of_the_action_and_of_how_much():
         await house.lease(limit=10)
 
     assert limiter.spent == [("publish", "q", 3), ("consume", "q", 10)]
+
+
+async def test_what_settles_and_publishes_to_several_queues_is_paid_for_at_once():
+    limiter = Costs()
+    async with House(limiter=limiter) as house:
+        await house.broker.queues.create(ADMIN, QueueSpec("r"))
+        await house.publish(b"1", b"2")
+        leases = await house.lease(limit=2)
+        limiter.calls.clear()
+        drafts = [Draft(queue=queue, body=b"") for queue in ("q", "r", "q")]
+        await house.broker.settle(ADMIN, [ack(lease) for lease in leases], publish=drafts)
+
+    assert limiter.calls == [[("settle", "q", 2), ("publish", "q", 2), ("publish", "r", 1)]]
 
 
 async def test_nobody_reaches_a_queue_without_a_scope():

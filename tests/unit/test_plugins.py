@@ -54,7 +54,7 @@ ALL_HOOKS = """
     Storage.__abstractmethods__ = frozenset()
 
     class Limiter(broker.RateLimiter):
-        async def spend(self, spending):
+        async def spend(self, spendings):
             return broker.Allowance(allowed=True)
 
     class Authenticator(broker.Authenticator):

@@ -62,8 +62,10 @@ class Breaker(Counters):
             self._probing.cancel()
             with suppress(asyncio.CancelledError):
                 await self._probing
-        await self._shared.close()
-        await self._meanwhile.close()
+        try:
+            await self._shared.close()
+        finally:
+            await self._meanwhile.close()
 
     def notice(self) -> str | None:
         """Say that Redis does not answer."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -48,20 +49,20 @@ class Limiter(RateLimiter):
         """Raise if nobody is let through."""
         await self._counters.ping()
 
-    async def spend(self, spending: Spending) -> Allowance:
-        """Take the cost from all limits that apply, or from none."""
-        activity, queue = spending.activity, spending.queue
-        if activity not in self._limited:
+    async def spend(self, spendings: Sequence[Spending]) -> Allowance:
+        """Take the costs from all limits that apply, or from none."""
+        messages: dict[_Limit, int] = {}
+        for spending in spendings:
+            for limit in self._limits_of(spending.activity, spending.queue):
+                messages[limit] = messages.get(limit, 0) + spending.cost
+        if not messages:
             return FREE
-        is_name = queue is None or len(queue) <= LONGEST_NAME
-        limits = (self._applying if is_name else self._find)(activity, queue)
-        if not limits:
-            return FREE
-        claims = [limit.claim(spending) for limit in limits]
+        who = spendings[0]
+        claims = [limit.claim(who, count) for limit, count in messages.items()]
         allowed, counts = await self._counters.take(claims)
         if not counts:
             return Allowance(allowed=allowed)
-        windows = [named for limit in limits for named in limit.named_windows]
+        windows = [named for limit in messages for named in limit.named_windows]
         quotas = tuple(
             [_quota(name, w, count) for (name, w), count in zip(windows, counts, strict=True)]
         )
@@ -72,16 +73,22 @@ class Limiter(RateLimiter):
             wait_ms(window, count, cost)
             for (_, window), count, cost in zip(windows, counts, costs, strict=True)
         ]
-        return Allowance(allowed=False, quotas=quotas, retry_after=_longest(waits))
+        wait, name = max(
+            (math.inf if wait is None else wait, name)
+            for (name, _), wait in zip(windows, waits, strict=True)
+        )
+        # At least a millisecond: where others count, it may fit by now.
+        retry_after = None if wait == math.inf else max(1, wait) / 1000
+        return Allowance(allowed=False, quotas=quotas, retry_after=retry_after, refused_by=name)
+
+    def _limits_of(self, activity: Activity, queue: str | None) -> tuple[_Limit, ...]:
+        if activity not in self._limited:
+            return ()
+        is_name = queue is None or len(queue) <= LONGEST_NAME
+        return (self._applying if is_name else self._find)(activity, queue)
 
     def _find(self, activity: Activity, queue: str | None) -> tuple[_Limit, ...]:
         return tuple(limit for limit in self._limits if limit.applies(activity, queue))
-
-
-def _longest(waits: Sequence[int | None]) -> float | None:
-    whole = [wait for wait in waits if wait is not None]
-    # At least a millisecond: where others count, it may fit by now.
-    return None if len(whole) < len(waits) else max(1, *whole) / 1000
 
 
 def _quota(name: str, window: Window, count: Count) -> Quota:
@@ -116,15 +123,15 @@ class _Limit:
             globs is None or (queue is not None and any(fnmatchcase(queue, glob) for glob in globs))
         )
 
-    def claim(self, spending: Spending) -> Claim:
-        cost = spending.cost if self._config.cost == "messages" else 1
-        return Claim(f"{self._name}:{self._owner(spending)}", self._windows, cost)
+    def claim(self, who: Spending, messages: int) -> Claim:
+        cost = messages if self._config.cost == "messages" else 1
+        return Claim(f"{self._name}:{self._owner(who)}", self._windows, cost)
 
-    def _owner(self, spending: Spending) -> str:
-        identity = spending.identity
+    def _owner(self, who: Spending) -> str:
+        identity = who.identity
         if identity is None or identity.is_anonymous or self._config.key == "address":
-            return f"address:{address_key(spending.peer)}"
+            return f"address:{address_key(who.peer)}"
         if self._config.key == "both":
             # The subject last, for it can be anything; an address has no blank.
-            return f"both:{address_key(spending.peer)} {identity.subject}"
+            return f"both:{address_key(who.peer)} {identity.subject}"
         return f"identity:{identity.subject}"

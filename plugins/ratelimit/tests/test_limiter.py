@@ -51,16 +51,16 @@ async def test_what_no_limit_is_for_is_free():
     )
 
     for free in (spending("read"), spending("consume", queue="mail"), login()):
-        assert await made.spend(free) == Allowance(allowed=True)
+        assert await made.spend([free]) == Allowance(allowed=True)
 
 
 async def test_what_is_left_is_told():
     clock = ManualClock(MINUTE + 15_000)
     made = limiter(clock=clock, writes={"rate": "10/minute"})
 
-    first = await made.spend(spending())
+    first = await made.spend([spending()])
     clock.advance(60)
-    second = await made.spend(spending())
+    second = await made.spend([spending()])
 
     quota = Quota(name="writes", limit=10, window_seconds=60, remaining=9, reset_seconds=45.001)
     assert first == Allowance(allowed=True, quotas=(quota,))
@@ -72,17 +72,17 @@ async def test_what_is_left_is_told():
 async def test_a_refusal_says_when_the_same_is_worth_trying_again():
     clock = ManualClock(MINUTE)
     made = limiter(clock=clock, writes={"rate": "2/minute"})
-    await made.spend(spending())
-    await made.spend(spending())
+    await made.spend([spending()])
+    await made.spend([spending()])
 
-    refused = await made.spend(spending())
+    refused = await made.spend([spending()])
 
     assert (refused.allowed, refused.retry_after) == (False, 60.001)
     assert [quota.remaining for quota in refused.quotas] == [0]
     clock.advance(60)
-    assert not (await made.spend(spending())).allowed
+    assert not (await made.spend([spending()])).allowed
     clock.advance(0.001)
-    assert (await made.spend(spending())).allowed
+    assert (await made.spend([spending()])).allowed
 
 
 async def test_what_is_refused_costs_nothing():
@@ -90,15 +90,15 @@ async def test_what_is_refused_costs_nothing():
     made = limiter(clock=clock, writes={"rate": "2/minute", "cost": "messages"})
 
     for _ in range(3):
-        assert not (await made.spend(spending(cost=3))).allowed
+        assert not (await made.spend([spending(cost=3)])).allowed
 
-    assert (await made.spend(spending(cost=2))).allowed
+    assert (await made.spend([spending(cost=2)])).allowed
 
 
 async def test_more_than_is_ever_allowed_at_once_has_no_time_to_try_again():
     made = limiter(writes={"rate": "5/second; 100/minute", "cost": "messages"})
 
-    refused = await made.spend(spending(cost=6))
+    refused = await made.spend([spending(cost=6)])
 
     assert (refused.allowed, refused.retry_after) == (False, None)
 
@@ -106,7 +106,7 @@ async def test_more_than_is_ever_allowed_at_once_has_no_time_to_try_again():
 async def test_each_window_is_a_quota_of_its_own_the_shortest_first():
     made = limiter(writes={"rate": "5000/minute; 200/second"})
 
-    quotas = (await made.spend(spending())).quotas
+    quotas = (await made.spend([spending()])).quotas
 
     assert [(q.name, q.limit, q.window_seconds, q.remaining) for q in quotas] == [
         ("writes-1s", 200, 1, 199),
@@ -118,11 +118,11 @@ async def test_the_slowest_window_says_when_to_try_again():
     clock = ManualClock(MINUTE)
     made = limiter(clock=clock, writes={"rate": "1/second; 2/minute"})
 
-    await made.spend(spending())
-    soon = await made.spend(spending())
+    await made.spend([spending()])
+    soon = await made.spend([spending()])
     clock.advance(1.001)
-    await made.spend(spending())
-    late = await made.spend(spending())
+    await made.spend([spending()])
+    late = await made.spend([spending()])
 
     assert (soon.retry_after, late.retry_after) == (1.001, 59.0)
 
@@ -134,20 +134,20 @@ async def test_every_limit_that_applies_is_told_and_the_scarcest_refuses():
         reads={"rate": "1/minute", "activities": ["read"]},
     )
 
-    await made.spend(spending())
-    refused = await made.spend(spending())
+    await made.spend([spending()])
+    refused = await made.spend([spending()])
 
     assert not refused.allowed
     assert [(q.name, q.remaining) for q in refused.quotas] == [("all", 99), ("writes", 0)]
-    assert (await made.spend(spending("read"))).allowed
+    assert (await made.spend([spending("read")])).allowed
 
 
 async def test_activities_of_one_limit_spend_from_the_same():
     made = limiter(work={"rate": "1/minute", "activities": ["publish", "consume"]})
 
-    await made.spend(spending("publish"))
+    await made.spend([spending("publish")])
 
-    assert not (await made.spend(spending("consume"))).allowed
+    assert not (await made.spend([spending("consume")])).allowed
 
 
 @pytest.mark.parametrize(
@@ -170,16 +170,16 @@ async def test_globs_are_those_of_scopes(glob, queue, applies):
     made = limiter(some={"rate": "1/minute", "queues": ["never", glob]})
 
     for _ in range(2):  # once from what is remembered
-        allowance = await made.spend(spending(queue=queue))
+        allowance = await made.spend([spending(queue=queue)])
         assert bool(allowance.quotas) is applies
 
 
 async def test_what_is_no_name_of_a_queue_is_not_remembered():
     made = limiter(some={"rate": "1/minute", "queues": ["q*"]})
 
-    await made.spend(spending(queue="q" * 256))
+    await made.spend([spending(queue="q" * 256)])
     assert made._applying.cache_info().currsize == 0
-    await made.spend(spending(queue="q" * 255))
+    await made.spend([spending(queue="q" * 255)])
     assert made._applying.cache_info().currsize == 1
 
 
@@ -202,7 +202,7 @@ async def test_what_is_no_name_of_a_queue_is_not_remembered():
 async def test_who_spends(key, who, expected):
     counters = Recorder()
 
-    await limiter(counters, l={"rate": "1/minute", "key": key}).spend(spending(who=who))
+    await limiter(counters, l={"rate": "1/minute", "key": key}).spend([spending(who=who)])
 
     assert [claim.key for claim in counters.claims] == [expected]
 
@@ -211,7 +211,7 @@ async def test_who_spends(key, who, expected):
 async def test_who_logs_in_is_an_address(key):
     counters = Recorder()
 
-    await limiter(counters, l={"rate": "1/minute", "key": key}).spend(login())
+    await limiter(counters, l={"rate": "1/minute", "key": key}).spend([login()])
 
     assert [claim.key for claim in counters.claims] == ["l:address:192.0.2.1"]
 
@@ -232,7 +232,7 @@ async def test_no_subject_passes_for_another(one, other):
         made = limiter(counters, l={"rate": "1/minute", "key": key})
         keys = set()
         for who in (one, other):
-            await made.spend(spending(who=who))
+            await made.spend([spending(who=who)])
             keys.add(counters.claims[0].key)
         assert len(keys) == 2
 
@@ -241,23 +241,60 @@ async def test_no_subject_passes_for_another(one, other):
 async def test_a_limit_counts_requests_or_messages(cost, expected):
     counters = Recorder()
 
-    await limiter(counters, l={"rate": "100/minute", "cost": cost}).spend(spending(cost=50))
+    await limiter(counters, l={"rate": "100/minute", "cost": cost}).spend([spending(cost=50)])
 
     assert counters.claims == [Claim("l:identity:ann", (Window(100, 60),), expected)]
+
+
+async def test_a_request_about_several_queues_spends_from_each_limit_once():
+    counters = Recorder()
+    made = limiter(
+        counters,
+        all={"rate": "9/minute"},
+        sent={"rate": "9/minute", "activities": ["publish"], "cost": "messages"},
+        mail={"rate": "9/minute", "queues": ["mail"], "cost": "messages"},
+    )
+
+    await made.spend(
+        [
+            spending("settle", cost=2),
+            spending("publish", queue="mail", cost=3),
+            spending("publish", queue="orders", cost=4),
+        ]
+    )
+
+    assert {claim.key: claim.cost for claim in counters.claims} == {
+        "all:identity:ann": 1,
+        "sent:identity:ann": 7,
+        "mail:identity:ann": 3,
+    }
+
+
+async def test_a_refusal_about_one_of_several_queues_spends_nothing_of_the_others():
+    made = limiter(
+        mail={"rate": "1/minute", "queues": ["mail"]},
+        orders={"rate": "1/minute", "queues": ["orders"]},
+    )
+    await made.spend([spending(queue="mail")])
+
+    refused = await made.spend([spending(queue="orders"), spending(queue="mail")])
+
+    assert (refused.allowed, refused.refused_by) == (False, "mail")
+    assert (await made.spend([spending(queue="orders")])).allowed
 
 
 async def test_a_refusal_never_says_to_try_again_at_once():
     """Where others count, what is told may be there again by then."""
     made = limiter(Recorder(allowed=False), l={"rate": "1/minute"})
 
-    assert (await made.spend(spending())).retry_after == 0.001
+    assert (await made.spend([spending()])).retry_after == 0.001
 
 
 async def test_more_than_all_is_spent_leaves_nothing():
     """The limit was higher when it was spent."""
     made = limiter(Recorder(count=Count(0, 500, 0)), l={"rate": "10/minute"})
 
-    assert [quota.remaining for quota in (await made.spend(spending())).quotas] == [0]
+    assert [quota.remaining for quota in (await made.spend([spending()])).quotas] == [0]
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ class Limiter(RateLimiter):
     def __init__(self, answer):
         self.answer = answer
 
-    async def spend(self, spending):
+    async def spend(self, spendings):
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
@@ -107,6 +107,21 @@ async def test_an_allowance_that_is_spent_is_a_429():
     with pytest.raises(RateLimited) as caught:
         await gate(limiter=spent).spend(ANA, "publish", "q")
     assert caught.value.retry_after == 1.5
+
+
+async def test_the_limit_that_is_spent_is_named():
+    spent = Limiter(Allowance(allowed=False, retry_after=1.5, refused_by="writes"))
+    with pytest.raises(RateLimited, match='^the rate limit "writes" is spent; try again in 2 s$'):
+        await gate(limiter=spent).spend(ANA, "publish", "q")
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"name": 'a"b'}, {"name": "a\r\nb"}, {"name": "é"}, {"reset_seconds": float("inf")}]
+)
+async def test_what_no_header_can_say_is_no_quota(wrong):
+    good = {"name": "a", "limit": 1, "window_seconds": 1, "remaining": 0, "reset_seconds": 1}
+    with pytest.raises(ValueError, match="for a header"):
+        Quota(**{**good, **wrong})
 
 
 async def test_a_rate_limiter_that_says_never_leaves_no_hope():
