@@ -73,9 +73,13 @@ def check_finished(states: Sequence[StateFilter], older_than: float) -> None:
         raise Invalid([FieldError("older_than", problem, older_than)])
 
 
-@lru_cache(maxsize=4096)
 def _is_label(text: str) -> bool:
-    return 0 < len(text) <= MAX_LABEL and _PRINTABLE.match(text) is not None
+    return 0 < len(text) <= MAX_LABEL and _is_printable(text)
+
+
+@lru_cache(maxsize=4096)
+def _is_printable(label: str) -> bool:
+    return _PRINTABLE.match(label) is not None
 
 
 def _header_errors(headers: dict[str, str]) -> list[FieldError]:
