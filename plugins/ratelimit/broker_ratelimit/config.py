@@ -105,11 +105,16 @@ class RateLimitConfig(BaseModel):
     )
     limits: dict[Name, LimitConfig | Literal[False]] = Field(
         default_factory=dict,
+        validate_default=True,
         description='The limits by name; "login" is there unless it is false.',
     )
+
+    @field_validator("limits")
+    @classmethod
+    def _add_login(cls, limits: dict[str, Any]) -> dict[str, Any]:
+        return {"login": LOGIN, **limits}
 
     @property
     def all_limits(self) -> dict[str, LimitConfig]:
         """All limits that are in force, by name."""
-        named: dict[str, Any] = {"login": LOGIN, **self.limits}
-        return {name: limit for name, limit in named.items() if limit}
+        return {name: limit for name, limit in self.limits.items() if limit}

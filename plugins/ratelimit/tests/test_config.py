@@ -1,7 +1,7 @@
 """What a config may say, and the line that answers what it may not."""
 
 import pytest
-from broker_ratelimit.config import LimitConfig, RateLimitConfig
+from broker_ratelimit.config import LOGIN, LimitConfig, RateLimitConfig
 
 from broker import ACTIVITIES, ConfigError
 from broker.assembly import assemble
@@ -110,3 +110,8 @@ def test_a_limit_that_is_none_is_refused_and_its_key_named(tmp_path, limit, line
 )
 def test_a_table_that_is_none_is_refused_and_its_key_named(tmp_path, table, line):
     assert refusal(tmp_path, table) == f"config: plugins.ratelimit.{line}"
+
+
+def test_the_limit_of_logins_is_among_those_that_take_effect():
+    assert RateLimitConfig().limits == {"login": LOGIN}
+    assert RateLimitConfig(limits={"login": False}).limits == {"login": False}
