@@ -63,6 +63,9 @@ class Acceptor:
                 await asyncio.sleep(RETRY_SECONDS)
             else:
                 self._is_short = False
+                # asyncio does so for what it accepted itself. Without it an answer in two parts
+                # waits 40 ms for the client to acknowledge the first.
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 return connection
 
     async def _serve_alone(self, connection: socket.socket) -> None:

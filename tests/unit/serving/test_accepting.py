@@ -44,6 +44,18 @@ async def connect(listener):
     return connection
 
 
+async def test_the_parts_of_an_answer_do_not_wait_for_each_other():
+    told = asyncio.get_running_loop().create_future()
+
+    async def serve(connection):
+        with connection:
+            told.set_result(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+    async with accepting_from(serve, 1) as (_, listener):
+        with await connect(listener):
+            assert await told != 0
+
+
 async def test_who_finds_no_room_waits_until_another_has_ended():
     sockets = Sockets()
     async with accepting_from(sockets.serve, 2) as (_, listener):
