@@ -12,10 +12,6 @@ from broker import Clock
 from broker_ratelimit.counters import Claim, Count, Counters
 from broker_ratelimit.redis_counters import TIMEOUT_SECONDS, RedisCounters
 
-MAX_ASKING = 32
-"""How many may ask Redis at one time, each by a connection of its own; the others wait for them,
-however long: that many ask is no sign that Redis is gone, and must not let them through."""
-
 RETRY_MS = 1_000
 """How long after a failed try comes the next one."""
 
@@ -42,7 +38,6 @@ class Breaker(Counters):
         self._consequence = consequence
         self._clock = clock
         self._logger = logger
-        self._asking = asyncio.Semaphore(MAX_ASKING)
         self._lost = asyncio.Event()
         self._problem = ""
         self._probing: asyncio.Task[None] | None = None
@@ -79,12 +74,10 @@ class Breaker(Counters):
     async def take(self, claims: Sequence[Claim]) -> tuple[bool, list[Count]]:
         """Take all or nothing where it can be counted now."""
         if not self._lost.is_set():
-            async with self._asking:
-                if not self._lost.is_set():  # as those who asked before may have learnt
-                    try:
-                        return await self._shared.take(claims)
-                    except OSError as error:
-                        self._lose(error)
+            try:
+                return await self._shared.take(claims)
+            except OSError as error:
+                self._lose(error)
         return await self._meanwhile.take(claims)
 
     def _lose(self, error: Exception) -> None:

@@ -1,21 +1,22 @@
--- Take the cost of each claim from each of its windows, or nothing if one has not as much left.
+-- Take the cost of each claim from each of its windows, or nothing if one has not as much left; for
+-- several requests, one after the other.
 --
 -- KEYS: one for each window. Its value is "<number> <current> <previous>": which fixed window was
 -- the last that anything was taken from, what was taken in it, and what in the one before.
--- ARGV: for each key the window's amount, its milliseconds, and the cost.
--- Returns 1 if it was taken or 0, then for each key: previous, current, elapsed milliseconds.
+-- ARGV: for each key which request it is of, the window's amount, its milliseconds, and the cost.
+-- The keys of a request stand together.
+-- Returns for each key 1 if it was taken or 0, previous, current, elapsed milliseconds.
 
 local time = redis.call("TIME")
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local taken = 1
-local windows = {}
+local answer = {}
 
-for i, key in ipairs(KEYS) do
-  local amount, length = tonumber(ARGV[3 * i - 2]), tonumber(ARGV[3 * i - 1])
-  local cost = tonumber(ARGV[3 * i])
+local function look(i)
+  local amount, length = tonumber(ARGV[4 * i - 2]), tonumber(ARGV[4 * i - 1])
+  local cost = tonumber(ARGV[4 * i])
   local number, elapsed = math.floor(now / length), now % length
   -- Whatever else stands there, a list for example, is overwritten as if there was nothing.
-  local stored = redis.pcall("GET", key)
+  local stored = redis.pcall("GET", KEYS[i])
   if type(stored) ~= "string" then
     stored = ""
   end
@@ -29,24 +30,36 @@ for i, key in ipairs(KEYS) do
   elseif last < number then
     current, previous = 0, 0
   end
-  if math.floor(previous * (length - elapsed) / length) + current + cost > amount then
-    taken = 0
-  end
-  windows[i] = {
-    key = key, length = length, cost = cost,
+  local spent = math.floor(previous * (length - elapsed) / length) + current
+  return {
+    key = KEYS[i], length = length, cost = cost, fits = spent + cost <= amount,
     number = number, current = current, previous = previous, elapsed = elapsed,
   }
 end
 
-local answer = { taken }
-for _, window in ipairs(windows) do
-  if taken == 1 then
-    window.current = window.current + window.cost
-    local value = string.format("%d %d %d", window.number, window.current, window.previous)
-    redis.call("SET", window.key, value, "PX", 2 * window.length)
+local function take(windows, fits)
+  for _, window in ipairs(windows) do
+    if fits then
+      window.current = window.current + window.cost
+      local value = string.format("%d %d %d", window.number, window.current, window.previous)
+      redis.call("SET", window.key, value, "PX", 2 * window.length)
+    end
+    table.insert(answer, fits and 1 or 0)
+    table.insert(answer, window.previous)
+    table.insert(answer, window.current)
+    table.insert(answer, window.elapsed)
   end
-  table.insert(answer, window.previous)
-  table.insert(answer, window.current)
-  table.insert(answer, window.elapsed)
+end
+
+local i = 1
+while KEYS[i] do
+  local request, windows, fits = ARGV[4 * i - 3], {}, true
+  while KEYS[i] and ARGV[4 * i - 3] == request do
+    local window = look(i)
+    table.insert(windows, window)
+    fits = fits and window.fits
+    i = i + 1
+  end
+  take(windows, fits)
 end
 return answer

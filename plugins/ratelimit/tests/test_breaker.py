@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from broker import ConfigError, Unavailable
 from broker.testing import ManualClock
-from broker_ratelimit.breaker import MAX_ASKING, RETRY_MS, Breaker
+from broker_ratelimit.breaker import RETRY_MS, Breaker
 from broker_ratelimit.config import RateLimitConfig
 from broker_ratelimit.counters import Claim, Window
 from broker_ratelimit.assembly import make_counters
@@ -89,32 +89,6 @@ async def test_deny_lets_nothing_pass_meanwhile(valkey):
             assert refused.value.retry_after == 1
         with pytest.raises(Unavailable):
             await breaker.ping()
-
-
-async def test_many_at_once_need_no_more_than_a_few_connections(valkey):
-    async with opened(valkey) as breaker:
-        await asyncio.gather(*(breaker.take([CLAIM]) for _ in range(300)))
-        clients = valkey.ask("CLIENT LIST", "TYPE", "NORMAL")
-
-    asking = [client for client in clients if client["cmd"].startswith("eval")]
-    assert 1 < len(asking) <= MAX_ASKING
-
-
-async def test_those_who_waited_for_their_turn_do_not_ask_a_redis_that_is_gone():
-    asked = 0
-
-    async def take(claims):
-        nonlocal asked
-        asked += 1
-        await asyncio.sleep(0)
-        raise ConnectionError("gone")
-
-    place = SimpleNamespace(take=take, place="nowhere")
-    breaker = Breaker(place, LetPass(), consequence="", clock=ManualClock(), logger=LOGGER)
-    answers = await asyncio.gather(*(breaker.take([CLAIM]) for _ in range(10 * MAX_ASKING)))
-
-    assert answers == [(True, [])] * (10 * MAX_ASKING)
-    assert asked == MAX_ASKING
 
 
 async def test_it_says_once_that_redis_is_gone_and_once_that_it_is_back(valkey, heard):

@@ -13,6 +13,7 @@ from valkeys import Sentinel
 from broker_ratelimit.counters import Claim, Count, Window
 from broker_ratelimit.redis_counters import (
     KEY_PREFIX,
+    MAX_TOGETHER,
     TAKE,
     TIMEOUT_SECONDS,
     RedisCounters,
@@ -138,6 +139,74 @@ async def test_a_server_is_told_the_script_only_once(open_redis, valkey):
     statistics = valkey.ask("INFO", "commandstats")
     assert statistics["cmdstat_eval"]["calls"] == 1
     assert statistics["cmdstat_evalsha"]["calls"] == 4
+
+
+async def test_many_at_once_are_asked_for_together_over_one_connection(open_redis, valkey):
+    async with open_redis() as counters:
+        takes = [counters.take([claim(250)]) for _ in range(MAX_TOGETHER + 100)]
+        answers = await asyncio.gather(*takes)
+        clients = valkey.ask("CLIENT LIST", "TYPE", "NORMAL")
+
+    assert [taken for taken, _ in answers] == [True] * 250 + [False] * 50
+    assert [count.current for _, [count] in answers] == [*range(1, 251)] + [250] * 50
+    assert len([client for client in clients if client["cmd"].startswith("eval")]) == 1
+    # The trial when it was opened, then twice for all of these.
+    assert valkey.ask("INFO", "commandstats")["cmdstat_evalsha"]["calls"] == 3
+
+
+async def test_each_of_those_who_ask_together_takes_all_or_nothing(open_redis):
+    async with open_redis() as counters:
+        answers = await asyncio.gather(
+            counters.take([claim(2), Claim("b", (Window(1, 60),), 1)]),
+            counters.take([claim(2), Claim("b", (Window(1, 60),), 1)]),
+            counters.take([claim(2)]),
+        )
+
+    assert [(taken, [count.current for count in counts]) for taken, counts in answers] == [
+        (True, [1, 1]),
+        (False, [1, 1]),
+        (True, [2]),
+    ]
+
+
+async def test_who_waits_for_the_next_question_does_not_wait_for_another_answer(open_redis, valkey):
+    async with open_redis() as counters:
+        valkey.kill()
+        asked = 0
+
+        async def count(*_):
+            nonlocal asked
+            asked += 1
+            await asyncio.sleep(0)
+            raise ConnectionError("gone")
+
+        counters._run = count
+        takes = [counters.take([claim(5)]) for _ in range(3 * MAX_TOGETHER)]
+        answers = await asyncio.gather(*takes, return_exceptions=True)
+
+    assert {str(answer) for answer in answers} == {"gone"}
+    assert asked == 1
+
+
+async def test_who_is_cancelled_takes_nothing_from_those_who_ask_beside(open_redis):
+    async with open_redis() as counters:
+        first, second = [asyncio.ensure_future(counters.take([claim(5)])) for _ in range(2)]
+        await asyncio.sleep(0)
+        first.cancel()
+
+        assert (await second)[0]
+
+
+async def test_closing_ends_what_is_asked(open_redis, valkey, patience):
+    patience(60)
+    async with open_redis() as counters:
+        valkey.pause()
+        take = asyncio.ensure_future(counters.take([claim(5)]))
+        await asyncio.sleep(0)
+        await counters.close()
+        with pytest.raises(ConnectionError, match="^closed$"):
+            await take
+        valkey.go_on()
 
 
 async def test_closing_leaves_no_connection(open_redis, valkey):

@@ -11,7 +11,10 @@ import valkeys
 from valkeys import Sentinel
 
 from broker import ConfigError
-from broker_ratelimit.redis_counters import TIMEOUT_SECONDS, RedisCounters
+from broker_ratelimit.redis_counters import TAKE, TIMEOUT_SECONDS, RedisCounters
+
+WRITING = 1 + TAKE.split('redis.call("SET"')[0].count("\n")
+"""The line of the script that writes."""
 
 NOT_REDIS = 'answers, but not as Redis or Valkey does (Protocol error, got "{}" as reply type byte)'
 HTTP = b"HTTP/1.1 400 Bad Request\r\n\r\n"
@@ -146,7 +149,7 @@ async def test_what_this_server_never_does_ends_the_start(valkey, url, problem):
             "redis://amy:pw@{}",
             "does not permit this user to count "
             "(ACL failure in script: User amy has no permissions to run the 'set' command "
-            "script: on @user_script:46.)",
+            f"script: on @user_script:{WRITING}.)",
         ),
     ],
 )
