@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from contextlib import asynccontextmanager
-from types import SimpleNamespace
 
 import pytest
 from pydantic import SecretStr
@@ -15,7 +14,6 @@ from broker_ratelimit.config import RateLimitConfig
 from broker_ratelimit.counters import Claim, Window
 from broker_ratelimit.assembly import make_counters
 from broker_ratelimit.redis_counters import TIMEOUT_SECONDS
-from broker_ratelimit.unavailable import LetPass
 
 CLAIM = Claim("a", (Window(3, 86_400),), 1)
 KEY = "{replika-broker}:a:86400"
