@@ -37,7 +37,7 @@ class Fastpath:
         )
         if match.route.gives:
             client.watch()
-        response = await self._translator.answer(match.route, match.name, request)
+        response = await self._translator.answer(match.route, match.name, request, scope)
         await client.take(response, self._translator.headers(response, request))
 
 

@@ -172,7 +172,7 @@ class _Adapter:
                 raise MethodNotAllowed([route.method])  # to look at its headers is not to lease
             scope: Any = quart.request.scope
             request = self._request(params, scope[BODY])
-            response = await self._translator.answer(route, name, request)
+            response = await self._translator.answer(route, name, request, scope)
             remember_undelivered(scope, response)
             return self._send(request, response)
 

@@ -17,7 +17,7 @@ from broker.errors import BrokerError
 from broker.fastpath import Client, Fastpath
 from broker.http import Request, Route
 from broker.routing import Match, RouteTable
-from broker.translation import ANSWER_SECONDS, Translator
+from broker.translation import ANSWER_SECONDS, Translator, give_back_memory
 
 BODY = "broker.body"
 """The key in an ASGI scope under which the app finds the body of a request to one of the routes."""
@@ -75,6 +75,7 @@ class Reception:
                 await self._app(scope, _replay(content, client.receive), client.send)
         finally:
             body.end()
+            give_back_memory(scope)
 
     def _request(self, scope: Scope, match: Match) -> Request:
         path = _path_of(scope) or ""

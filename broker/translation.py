@@ -15,6 +15,7 @@ from urllib.parse import parse_qs
 import msgspec
 
 from broker.auth import read_credentials
+from broker.budget import Budget, Share, whose_address
 from broker.delivery import UNDELIVERED, Scope
 from broker.errors import BrokerError, MessageTooLarge, Overloaded, PluginFailure, Unavailable
 from broker.http import Request, Response, Route
@@ -36,6 +37,15 @@ DRAINING = "the broker is shutting down; try again when it is back"
 
 ANSWER_SECONDS = 60
 """How long a client may take to receive an answer."""
+
+MAX_UNSENT_BYTES = 256 * 1024 * 1024
+"""How much of all answers is in memory at once, but for what of each is small."""
+
+MAX_SMALL_ANSWER_BYTES = 64 * 1024
+"""How much of an answer is never counted."""
+
+UNSENT = "broker.unsent"
+"""The key in an ASGI scope under which a request leaves its share of the memory for answers."""
 
 Headers = list[tuple[str, str]]
 
@@ -63,6 +73,9 @@ class Translator:
         self._turns = broker.turns
         self._run = secrets.token_hex(6)
         self._count = itertools.count(1)
+        self._unsent = Budget(
+            MAX_UNSENT_BYTES, "too many large answers wait for who asked; try again in a moment"
+        )
 
     def request(
         self, scope: Scope, *, path: str, params: Mapping[str, str], body: bytes
@@ -95,8 +108,11 @@ class Translator:
         """Raise Unauthenticated unless the broker knows by the headers who sends a request."""
         await self._broker.identify(read_credentials(request), peer=request.peer)
 
-    async def answer(self, route: Route, name: str, request: Request) -> Response:
-        """Call a route's handler; every failure is that request's answer."""
+    async def answer(self, route: Route, name: str, request: Request, scope: Scope) -> Response:
+        """Call a route's handler; every failure is that request's answer.
+
+        What memory a large one takes is left in the scope, for `give_back_memory`.
+        """
         if self._turns.are_all_taken and route.path not in PROBES:
             return self.count(name, problem_response(Overloaded(OVERLOADED), request))
         turn = Turn(self._turns)
@@ -104,6 +120,8 @@ class Translator:
         try:
             response = await route.handler(request)
             _check_headers(response)
+            if len(response.body) > MAX_SMALL_ANSWER_BYTES and _may_be_withheld(response, request):
+                await self._take_memory(response, request, scope)
         except Exception as error:  # noqa: BLE001  # isolates one request from all others
             response = self.failure(error, request)
         finally:
@@ -111,6 +129,16 @@ class Translator:
         if headers := turn.headers():
             response = msgspec.structs.replace(response, headers=(*response.headers, *headers))
         return self.count(name, response)
+
+    async def _take_memory(self, response: Response, request: Request, scope: Scope) -> None:
+        share = Share(self._unsent, whose_address(request.peer))
+        try:
+            share.hold(len(response.body) - MAX_SMALL_ANSWER_BYTES)
+        except Overloaded:
+            if response.undelivered is not None:
+                await response.undelivered()
+            raise
+        scope[UNSENT] = share
 
     def failure(self, error: Exception, request: Request) -> Response:
         """Return the answer to a request that went wrong."""
@@ -163,6 +191,13 @@ def remember_undelivered(scope: Scope, response: Response) -> None:
         scope[UNDELIVERED] = response.undelivered
 
 
+def give_back_memory(scope: Scope) -> None:
+    """Take it that the answer is sent, or nobody is there to get it."""
+    share: Share | None = scope.get(UNSENT)
+    if share is not None:
+        share.give_back()
+
+
 def _read_headers(fields: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
     headers = {_read_name(name): value.decode("latin1") for name, value in fields}
     if len(headers) < len(fields):
@@ -176,6 +211,13 @@ def _read_headers(fields: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
 def _read_name(name: bytes) -> str:
     return name.decode("latin1").lower()
 
+
+def _may_be_withheld(response: Response, request: Request) -> bool:
+    """Tell whether nothing was done, or it can be undone; of all else, who asked has to hear."""
+    return response.undelivered is not None or request.method in _SAFE
+
+
+_SAFE = frozenset({"GET", "HEAD"})
 
 _OURS = frozenset({"connection", "content-length", "x-request-id"})
 

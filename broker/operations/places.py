@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from types import TracebackType
 
-from broker.addresses import address_key
 from broker.auth import Identity
+from broker.budget import Whose, whose_identity
 from broker.errors import Overloaded, TooManyWaiting
-
-Whose = tuple[bool, str]
 
 
 class Places:
     """Bounds how many wait for something of one kind: of one identity, and in all.
 
-    Who is anonymous is an address here. `key` is the config's for `most_each`.
+    `key` is the config's for `most_each`.
     """
 
     def __init__(self, *, most: int, most_each: int, key: str) -> None:
@@ -27,9 +25,7 @@ class Places:
 
     def place(self, identity: Identity) -> Place:
         """Return a place that is not taken yet."""
-        if identity.is_anonymous:
-            return Place(self, (True, address_key(identity.peer)))
-        return Place(self, (False, identity.subject))
+        return Place(self, whose_identity(identity))
 
     def take(self, whose: Whose) -> None:
         """Count one more."""

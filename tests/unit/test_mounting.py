@@ -1,10 +1,14 @@
 """Which hot routes may go round Quart: those in which nothing else there has a say."""
 
+import asyncio
+import json
 from types import SimpleNamespace
 
 import pytest
+from asgi import DISCONNECT, part
 from quart import Blueprint, Quart, request
 
+from broker import translation
 from broker.extend import Transport
 from broker.http import Response, Route
 from broker.mounting import MAX_OTHER_BYTES, mount
@@ -141,3 +145,128 @@ async def test_a_blueprint_is_given_no_more_than_a_mebibyte(ask, size, answered)
 
     text, _ = await ask(Plugin(blueprint=blueprint), path="/other", body=b"x" * size)
     assert answered in text
+
+
+SMALL = b"x" * translation.MAX_SMALL_ANSWER_BYTES
+
+
+class Answering:
+    """An app with one route, whose answers are `body`, as a server has it."""
+
+    def __init__(self, body, *, fastpath):
+        self.served = Served()
+        self.undelivered = []
+        broker = SimpleNamespace(
+            served=self.served, clock=ManualClock(), draining=False, turns=Turns(10)
+        )
+
+        async def undeliver():
+            self.undelivered.append(True)
+
+        async def answer(_):
+            return Response(body=body, undelivered=undeliver)
+
+        async def do(_):
+            return Response(body=body)
+
+        routes = Plugin(Route("GET", "/", answer, hot=True), Route("POST", "/", do, hot=True))
+        transports = (("plugin", routes),)
+        assembly = SimpleNamespace(broker=broker, transports=transports, trusted_proxies=())
+        self._app = mount(assembly, fastpath=fastpath)
+
+    def begin(self, sent, peer="203.0.113.7", is_read=None, method="GET"):
+        """Ask; what is sent in answer waits until it is read."""
+        incoming = asyncio.Queue()
+        incoming.put_nowait(part())
+
+        async def send(event):
+            if is_read is not None:
+                await is_read.wait()
+            sent.append(event)
+
+        scope = {
+            "type": "http",
+            "http_version": "1.1",
+            "scheme": "http",
+            "method": method,
+            "path": "/",
+            "raw_path": b"/",
+            "root_path": "",
+            "query_string": b"",
+            "headers": [(b"host", b"b")],
+            "client": (peer, 5),
+        }
+        asked = asyncio.ensure_future(self._app.asgi_app(scope, incoming.get, send))
+        asked.leave = lambda: incoming.put_nowait(DISCONNECT)
+        return asked
+
+    async def ask(self, peer="203.0.113.7", method="GET"):
+        sent = []
+        await self.begin(sent, peer, method=method)
+        return sent[0]["status"], dict(sent[0]["headers"]), b"".join(e["body"] for e in sent[1:])
+
+    async def begin_unread(self, sent, is_read):
+        """Ask, and return when the answer waits to be read."""
+        asked = self.begin(sent, is_read=is_read)
+        while not self.served.requests:
+            await asyncio.sleep(0)
+        self.served.requests.clear()
+        return asked
+
+
+@pytest.fixture(params=[True, False], ids=["hot", "quart"])
+def answering(request, monkeypatch):
+    """Two answers of this size are all that there is memory for, and one for each address."""
+    monkeypatch.setattr(translation, "MAX_UNSENT_BYTES", 4 * len(SMALL))
+    return lambda body=3 * SMALL: Answering(body, fastpath=request.param)
+
+
+async def test_of_answers_that_nobody_reads_an_address_has_its_share(answering):
+    app = answering()
+    is_read, sent = asyncio.Event(), []
+    unread = await app.begin_unread(sent, is_read)
+    status, headers, body = await app.ask()
+
+    assert (status, json.loads(body)["code"]) == (503, "overloaded")
+    assert headers[b"retry-after"] == b"1"
+    assert app.undelivered == [True]
+    assert app.served.requests == {("GET /", 503): 1}
+    assert (await app.ask("203.0.113.8"))[0] == 200
+
+    is_read.set()
+    await unread
+    assert (sent[0]["status"], app.undelivered) == (200, [True])
+    assert (await app.ask())[0] == 200
+
+
+@pytest.mark.parametrize("leave", [lambda asked: asked.leave(), lambda asked: asked.cancel()])
+async def test_who_goes_without_having_read_gives_the_memory_back(answering, leave):
+    app = answering()
+    for _ in range(3):
+        unread = await app.begin_unread([], asyncio.Event())
+        leave(unread)
+        await asyncio.wait([unread])
+
+    assert app.undelivered == [True] * 3
+    assert (await app.ask())[0] == 200
+
+
+async def test_small_answers_are_given_whatever_memory_the_large_ones_take(answering):
+    app = answering(SMALL)
+    unread = [await app.begin_unread([], asyncio.Event()) for _ in range(5)]
+
+    assert (await app.ask())[0] == 200
+    for asked in unread:
+        asked.cancel()
+    await asyncio.wait(unread)
+
+
+async def test_an_answer_that_tells_of_what_was_done_is_given_whatever_memory_others_take(
+    answering,
+):
+    app = answering()
+    unread = await app.begin_unread([], asyncio.Event())
+
+    assert (await app.ask(method="POST"))[0] == 200
+    unread.cancel()
+    await asyncio.wait([unread])
