@@ -11,8 +11,10 @@ import asyncio
 import io
 from collections.abc import Awaitable, Callable
 
+from broker.auth import Identity
+from broker.budget import Budget, Share, whose_identity
 from broker.deadlines import Deadlines
-from broker.errors import BodyTooSlow, MessageTooLarge, Overloaded
+from broker.errors import BodyTooSlow, MessageTooLarge
 from broker.fastpath import Client
 from broker.limits import MAX_SMALL_BODY_BYTES
 
@@ -36,17 +38,9 @@ class Bodies:
 
     def __init__(self) -> None:
         self.deadlines = Deadlines(PROGRESS_SECONDS, Body.demand_progress)
-        self._bytes_left = MAX_LARGE_BYTES
-
-    def take(self, size: int) -> None:
-        """Count so many bytes more of large bodies; raises Overloaded if those are too many."""
-        if size > self._bytes_left:
-            raise Overloaded("too many large bodies come at once; try again in a moment")
-        self._bytes_left -= size
-
-    def give_back(self, size: int) -> None:
-        """Count so many bytes less."""
-        self._bytes_left += size
+        self.large = Budget(
+            MAX_LARGE_BYTES, "too many large bodies come at once; try again in a moment"
+        )
 
 
 class Body:
@@ -56,9 +50,9 @@ class Body:
         "_bodies",
         "_client",
         "_is_whole",
-        "_large",
         "_limit",
         "_parts",
+        "_share",
         "_size",
         "_size_before",
     )
@@ -69,11 +63,11 @@ class Body:
         self._limit = limit
         self._parts = io.BytesIO()  # a list would take many times as much for parts of a few bytes
         self._size = 0
-        self._large = 0
+        self._share: Share | None = None  # until it is known whose it is
         self._size_before = 0
         self._is_whole = False
 
-    async def read(self, announced: int, identify: Callable[[], Awaitable[object]]) -> bytes:
+    async def read(self, announced: int, identify: Callable[[], Awaitable[Identity]]) -> bytes:
         """Return all of it; a large one only if `identify` does not raise.
 
         Raises MessageTooLarge, BodyTooSlow, Overloaded and GoneError.
@@ -82,15 +76,16 @@ class Body:
         if announced <= MAX_SMALL_BODY_BYTES:
             await self._read_beyond(MAX_SMALL_BODY_BYTES)
         if not self._is_whole or self._size > MAX_SMALL_BODY_BYTES:
-            await identify()
+            self._share = Share(self._bodies.large, whose_identity(await identify()))
+            self._share.hold(self._size - MAX_SMALL_BODY_BYTES)
             await self._read_beyond(self._limit)
         return self._parts.getvalue()
 
     def end(self) -> None:
         """Take it that nobody needs the body any more; to do so twice does no harm."""
         self._parts.close()
-        self._bodies.give_back(self._large)
-        self._large = 0
+        if self._share is not None:
+            self._share.give_back()
 
     def demand_progress(self) -> None:
         """Wait on only if enough has come since the last time."""
@@ -121,10 +116,8 @@ class Body:
     def _add(self, part: bytes) -> None:
         size = self._size + len(part)
         self._check(size)
-        if size > MAX_SMALL_BODY_BYTES:
-            large = size - MAX_SMALL_BODY_BYTES
-            self._bodies.take(large - self._large)
-            self._large = large
+        if self._share is not None:
+            self._share.hold(size - MAX_SMALL_BODY_BYTES)
         self._size = size
         self._parts.write(part)
 

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from broker.auth import read_credentials
+from broker.auth import Identity, read_credentials
 from broker.budget import Budget, Share, whose_address
 from broker.delivery import UNDELIVERED, Scope
 from broker.errors import BrokerError, MessageTooLarge, Overloaded, PluginFailure, Unavailable
@@ -104,9 +104,9 @@ class Translator:
         if self._broker.draining and route.path not in PROBES:
             raise Unavailable(DRAINING)
 
-    async def identify(self, request: Request) -> None:
-        """Raise Unauthenticated unless the broker knows by the headers who sends a request."""
-        await self._broker.identify(read_credentials(request), peer=request.peer)
+    async def identify(self, request: Request) -> Identity:
+        """Return who sends a request by its headers; raises Unauthenticated."""
+        return await self._broker.identify(read_credentials(request), peer=request.peer)
 
     async def answer(self, route: Route, name: str, request: Request, scope: Scope) -> Response:
         """Call a route's handler; every failure is that request's answer.

@@ -131,7 +131,7 @@ async def test_a_chunked_body_is_refused_at_the_limit(served, path):
 @pytest.mark.parametrize(
     ("is_known", "answers"),
     [
-        (True, {b"HTTP/1.1 503": CROWD - 4, b"HTTP/1.1 201": 4}),
+        (True, {b"HTTP/1.1 503": CROWD - 2, b"HTTP/1.1 201": 2}),
         (False, {b"HTTP/1.1 401": CROWD}),
     ],
     ids=["known", "unknown"],
@@ -139,7 +139,7 @@ async def test_a_chunked_body_is_refused_at_the_limit(served, path):
 async def test_two_hundred_large_bodies_take_bounded_memory_and_small_ones_are_served(
     served, is_known, answers
 ):
-    """Four of 16 MiB are what fits in at once."""
+    """Two of 16 MiB are what one may have of the memory for all."""
     go_on = asyncio.Event()
     got = []
 

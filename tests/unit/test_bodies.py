@@ -8,6 +8,7 @@ import pytest
 from asgi import DISCONNECT, Bench, part
 
 from broker import bodies
+from broker.auth import Identity
 from broker.errors import Unauthenticated
 from broker.http import Response
 from broker.limits import MAX_BATCH_BYTES, MAX_SMALL_BODY_BYTES
@@ -135,26 +136,67 @@ async def test_bad_credentials_of_a_large_body_are_refused_as_by_any_handler():
 
 @pytest.fixture
 def small_memory(monkeypatch):
-    monkeypatch.setattr(bodies, "MAX_LARGE_BYTES", 2 * len(SMALL))
+    """What one may have is two bodies' small size beyond the small size."""
+    monkeypatch.setattr(bodies, "MAX_LARGE_BYTES", 4 * len(SMALL))
 
 
-def begin_large(bench, size):
+def begin_large(bench, size, **scope):
     """Send a body beyond the small size, all but its end."""
-    return bench.begin(part(SMALL, True), part(b"x" * size, True))
+    return bench.begin(part(SMALL, True), part(b"x" * size, True), **scope)
 
 
-async def test_large_bodies_share_what_memory_there_is(small_memory):
+def everybody():
+    """A bench whose clients are identified by their tokens."""
     bench = large()
-    waiting = begin_large(bench, 2 * len(SMALL))
+
+    async def identify(credentials, *, peer):
+        if credentials is None:
+            return Identity(subject="anonymous", peer=peer, is_anonymous=True)
+        return Identity(subject=credentials.token, peer=peer)
+
+    bench.broker.identify = identify
+    return bench
+
+
+def by(subject):
+    return {"headers": [(b"authorization", b"Bearer " + subject)]}
+
+
+def at(address):
+    return {"client": (address, 5)}
+
+
+@pytest.mark.parametrize(
+    ("first", "same", "another", "third"),
+    [
+        (by(b"a"), {**by(b"a"), **at("203.0.113.8")}, by(b"b"), by(b"c")),
+        (at("2001:db8::1"), at("2001:db8::2"), at("2001:db8:0:1::1"), at("203.0.113.7")),
+    ],
+    ids=["identities", "anonymous addresses"],
+)
+async def test_large_bodies_share_what_memory_there_is_and_none_has_more_than_half(
+    small_memory, first, same, another, third
+):
+    bench = everybody()
+    waiting = [begin_large(bench, 2 * len(SMALL), **first)]
     await settle()
-    assert not waiting.done()
     bench.incoming = asyncio.Queue()
-    status, headers, body = await bench.ask(part(SMALL, True), part(b"x", True))
+    status, headers, body = await bench.ask(part(SMALL, True), part(b"x", True), **same)
 
     assert (status, json.loads(body)["code"]) == (503, "overloaded")
     assert headers[b"retry-after"] == b"1"
     assert headers[b"connection"] == b"close"
-    waiting.cancel()
+
+    bench.incoming = asyncio.Queue()
+    waiting.append(begin_large(bench, 2 * len(SMALL), **another))
+    await settle()
+    bench.incoming = asyncio.Queue()
+    status, *_ = await bench.ask(part(SMALL, True), part(b"x", True), **third)
+
+    assert status == 503
+    assert not any(each.done() for each in waiting)
+    for each in waiting:
+        each.cancel()
 
 
 async def test_small_bodies_are_taken_whatever_the_large_ones_take(small_memory):
@@ -331,6 +373,7 @@ async def test_the_broker_s_own_time_is_not_the_sender_s(monkeypatch):
 
     async def identify(*_, peer):
         await known.wait()
+        return Identity(subject="somebody")
 
     bench.broker.identify = identify
     task = begin_large(bench, 1)
