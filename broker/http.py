@@ -60,7 +60,8 @@ class Route(msgspec.Struct, frozen=True):
     Beyond the default, a body is read only of those whom the broker identifies by the header
     Authorization, before the handler is asked; of others, the answer is 401 and the body stays
     unread. So a route whose clients prove otherwise who they are, by a cookie or by signing the
-    body, has to do with the default."""
+    body, has to do with the default; and with 4 KiB while small bodies take too much memory, when
+    more is 503."""
 
 
 def json_response(

@@ -393,3 +393,99 @@ async def test_a_client_that_goes_while_it_sends_a_large_body_asked_nothing():
     await task
 
     assert (bench.sent, bench.served.requests) == ([], {})
+
+
+TINY = b"x" * bodies.MAX_TINY_BODY_BYTES
+KNOWN = by(b"somebody")
+
+
+class Crowded(Bench):
+    """One that knows those alone who send credentials, and has small bodies of a stranger and of
+    one who is known that are more than there may be of all."""
+
+    async def crowd(self):
+        self.broker.identify = self._know
+        self.largest = self.begin(part(SMALL[len(TINY) :], True))
+        self.largest_incoming, self.incoming = self.incoming, asyncio.Queue()
+        await settle()
+        known = self.begin(part(2 * TINY, True), **by(b"another"))
+        self.incoming = asyncio.Queue()
+        await settle()
+        assert not self.largest.done()
+        assert not known.done()
+
+    async def _know(self, credentials, *, peer):
+        if credentials is None:
+            raise Unauthenticated
+        return Identity(subject=credentials.token, peer=peer)
+
+
+@pytest.fixture
+def crowded(monkeypatch):
+    monkeypatch.setattr(bodies, "MAX_SMALL_BYTES", len(SMALL) - 1)
+    monkeypatch.setattr(bodies, "MAX_LARGE_BYTES", 4 * len(TINY))
+    return Crowded(size_of, max_body=LIMIT)
+
+
+@pytest.mark.parametrize(
+    ("incoming", "headers", "read"),
+    [
+        ([part(b"x", True), part()], announced(len(TINY) + 1), 0),
+        ([part(TINY, True), part(b"x", True), part()], [], 2),
+    ],
+    ids=["announced", "in parts"],
+)
+async def test_while_small_bodies_take_much_strangers_send_tiny_ones(
+    crowded, incoming, headers, read
+):
+    await crowded.crowd()
+    status, answered, body = await crowded.ask(*incoming, headers=headers)
+
+    assert (status, json.loads(body)["code"]) == (503, "overloaded")
+    assert answered[b"retry-after"] == b"1"
+    assert answered[b"connection"] == b"close"
+    assert crowded.incoming.qsize() == len(incoming) - read
+
+    crowded.incoming = asyncio.Queue()
+    status, *_ = await crowded.ask(part(TINY, True), part(), headers=announced(len(TINY)))
+    assert status == 200
+
+
+async def test_a_stranger_s_body_that_takes_much_already_grows_no_more(crowded):
+    await crowded.crowd()
+    crowded.largest_incoming.put_nowait(part(b"", True))
+    await crowded.largest
+
+    assert crowded.sent[0]["status"] == 503
+
+
+async def test_while_small_bodies_take_much_who_is_known_goes_on(crowded):
+    await crowded.crowd()
+    status, _, body = await crowded.ask(part(TINY, True), part(TINY, True), part(TINY), **KNOWN)
+
+    assert (status, body) == (200, b"%d" % (3 * len(TINY)))
+
+
+async def test_what_goes_on_then_is_a_share_of_what_there_is_for_large_ones(crowded):
+    await crowded.crowd()
+    status, *_ = await crowded.ask(part(3 * TINY, True), part(b"x"), **KNOWN)
+
+    assert status == 503
+
+
+async def test_a_large_body_of_a_stranger_is_401_however_much_small_ones_take(crowded):
+    await crowded.crowd()
+    status, *_ = await crowded.ask(headers=announced(len(SMALL) + 1))
+
+    assert status == 401
+
+
+@pytest.mark.parametrize("last", [part(), DISCONNECT, part(b"x" * LIMIT, True)])
+async def test_small_bodies_that_are_over_take_nothing(crowded, last):
+    await crowded.crowd()
+    crowded.largest_incoming.put_nowait(last)
+    await crowded.largest
+    crowded.sent.clear()
+    status, *_ = await crowded.ask(part(TINY, True), part(TINY, True), part(b"x"))
+
+    assert status == 200
