@@ -47,6 +47,7 @@ from broker.errors import (
     StorageLocked,
     StorageUnreadable,
     TooManyQueues,
+    TooManyStreams,
     TooManyWaiting,
     Unauthenticated,
     Unavailable,
@@ -96,6 +97,7 @@ from broker.ratelimit import (
 from broker.receipts import Receipt, read_receipt
 from broker.status import BrokerInfo, PluginInfo, Served
 from broker.storage import Capability, Storage
+from broker.stream import EndReason, Recheck, Stream
 from broker.timestamps import timestamp
 
 __version__ = "0.1.0"
@@ -121,6 +123,7 @@ __all__ = [
     "Deliveries",
     "Delivery",
     "Draft",
+    "EndReason",
     "Event",
     "EventKind",
     "FieldError",
@@ -161,6 +164,7 @@ __all__ = [
     "RateLimited",
     "RateLimiter",
     "Receipt",
+    "Recheck",
     "Rejected",
     "Request",
     "Response",
@@ -179,8 +183,10 @@ __all__ = [
     "StorageFull",
     "StorageLocked",
     "StorageUnreadable",
+    "Stream",
     "Timer",
     "TooManyQueues",
+    "TooManyStreams",
     "TooManyWaiting",
     "Totals",
     "Transport",

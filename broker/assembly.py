@@ -153,6 +153,8 @@ class _Builder:
             max_queues=settings.max_queues,
             max_requests=self._config.server.max_requests,
             max_waiting=settings.max_waiting,
+            max_streams=settings.max_streams,
+            max_streams_per_identity=settings.max_streams_per_identity,
             max_waiting_per_identity=settings.max_waiting_per_identity,
             anonymous=settings.anonymous,
             require_receipt=settings.require_receipt,

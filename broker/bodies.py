@@ -14,9 +14,9 @@ from collections.abc import Awaitable, Callable
 
 from broker.auth import Identity
 from broker.budget import Budget, Share, whose_identity
+from broker.client import Client
 from broker.deadlines import Deadlines
 from broker.errors import BodyTooSlow, MessageTooLarge, Overloaded, Unauthenticated
-from broker.fastpath import Client
 from broker.limits import MAX_SMALL_BODY_BYTES
 
 PROGRESS_SECONDS = 14

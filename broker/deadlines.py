@@ -5,7 +5,8 @@ than what it guards.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -37,6 +38,15 @@ class Deadlines(Generic[T]):
     def remove(self, entry: T) -> None:
         """Forget an entry; harmless if it was late or never there."""
         self._due.pop(entry, None)
+
+    @contextmanager
+    def limit(self, entry: T) -> Iterator[None]:
+        """Call `late(entry)` once its time is over, unless the block has ended before."""
+        self.add(entry)
+        try:
+            yield
+        finally:
+            self.remove(entry)
 
     def _look(self) -> None:
         assert self._loop is not None, "a timer runs on the loop that set it"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -13,9 +14,15 @@ ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
 UNDELIVERED = "broker.undelivered"
 """The key in an ASGI scope under which a request leaves what to do if nobody gets its answer."""
 
+FINISH = "broker.finish"
+"""The key in an ASGI scope under which a request leaves what to do when its stream has ended."""
+
+PIECE_SECONDS = 15
+"""How long a client may take to receive a piece of a stream."""
+
 
 class Delivery:
-    """An ASGI layer that undoes what an undelivered response gave away.
+    """An ASGI layer that undoes what an undelivered response gave away, and ends streams.
 
     A message that was leased for a client that is gone should not wait for its lease to lapse.
     """
@@ -32,7 +39,8 @@ class Delivery:
 
         async def watched_send(message: Any) -> None:
             nonlocal complete
-            await send(message)
+            async with asyncio.timeout(PIECE_SECONDS if FINISH in scope else None):
+                await send(message)
             if message["type"] == "http.response.body" and not message.get("more_body"):
                 complete = True
 
@@ -42,3 +50,5 @@ class Delivery:
             undelivered = scope.get(UNDELIVERED)
             if undelivered is not None and not complete:
                 await undelivered()
+            if FINISH in scope:
+                await scope[FINISH]()

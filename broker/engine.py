@@ -12,9 +12,18 @@ from contextlib import asynccontextmanager
 
 import msgspec
 
-from broker.auth import Authenticator, Authorizer, Credentials, Identity
+from broker.auth import Action, Authenticator, Authorizer, Credentials, Identity
 from broker.context import Clock
-from broker.errors import FieldError, Invalid, MessageNotFound, StorageFailed, Unsupported
+from broker.errors import (
+    FieldError,
+    Invalid,
+    MessageNotFound,
+    Overloaded,
+    StorageFailed,
+    TooManyStreams,
+    TooManyWaiting,
+    Unsupported,
+)
 from broker.extend import Interceptor, Observer
 from broker.models import (
     Deliveries,
@@ -27,7 +36,7 @@ from broker.models import (
     SettleResult,
 )
 from broker.operations.gate import Gate
-from broker.operations.leasing import Leasing, Recheck
+from broker.operations.leasing import Leasing
 from broker.operations.maintenance import maintained, watched
 from broker.operations.observing import Observers
 from broker.operations.places import Places
@@ -35,6 +44,7 @@ from broker.operations.publishing import Publishing
 from broker.operations.queues import Queues
 from broker.operations.runtime import Runtime
 from broker.operations.settling import Settlement, Settling, refusal
+from broker.operations.streams import Streams
 from broker.operations.tasks import Tasks
 from broker.operations.waiting import Waiting
 from broker.provider import Provider
@@ -42,6 +52,7 @@ from broker.ratelimit import RateLimiter, Spending
 from broker.receipts import Receipt
 from broker.status import BrokerInfo, Health, Served
 from broker.storage import Storage
+from broker.stream import Recheck
 from broker.turn import Turns
 
 
@@ -69,7 +80,8 @@ class Providers(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Broker:
-    """The engine that every transport calls; `queues` administers the queues."""
+    """The engine that every transport calls; `queues` administers the queues, `streams` keeps the
+    answers that go on."""
 
     def __init__(
         self,
@@ -81,6 +93,8 @@ class Broker:
         max_requests: int,
         max_waiting: int,
         max_waiting_per_identity: int,
+        max_streams: int,
+        max_streams_per_identity: int,
         anonymous: bool = False,
         require_receipt: bool = False,
     ) -> None:
@@ -108,12 +122,9 @@ class Broker:
         )
         self.queues = Queues(self._runtime, most=max_queues)
         self._publishing = Publishing(self._runtime, self.queues, providers.interceptors)
-        places = Places(
-            most=max_waiting,
-            most_each=max_waiting_per_identity,
-            key="broker.max_waiting_per_identity",
-        )
+        places = waiting_places(max_waiting, max_waiting_per_identity)
         self._leasing = Leasing(self._runtime, self.queues, places)
+        self.streams = Streams(clock, stream_places(max_streams, max_streams_per_identity))
         self._settling = Settling(self._runtime, self.queues, self._publishing)
 
     @property
@@ -133,6 +144,19 @@ class Broker:
     def demand_admin(self, identity: Identity) -> None:
         """Raise Forbidden unless the identity may see and do what concerns no single queue."""
         self._gate.permit(identity, "admin", None)
+
+    def permit(self, identity: Identity, action: Action, queue: str) -> None:
+        """Raise Forbidden unless the identity may do that, or QueueNotFound if it may not even see
+        the queue; for what a transport does that is none of the operations below."""
+        self._gate.permit(identity, action, queue)
+
+    def permits(self, identity: Identity, action: Action, queue: str) -> bool:
+        """Tell whether the identity may do that with a queue."""
+        return self._gate.permits(identity, action, queue)
+
+    def wake(self, queue: str) -> None:
+        """Wake who waits for messages in a queue: another process brought some, or freed some."""
+        self._runtime.waiting.wake_line(queue)
 
     async def publish(self, identity: Identity, drafts: Sequence[Draft]) -> list[PublishResult]:
         """Publish all or nothing; it is durable when this returns.
@@ -234,7 +258,7 @@ class Broker:
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
         """Do the upkeep while the block runs; at its end, drain and finish what was begun."""
-        async with watched(self._runtime), maintained(self._runtime):
+        async with watched(self._runtime), maintained(self._runtime), self.streams.kept():
             try:
                 yield
             finally:
@@ -246,8 +270,9 @@ class Broker:
         return await self._runtime.tasks.failure.wait()
 
     def drain(self) -> None:
-        """End all long-polls, now and from now on; everything else goes on working."""
+        """End all long-polls and streams, now and from now on; everything else goes on working."""
         self._runtime.waiting.close()
+        self.streams.close()
 
     async def _delete(self, identity: Identity, message: Message) -> None:
         runtime = self._runtime
@@ -264,3 +289,28 @@ class Broker:
         if not page.messages or not self._gate.sees(identity, page.messages[0].queue):
             raise MessageNotFound(message_id)
         return page.messages[0]
+
+
+def waiting_places(most: int, most_each: int) -> Places:
+    """Return the places of requests that wait for messages."""
+    return Places(
+        most=most,
+        most_each=most_each,
+        over=lambda: Overloaded("too many requests wait; try again soon, or ask without waiting"),
+        over_each=lambda: TooManyWaiting(most_each, "broker.max_waiting_per_identity"),
+    )
+
+
+def stream_places(most: int, most_each: int) -> Places:
+    """Return the places of streams."""
+    return Places(
+        most=most,
+        most_each=most_each,
+        over=lambda: TooManyStreams(
+            f"{most} streams are open, which is what broker.max_streams allows; try again later"
+        ),
+        over_each=lambda: TooManyStreams(
+            f"{most_each} of your streams are open already, which is what "
+            "broker.max_streams_per_identity allows; close one"
+        ),
+    )

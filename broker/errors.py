@@ -13,6 +13,7 @@ and the `exit_code` that the command line ends with.
     ├── QueueFull 429            ├── StorageFull 507        │   ├── Closed
     ├── TooManyQueues 429        └── BodyTooSlow 408        │   ├── Overloaded
     ├── TooManyWaiting 429                                  │   └── StorageFailed
+    ├── TooManyStreams 429
     └── StartupError
         ├── ConfigError 78  ├── StorageUnreadable 74  ├── CannotListen 74
         ├── PluginError 78  └── StorageLocked 75
@@ -241,6 +242,13 @@ class TooManyWaiting(BrokerError):
             f"{limit} of your requests wait already, which is what {key} allows; "
             "try again when some of them have ended"
         )
+
+
+class TooManyStreams(BrokerError):
+    """As many streams are open as may be at one time: of this identity, or in all."""
+
+    code, title, status, exit_code = "too-many-streams", "Too many streams", 429, 5
+    retry_after = 5.0
 
 
 class PluginFailure(BrokerError):

@@ -24,6 +24,8 @@ EventKind = Literal[
     "queue.deleted",
     "queue.purged",
     "queue.redriven",
+    "queue.paused",
+    "queue.resumed",
     "message.published",
     "message.leased",
     "message.acked",
@@ -32,6 +34,10 @@ EventKind = Literal[
     "message.rejected",
     "message.extended",
     "message.deleted",
+    "message.failed",
+    "message.dead_lettered",
+    "message.expired",
+    "message.redriven",
     "maintenance.done",
 ]
 

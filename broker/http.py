@@ -7,11 +7,14 @@ be served by Quart or by anything thinner, and tested without either.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from broker.limits import MAX_SMALL_BODY_BYTES
+
+if TYPE_CHECKING:
+    from broker.stream import Stream
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +41,8 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
     headers: tuple[tuple[str, str], ...] = ()
     undelivered: Callable[[], Awaitable[Any]] | None = None
     """Awaited when the client went away before it could get this."""
+    stream: Stream | None = None
+    """What is sent instead of `body`, for as long as the client stays."""
 
 
 Handler = Callable[[Request], Awaitable[Response]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +22,13 @@ from broker.translation import (
     Translator,
     name_of,
     paths_of,
+    remember_stream,
     remember_undelivered,
 )
 
 if TYPE_CHECKING:
     from broker.assembly import Assembly
+    from broker.stream import Stream
 
 
 MAX_OTHER_BYTES = 1024 * 1024
@@ -174,6 +176,8 @@ class _Adapter:
             request = self._request(params, scope[BODY])
             response = await self._translator.answer(route, name, request, scope)
             remember_undelivered(scope, response)
+            if response.stream is not None:
+                remember_stream(scope, response.stream, self._translator)
             return self._send(request, response)
 
         return view
@@ -184,8 +188,16 @@ class _Adapter:
         return self._translator.request(scope, path=source.path, params=params, body=body)
 
     def _send(self, request: Request, response: Response) -> quart.Response:
-        answer = quart.Response(response.body, response.status)
+        if response.stream is None:
+            answer = quart.Response(response.body, response.status)
+        else:
+            answer = quart.Response(self._pieces(response.stream), response.status)
+            answer.timeout = None
         answer.headers.clear()
         for name, value in self._translator.headers(response, request):
             answer.headers.add(name, value)
         return answer
+
+    async def _pieces(self, stream: Stream) -> AsyncIterator[bytes]:
+        while piece := await self._translator.next_piece(stream):
+            yield piece

@@ -11,13 +11,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from broker.bodies import Bodies, Body, GoneError
-from broker.deadlines import Deadlines
+from broker.client import Client, Patience
 from broker.delivery import ASGIApp, Receive, Scope, Send
 from broker.errors import BrokerError
-from broker.fastpath import Client, Fastpath
+from broker.fastpath import Fastpath
 from broker.http import Request, Route
 from broker.routing import Match, RouteTable
-from broker.translation import ANSWER_SECONDS, Translator, give_back_memory
+from broker.translation import Translator, give_back_memory
 
 BODY = "broker.body"
 """The key in an ASGI scope under which the app finds the body of a request to one of the routes."""
@@ -35,7 +35,7 @@ class Reception:
         self._routes = RouteTable(routes)
         self._fastpath = Fastpath(translator, hot)
         self._bodies = Bodies()
-        self._answers = Deadlines(ANSWER_SECONDS, Client.interrupt)
+        self._patience = Patience()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection's request."""
@@ -46,7 +46,7 @@ class Reception:
         if match is None:
             await self._app(scope, receive, send)
             return
-        client = Client(receive, send, self._answers)
+        client = Client(receive, send, self._patience)
         await client.serve(self._serve(client, scope, match, is_hot=hot is not None))
 
     def _find(self, scope: Scope) -> Match | None:

@@ -7,7 +7,7 @@ import logging
 import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
@@ -16,7 +16,7 @@ import msgspec
 
 from broker.auth import Identity, read_credentials
 from broker.budget import Budget, Share, whose_address
-from broker.delivery import UNDELIVERED, Scope
+from broker.delivery import FINISH, UNDELIVERED, Scope
 from broker.errors import BrokerError, MessageTooLarge, Overloaded, PluginFailure, Unavailable
 from broker.http import Request, Response, Route
 from broker.problems import problem, problem_response
@@ -24,6 +24,7 @@ from broker.turn import CURRENT_TURN, Turn
 
 if TYPE_CHECKING:
     from broker.engine import Broker
+    from broker.stream import Stream
 
 PREFIXES = ("", "/v1")
 
@@ -119,7 +120,10 @@ class Translator:
         CURRENT_TURN.set(turn)
         try:
             response = await route.handler(request)
-            _check_headers(response)
+            if response.stream is None:
+                _check_headers(response)
+            else:
+                await self._admit(response.stream, response)
             if len(response.body) > MAX_SMALL_ANSWER_BYTES and _may_be_withheld(response, request):
                 await self._take_memory(response, request, scope)
         except Exception as error:  # noqa: BLE001  # isolates one request from all others
@@ -129,6 +133,23 @@ class Translator:
         if headers := turn.headers():
             response = msgspec.structs.replace(response, headers=(*response.headers, *headers))
         return self.count(name, response)
+
+    async def _admit(self, stream: Stream, response: Response) -> None:
+        try:
+            _check_headers(response)
+            self._broker.streams.join(stream)
+        except Exception:
+            await stream.close()
+            raise
+
+    async def next_piece(self, stream: Stream) -> bytes:
+        """Return what an answer goes on with, nothing at its end; `finish` the stream afterwards,
+        whatever happens."""
+        return await self._broker.streams.next(stream)
+
+    async def finish(self, stream: Stream) -> None:
+        """Close the stream of an answer."""
+        await self._broker.streams.leave(stream)
 
     async def _take_memory(self, response: Response, request: Request, scope: Scope) -> None:
         share = Share(self._unsent, whose_address(request.peer))
@@ -177,7 +198,7 @@ class Translator:
     def headers(self, response: Response, request: Request, *, closes: bool = False) -> Headers:
         """Return all headers of a response, in order; `closes`: the connection ends with it."""
         headers = [pair for pair in response.headers if pair[0] not in _OURS]
-        if response.status != HTTPStatus.NO_CONTENT:
+        if response.status != HTTPStatus.NO_CONTENT and response.stream is None:
             headers.append(("content-length", str(len(response.body))))
         headers.append(("x-request-id", request.request_id))
         if closes or self._broker.draining:
@@ -189,6 +210,11 @@ def remember_undelivered(scope: Scope, response: Response) -> None:
     """Leave in the scope what to do if nobody gets the response."""
     if response.undelivered is not None:
         scope[UNDELIVERED] = response.undelivered
+
+
+def remember_stream(scope: Scope, stream: Stream, translator: Translator) -> None:
+    """Leave in the scope what to do when a stream has ended."""
+    scope[FINISH] = partial(translator.finish, stream)
 
 
 def give_back_memory(scope: Scope) -> None:

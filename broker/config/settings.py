@@ -164,6 +164,19 @@ class BrokerConfig(BaseModel):
         description="How many of them may be of one identity, or of one address without one; more "
         "are answered 429.",
     )
+    max_streams: int = Field(
+        default=1000,
+        ge=1,
+        strict=True,
+        description="How many streams there may be at one time; more are answered 429.",
+    )
+    max_streams_per_identity: int = Field(
+        default=30,
+        ge=1,
+        strict=True,
+        description="How many of them may be of one identity, or of one address without one; more "
+        "are answered 429.",
+    )
     data_dir: Path = Field(
         default=Path(),
         description="Where plugins keep files; relative to the directory of this file.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 
 from broker.auth import Identity
 from broker.errors import QueueNotFound
@@ -13,6 +13,7 @@ from broker.operations.places import Places
 from broker.operations.queues import Queues
 from broker.operations.runtime import Runtime
 from broker.receipts import Receipt, read_receipt, write_receipt
+from broker.stream import Recheck
 from broker.turn import resting
 
 RECHECK_MS = 5_000
@@ -20,9 +21,6 @@ RECHECK_MS = 5_000
 
 SHARED_RECHECK_MS = 1_000
 """The same, when other processes publish and the storage cannot tell."""
-
-
-Recheck = Callable[[], Awaitable[Identity]]
 
 
 class Leasing:

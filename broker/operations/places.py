@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from types import TracebackType
 
 from broker.auth import Identity
 from broker.budget import Whose, whose_identity
-from broker.errors import Overloaded, TooManyWaiting
+from broker.errors import BrokerError
 
 
 class Places:
     """Bounds how many wait for something of one kind: of one identity, and in all.
 
-    `key` is the config's for `most_each`.
+    `over` and `over_each` make what is raised when there are too many.
     """
 
-    def __init__(self, *, most: int, most_each: int, key: str) -> None:
+    def __init__(
+        self,
+        *,
+        most: int,
+        most_each: int,
+        over: Callable[[], BrokerError],
+        over_each: Callable[[], BrokerError],
+    ) -> None:
         self._most = most
         self._most_each = most_each
-        self._key = key
+        self._over = over
+        self._over_each = over_each
         self._taken: Counter[Whose] = Counter()
         self._in_all = 0
 
@@ -30,9 +39,9 @@ class Places:
     def take(self, whose: Whose) -> None:
         """Count one more."""
         if self._taken[whose] >= self._most_each:
-            raise TooManyWaiting(self._most_each, self._key)
+            raise self._over_each()
         if self._in_all >= self._most:
-            raise Overloaded("too many requests wait; try again soon, or ask without waiting")
+            raise self._over()
         self._taken[whose] += 1
         self._in_all += 1
 
@@ -61,11 +70,16 @@ class Place:
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
+        self.give_back()
+
+    def give_back(self) -> None:
+        """Have the place no more; harmless if it was never taken."""
         if self._is_taken:
+            self._is_taken = False
             self._places.give_back(self._whose)
 
     def take(self) -> None:
-        """Have the place until it is left; raises TooManyWaiting, Overloaded."""
+        """Have the place until it is left; raises what is raised when there are too many."""
         if not self._is_taken:
             self._places.take(self._whose)
             self._is_taken = True

@@ -79,6 +79,8 @@ class House:
             max_requests=1000,
             max_waiting=1000,
             max_waiting_per_identity=1000,
+            max_streams=1000,
+            max_streams_per_identity=30,
             anonymous=True,
             require_receipt=require_receipt,
         )

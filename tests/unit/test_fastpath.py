@@ -6,7 +6,7 @@ import json
 import pytest
 from asgi import DISCONNECT, Bench, part
 
-from broker import bodies, reception
+from broker import bodies, client, reception
 from broker.http import Response
 from broker.testing import ManualClock
 
@@ -162,7 +162,7 @@ async def test_an_answer_that_is_taken_is_not_undone():
 
 
 async def test_an_answer_that_is_taken_too_slowly_is_undone(monkeypatch):
-    monkeypatch.setattr(reception, "ANSWER_SECONDS", 0)
+    monkeypatch.setattr(client, "ANSWER_SECONDS", 0)
     bench = Bench(lambda request: giving(bench)(request))
     bench.sending.clear()
     await bench.begin(part())

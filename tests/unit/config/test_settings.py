@@ -76,6 +76,8 @@ def test_every_key_can_be_given():
         max_queues = 6
         max_waiting = 8
         max_waiting_per_identity = 9
+        max_streams = 10
+        max_streams_per_identity = 11
         data_dir = "/var/lib/broker"
         [plugins.a]
         path = "x"
@@ -106,6 +108,8 @@ def test_every_key_can_be_given():
         "max_queues": 6,
         "max_waiting": 8,
         "max_waiting_per_identity": 9,
+        "max_streams": 10,
+        "max_streams_per_identity": 11,
         "data_dir": Path("/var/lib/broker"),
     }
     assert config.plugins == {
@@ -334,6 +338,7 @@ def test_all_problems_are_reported_at_once():
         "  broker.data_dir: expected a path; got 3",
         '  broker.whatever: unknown key; known are "environment", "plugins", "disable", "storage", '
         '"anonymous", "require_receipt", "max_queues", "max_waiting", "max_waiting_per_identity", '
+            '"max_streams", "max_streams_per_identity", '
         '"data_dir"',
     ]
 

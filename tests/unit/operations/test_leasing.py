@@ -46,6 +46,8 @@ class Waiters(RuleBasedStateMachine):
             max_requests=1000,
             max_waiting=MOST,
             max_waiting_per_identity=MOST_EACH,
+            max_streams=1000,
+            max_streams_per_identity=30,
         )
         self.places = self.broker._leasing._places
         self.run(storage.open())

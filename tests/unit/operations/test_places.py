@@ -1,13 +1,13 @@
 import pytest
 
 from broker import Identity, Overloaded, TooManyWaiting
-from broker.operations.places import Places
+from broker.engine import waiting_places
 
 ANA, BOB, EVE = (Identity(subject=name) for name in ("ana", "bob", "eve"))
 
 
 def make(most=3, most_each=2):
-    return Places(most=most, most_each=most_each, key="broker.max_waiting_per_identity")
+    return waiting_places(most, most_each)
 
 
 def take(places, *identities):

@@ -69,6 +69,8 @@ def broker():
         max_requests=1000,
         max_waiting=1000,
         max_waiting_per_identity=1000,
+        max_streams=1000,
+        max_streams_per_identity=30,
         anonymous=True,
     )
 

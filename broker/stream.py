@@ -1,0 +1,92 @@
+"""Answers that go on: what a transport sends piece by piece for as long as its client stays."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
+from typing import ClassVar, Literal
+
+from broker.auth import Identity
+
+Recheck = Callable[[], Awaitable[Identity]]
+"""Returns who asks as things stand now, or raises what whoever asked anew would be told."""
+
+EndReason = Literal["auth-expired", "rotated", "shutdown", "slow", "unavailable", "failed"]
+"""Why a stream ends that its client did not end: the identity is not what it was; its time is over,
+and the client shall come again; the broker stops; the client takes too little; who asks cannot be
+found out, or what is streamed cannot be had now; something broke."""
+
+
+class Stream(ABC):
+    """An answer that goes on. A handler makes one and returns it in its Response.
+
+    From then on it is the core's, which counts it among the streams of its identity, asks for one
+    piece after the other and sends it, keeps an idle one alive, finds out again and again who
+    asks, ends it after its time or with the broker, and closes it: once, whether or not its client
+    ever took anything. So what a handler takes for a stream belongs into the stream, to be given
+    back by `close`.
+    """
+
+    heartbeat: ClassVar[bytes] = b": hb\n\n"
+    """What is sent when there was nothing to send for a while; means nothing to the client."""
+
+    def __init__(self, identity: Identity, *, recheck: Recheck | None = None) -> None:
+        """`recheck` None: the identity stays what it is until it expires."""
+        self.identity = identity
+        self.recheck = recheck
+        self.end_reason: EndReason | None = None
+        self._awake = asyncio.Event()
+        self._is_idle = False
+        self._is_over = False
+
+    @abstractmethod
+    async def take(self) -> bytes:
+        """Return what there is to send now, nothing if there is nothing.
+
+        Do not wait here for more to come: call `wake` when it did. Called again only when the
+        client took what was returned before.
+        """
+
+    def farewell(self, reason: EndReason) -> bytes:  # noqa: ARG002  # what others override
+        """Return what tells the client why the stream ends."""
+        return b""
+
+    def admit(self, identity: Identity) -> None:
+        """Go on for an identity as it is now; raise Forbidden, or another error, if this is not
+        for it any more."""
+        self.identity = identity
+
+    async def close(self) -> None:
+        """Give back what was taken for this stream; nothing is asked of it any more."""
+
+    def wake(self) -> None:
+        """Say that there may be something to take."""
+        self._awake.set()
+
+    def end(self, reason: EndReason) -> None:
+        """Send nothing more but the farewell; the first reason counts."""
+        if self.end_reason is None:
+            self.end_reason = reason
+            self._awake.set()
+
+    def beat(self) -> None:
+        """Send the heartbeat, unless there is something better to send."""
+        self._is_idle = True
+        self._awake.set()
+
+    async def next(self) -> bytes:
+        """Return the next piece as soon as there is one; nothing at the end."""
+        while not self._is_over:
+            self._awake.clear()
+            if self.end_reason is not None:
+                self._is_over = True
+                return self.farewell(self.end_reason)
+            if piece := await self.take():
+                self._is_idle = False
+                return piece
+            if self._is_idle:
+                self._is_idle = False
+                return self.heartbeat
+            await self._awake.wait()
+        return b""

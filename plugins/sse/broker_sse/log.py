@@ -1,0 +1,39 @@
+"""What puts events in an order and has the hub told of them: this broker's alone, or all nodes'."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+
+from broker import Event, Observer
+
+from broker_sse.entry import Entry, EventId, new_epoch
+from broker_sse.hub import Hub
+
+
+class EventLog(Observer):
+    """Hears of the events of this broker, and tells the hub of all events in their order."""
+
+    def __init__(self, hub: Hub) -> None:
+        self.hub = hub
+
+    @abstractmethod
+    def notify(self, events: Sequence[Event]) -> None:
+        """Take the events of one operation."""
+
+
+class LocalLog(EventLog):
+    """The order of one broker, which begins anew with each start."""
+
+    def __init__(self, hub: Hub) -> None:
+        super().__init__(hub)
+        self._epoch = new_epoch()
+        self._sequence = 0
+
+    def notify(self, events: Sequence[Event]) -> None:
+        """Give the events their places and tell."""
+        entries = []
+        for event in events:
+            self._sequence += 1
+            entries.append(Entry(EventId(self._epoch, self._sequence), event))
+        self.hub.tell(entries)

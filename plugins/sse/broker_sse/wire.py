@@ -1,0 +1,24 @@
+"""The format of Server-Sent Events (WHATWG HTML, section 9.2.5)."""
+
+from __future__ import annotations
+
+import re
+
+_FORBIDDEN = re.compile(r"[\r\n\0]")
+_NEWLINE = re.compile(rb"\r\n|\r|\n")
+
+
+def write_event(name: str, data: bytes, *, event_id: str | None = None) -> bytes:
+    """Return an event as it is sent; raises ValueError for a name or id that would break it."""
+    lines = []
+    if event_id is not None:
+        lines.append(b"id: " + _field(event_id))
+    lines.append(b"event: " + _field(name))
+    lines += [b"data: " + line for line in _NEWLINE.split(data)]
+    return b"\n".join(lines) + b"\n\n"
+
+
+def _field(text: str) -> bytes:
+    if _FORBIDDEN.search(text):
+        raise ValueError("an id or a name of an event has one line, without NUL")
+    return text.encode()
