@@ -338,7 +338,7 @@ def test_all_problems_are_reported_at_once():
         "  broker.data_dir: expected a path; got 3",
         '  broker.whatever: unknown key; known are "environment", "plugins", "disable", "storage", '
         '"anonymous", "require_receipt", "max_queues", "max_waiting", "max_waiting_per_identity", '
-            '"max_streams", "max_streams_per_identity", '
+        '"max_streams", "max_streams_per_identity", '
         '"data_dir"',
     ]
 
