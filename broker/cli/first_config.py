@@ -38,6 +38,12 @@ database = "auth.db"
 # Where several brokers count together:
 # url = "redis://127.0.0.1:6379"
 """,
+    "sse": """
+# What happens, as it happens: GET /events, for browsers and programs.
+[plugins.sse]
+# Where several brokers tell together:
+# redis_url = "redis://127.0.0.1:6379"
+""",
 }
 
 FIRST_PLUGINS = tuple(_TABLES)

@@ -67,13 +67,14 @@ def test_init_writes_a_file_for_the_owner_only_that_can_be_read():
     assert result.stdout == "wrote broker.toml; start the broker with: broker serve\n"
     assert stat.S_IMODE(Path("broker.toml").stat().st_mode) == 0o600
     config = read_config()
-    assert config.broker.plugins == ("storage_sqlite", "auth_jwt", "ratelimit")
+    assert config.broker.plugins == ("storage_sqlite", "auth_jwt", "ratelimit", "sse")
     assert not config.broker.anonymous
     assert config.server.host == "127.0.0.1"
     assert config.plugins == {
         "storage_sqlite": {"path": "broker.db"},
         "auth_jwt": {"database": "auth.db"},
         "ratelimit": {},
+        "sse": {},
     }
     assert config.warnings == ()
     assert result.stderr == ""
@@ -107,7 +108,7 @@ def test_init_overwrites_when_it_is_forced():
 
     assert run("init", "--force").exit_code == 0
 
-    assert read_config().broker.plugins == ("storage_sqlite", "auth_jwt", "ratelimit")
+    assert read_config().broker.plugins == ("storage_sqlite", "auth_jwt", "ratelimit", "sse")
     assert stat.S_IMODE(Path("broker.toml").stat().st_mode) == 0o600
 
 
@@ -169,6 +170,7 @@ def test_init_leaves_out_what_is_not_installed(core_alone):
         "left out storage_sqlite, which is not installed: pip install replika-broker-storage-sqlite",
         "left out auth_jwt, which is not installed: pip install replika-broker-auth-jwt",
         "left out ratelimit, which is not installed: pip install replika-broker-ratelimit",
+        "left out sse, which is not installed: pip install replika-broker-sse",
     ]
     assert "# Not installed: auth_jwt (pip install replika-broker-auth-jwt).\n" in (
         Path("broker.toml").read_text()
