@@ -14,15 +14,16 @@ ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
 UNDELIVERED = "broker.undelivered"
 """The key in an ASGI scope under which a request leaves what to do if nobody gets its answer."""
 
-FINISH = "broker.finish"
-"""The key in an ASGI scope under which a request leaves what to do when its stream has ended."""
+STREAM = "broker.stream"
+"""The key in an ASGI scope under which a request leaves the stream that is its answer."""
 
 PIECE_SECONDS = 15
 """How long a client may take to receive a piece of a stream."""
 
 
 class Delivery:
-    """An ASGI layer that undoes what an undelivered response gave away, and ends streams.
+    """An ASGI layer that undoes what an undelivered response gave away, and waits for who takes a
+    stream no longer than for a piece.
 
     A message that was leased for a client that is gone should not wait for its lease to lapse.
     """
@@ -39,7 +40,7 @@ class Delivery:
 
         async def watched_send(message: Any) -> None:
             nonlocal complete
-            async with asyncio.timeout(PIECE_SECONDS if FINISH in scope else None):
+            async with asyncio.timeout(PIECE_SECONDS if STREAM in scope else None):
                 await send(message)
             if message["type"] == "http.response.body" and not message.get("more_body"):
                 complete = True
@@ -50,5 +51,3 @@ class Delivery:
             undelivered = scope.get(UNDELIVERED)
             if undelivered is not None and not complete:
                 await undelivered()
-            if FINISH in scope:
-                await scope[FINISH]()

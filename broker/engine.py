@@ -124,7 +124,9 @@ class Broker:
         self._publishing = Publishing(self._runtime, self.queues, providers.interceptors)
         places = waiting_places(max_waiting, max_waiting_per_identity)
         self._leasing = Leasing(self._runtime, self.queues, places)
-        self.streams = Streams(clock, stream_places(max_streams, max_streams_per_identity))
+        self.streams = Streams(
+            clock, stream_places(max_streams, max_streams_per_identity), self._runtime.tasks
+        )
         self._settling = Settling(self._runtime, self.queues, self._publishing)
 
     @property

@@ -94,7 +94,7 @@ class Transport(Provider):
     """A way in and out for clients. It calls the Broker it was given, and nothing behind it.
 
     A transport returns routes (served by whatever serves the broker), a Quart blueprint (for
-    what needs a framework: streams, pages), or opens a listener of its own in `open`.
+    what needs a framework: pages), or opens a listener of its own in `open`.
     """
 
     requires: frozenset[Capability] = frozenset()

@@ -38,11 +38,8 @@ class Fastpath:
             client.watch()
         response = await self._translator.answer(match.route, match.name, request, scope)
         headers = self._translator.headers(response, request)
-        stream = response.stream
-        if stream is None:
+        if response.stream is None:
             await client.take(response, headers)
-            return
-        try:
-            await client.follow(partial(self._translator.next_piece, stream), response, headers)
-        finally:
-            await self._translator.finish(stream)
+        else:
+            next_piece = partial(self._translator.next_piece, response.stream)
+            await client.follow(next_piece, response, headers)

@@ -22,7 +22,6 @@ from broker.translation import (
     Translator,
     name_of,
     paths_of,
-    remember_stream,
     remember_undelivered,
 )
 
@@ -176,8 +175,6 @@ class _Adapter:
             request = self._request(params, scope[BODY])
             response = await self._translator.answer(route, name, request, scope)
             remember_undelivered(scope, response)
-            if response.stream is not None:
-                remember_stream(scope, response.stream, self._translator)
             return self._send(request, response)
 
         return view
@@ -188,7 +185,7 @@ class _Adapter:
         return self._translator.request(scope, path=source.path, params=params, body=body)
 
     def _send(self, request: Request, response: Response) -> quart.Response:
-        if response.stream is None:
+        if response.stream is None or request.method == "HEAD":
             answer = quart.Response(response.body, response.status)
         else:
             answer = quart.Response(self._pieces(response.stream), response.status)

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from broker.bodies import Bodies, Body, GoneError
 from broker.client import Client, Patience
-from broker.delivery import ASGIApp, Receive, Scope, Send
+from broker.delivery import STREAM, ASGIApp, Receive, Scope, Send
 from broker.errors import BrokerError
 from broker.fastpath import Fastpath
 from broker.http import Request, Route
@@ -76,6 +76,8 @@ class Reception:
         finally:
             body.end()
             give_back_memory(scope)
+            if STREAM in scope:
+                await self._translator.finish(scope[STREAM])
 
     def _request(self, scope: Scope, match: Match) -> Request:
         path = _path_of(scope) or ""

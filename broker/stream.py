@@ -13,9 +13,9 @@ Recheck = Callable[[], Awaitable[Identity]]
 """Returns who asks as things stand now, or raises what whoever asked anew would be told."""
 
 EndReason = Literal["auth-expired", "rotated", "shutdown", "slow", "unavailable", "failed"]
-"""Why a stream ends that its client did not end: the identity is not what it was; its time is over,
-and the client shall come again; the broker stops; the client takes too little; who asks cannot be
-found out, or what is streamed cannot be had now; something broke."""
+"""Why a stream ends that its client did not end: the identity is not what it was, or may not do
+what it might; its time is over, and the client shall come again; the broker stops; the client takes
+too little; who asks cannot be found out, or what is streamed cannot be had now; something broke."""
 
 
 class Stream(ABC):
@@ -36,6 +36,7 @@ class Stream(ABC):
         self.identity = identity
         self.recheck = recheck
         self.end_reason: EndReason | None = None
+        self.is_closed = False
         self._awake = asyncio.Event()
         self._is_idle = False
         self._is_over = False
@@ -45,7 +46,8 @@ class Stream(ABC):
         """Return what there is to send now, nothing if there is nothing.
 
         Do not wait here for more to come: call `wake` when it did. Called again only when the
-        client took what was returned before.
+        client took what was returned before. What is returned after the stream was told to `end`
+        is not sent.
         """
 
     def farewell(self, reason: EndReason) -> bytes:  # noqa: ARG002  # what others override
@@ -82,11 +84,11 @@ class Stream(ABC):
             if self.end_reason is not None:
                 self._is_over = True
                 return self.farewell(self.end_reason)
-            if piece := await self.take():
+            piece = await self.take()
+            if self.end_reason is not None:
+                continue
+            if piece or self._is_idle:
                 self._is_idle = False
-                return piece
-            if self._is_idle:
-                self._is_idle = False
-                return self.heartbeat
+                return piece or self.heartbeat
             await self._awake.wait()
         return b""

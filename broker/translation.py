@@ -7,7 +7,7 @@ import logging
 import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache, partial
+from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
@@ -16,7 +16,7 @@ import msgspec
 
 from broker.auth import Identity, read_credentials
 from broker.budget import Budget, Share, whose_address
-from broker.delivery import FINISH, UNDELIVERED, Scope
+from broker.delivery import STREAM, UNDELIVERED, Scope
 from broker.errors import BrokerError, MessageTooLarge, Overloaded, PluginFailure, Unavailable
 from broker.http import Request, Response, Route
 from broker.problems import problem, problem_response
@@ -112,7 +112,8 @@ class Translator:
     async def answer(self, route: Route, name: str, request: Request, scope: Scope) -> Response:
         """Call a route's handler; every failure is that request's answer.
 
-        What memory a large one takes is left in the scope, for `give_back_memory`.
+        What memory a large one takes is left in the scope, for `give_back_memory`; so is a stream,
+        for `finish`.
         """
         if self._turns.are_all_taken and route.path not in PROBES:
             return self.count(name, problem_response(Overloaded(OVERLOADED), request))
@@ -120,12 +121,7 @@ class Translator:
         CURRENT_TURN.set(turn)
         try:
             response = await route.handler(request)
-            if response.stream is None:
-                _check_headers(response)
-            else:
-                await self._admit(response.stream, response)
-            if len(response.body) > MAX_SMALL_ANSWER_BYTES and _may_be_withheld(response, request):
-                await self._take_memory(response, request, scope)
+            await self._admit(response, request, scope)
         except Exception as error:  # noqa: BLE001  # isolates one request from all others
             response = self.failure(error, request)
         finally:
@@ -134,21 +130,28 @@ class Translator:
             response = msgspec.structs.replace(response, headers=(*response.headers, *headers))
         return self.count(name, response)
 
-    async def _admit(self, stream: Stream, response: Response) -> None:
+    async def _admit(self, response: Response, request: Request, scope: Scope) -> None:
+        stream = response.stream
         try:
             _check_headers(response)
-            self._broker.streams.join(stream)
+            if stream is not None:
+                self._broker.streams.join(stream)
+                scope[STREAM] = stream
+            elif len(response.body) > MAX_SMALL_ANSWER_BYTES and _may_be_withheld(
+                response, request
+            ):
+                await self._take_memory(response, request, scope)
         except Exception:
-            await stream.close()
+            if stream is not None:
+                await self.finish(stream)
             raise
 
     async def next_piece(self, stream: Stream) -> bytes:
-        """Return what an answer goes on with, nothing at its end; `finish` the stream afterwards,
-        whatever happens."""
+        """Return what an answer goes on with, nothing at its end."""
         return await self._broker.streams.next(stream)
 
     async def finish(self, stream: Stream) -> None:
-        """Close the stream of an answer."""
+        """Close the stream of an answer; to do so twice does no harm."""
         await self._broker.streams.leave(stream)
 
     async def _take_memory(self, response: Response, request: Request, scope: Scope) -> None:
@@ -210,11 +213,6 @@ def remember_undelivered(scope: Scope, response: Response) -> None:
     """Leave in the scope what to do if nobody gets the response."""
     if response.undelivered is not None:
         scope[UNDELIVERED] = response.undelivered
-
-
-def remember_stream(scope: Scope, stream: Stream, translator: Translator) -> None:
-    """Leave in the scope what to do when a stream has ended."""
-    scope[FINISH] = partial(translator.finish, stream)
 
 
 def give_back_memory(scope: Scope) -> None:

@@ -5,25 +5,24 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from broker.context import Clock
-from broker.errors import BrokerError, Unavailable
+from broker.errors import BrokerError, Forbidden, QueueNotFound, Unauthenticated, Unavailable
 from broker.operations.places import Place, Places
-from broker.stream import Stream
+from broker.operations.tasks import Tasks
+from broker.stream import EndReason, Stream
 
 TICK_MS = 1_000
 
-HEARTBEAT_MS = 14_000
-"""After how long an idle stream is kept alive, at the next tick: 15 s at most, the longest that
+HEARTBEAT_MS = 13_000
+"""After how long an idle stream is kept alive, at the next tick: so within 15 s, the longest that
 proxies and clients can be relied on to wait (WHATWG HTML, 9.2.7)."""
 
-RECHECK_MS = 3_000
-"""How often it is found out who asks. With a tick before it and a second for the answer, who lost
-the right to a stream loses the stream within 5 s."""
-
-RECHECK_SECONDS = 1.0
+RECHECK_MS = 2_500
+"""How often it is found out who asks, at the next tick; by the tick after that it has to be known.
+So who lost the right to a stream loses the stream within 5 s."""
 
 LIFETIME_MS = 600_000
 
@@ -35,13 +34,15 @@ logger = logging.getLogger("broker.streams")
 
 
 class Streams:
-    """All open streams of a broker."""
+    """All open streams of a broker. `tasks` are those that outlive clients."""
 
-    def __init__(self, clock: Clock, places: Places) -> None:
+    def __init__(self, clock: Clock, places: Places, tasks: Tasks) -> None:
         self._clock = clock
         self._places = places
+        self._tasks = tasks
         self._stays: dict[Stream, _Stay] = {}
-        self._closed = False
+        self._has_some = asyncio.Event()
+        self._is_closed = False
 
     def __len__(self) -> int:
         return len(self._stays)
@@ -49,45 +50,40 @@ class Streams:
     def join(self, stream: Stream) -> None:
         """Count a stream until it leaves; raises TooManyStreams, and Unavailable when the broker
         drains."""
-        if self._closed:
+        if self._is_closed:
             raise Unavailable("the broker is shutting down; try again when it is back")
         place = self._places.place(stream.identity)
         place.take()
         self._stays[stream] = _Stay(place, self._clock.now())
+        self._has_some.set()
 
     async def leave(self, stream: Stream) -> None:
-        """Close a stream that joined; to do so twice does no harm."""
+        """Close a stream, whether or not it could join; to do so twice does no harm."""
         stay = self._stays.pop(stream, None)
-        if stay is None:
-            return
-        stay.place.give_back()
-        try:
-            await stream.close()
-        # An isolation point: its client is gone, and nobody else may suffer for it.
-        except Exception:
-            logger.exception("%s did not close", type(stream).__name__)
+        if stay is not None:
+            stay.end()
+        if not self._stays:
+            self._has_some.clear()
+        if not stream.is_closed:
+            stream.is_closed = True
+            await self._tasks.finish(_close(stream))
 
     async def next(self, stream: Stream) -> bytes:
         """Return the next piece of a stream that joined, nothing at its end."""
-        try:
-            piece = await stream.next()
-        except Unavailable:
-            stream.end("unavailable")
-        # An isolation point: the answer is begun, so that this cannot be told otherwise.
-        except Exception as error:
-            if not isinstance(error, BrokerError):
-                logger.exception("%s failed", type(stream).__name__)
-            stream.end("failed")
-        else:
-            stay = self._stays.get(stream)
-            if stay is not None:
-                stay.moved_at = self._clock.now()
-            return piece
-        return await stream.next()
+        while True:
+            try:
+                piece = await stream.next()
+            # An isolation point: the answer is begun, so that this cannot be told otherwise.
+            except Exception as error:  # noqa: BLE001  # what is unexpected is logged
+                stream.end(_reason(error, stream, unexpected="failed"))
+            else:
+                if stay := self._stays.get(stream):
+                    stay.moved_at = self._clock.now()
+                return piece
 
     def close(self) -> None:
         """End all streams, now and from now on: the broker drains."""
-        self._closed = True
+        self._is_closed = True
         for stream in self._stays:
             stream.end("shutdown")
 
@@ -103,46 +99,46 @@ class Streams:
 
     async def _keep(self) -> None:
         while True:
+            await self._has_some.wait()
             await self._clock.sleep_until(self._clock.now() + TICK_MS)
             now = self._clock.now()
             for stream, stay in self._stays.items():
+                if stream.end_reason is not None:
+                    continue
                 if now >= stay.ends_at:
                     stream.end("rotated")
                 elif _is_expired(stream, now):
                     stream.end("auth-expired")
-                elif now - stay.moved_at >= HEARTBEAT_MS:
+                elif stay.is_being_checked:
+                    stream.end("unavailable")
+                elif now >= stay.recheck_at and stream.recheck is not None:
+                    stay.recheck_at = now + RECHECK_MS
+                    stay.checking = asyncio.ensure_future(_check(stream))
+                if now - stay.moved_at >= HEARTBEAT_MS:
                     stay.moved_at = now
                     stream.beat()
-            await self._recheck(self._due(now))
-
-    def _due(self, now: int) -> list[Stream]:
-        due = []
-        for stream, stay in self._stays.items():
-            if stream.recheck is not None and now >= stay.recheck_at:
-                stay.recheck_at = now + RECHECK_MS
-                due.append(stream)
-        return due
-
-    async def _recheck(self, streams: Iterable[Stream]) -> None:
-        checks = {asyncio.ensure_future(_check(stream)): stream for stream in streams}
-        if not checks:
-            return
-        _, late = await asyncio.wait(checks, timeout=RECHECK_SECONDS)
-        for task in late:
-            task.cancel()
-            checks[task].end("unavailable")
 
 
 class _Stay:
     """A stream's time here; milliseconds."""
 
-    __slots__ = ("ends_at", "moved_at", "place", "recheck_at")
+    __slots__ = ("checking", "ends_at", "moved_at", "place", "recheck_at")
 
     def __init__(self, place: Place, now: int) -> None:
         self.place = place
         self.moved_at = now
         self.recheck_at = now + RECHECK_MS
         self.ends_at = now + int(LIFETIME_MS * random.uniform(1 - SPREAD, 1 + SPREAD))
+        self.checking: asyncio.Task[None] | None = None
+
+    @property
+    def is_being_checked(self) -> bool:
+        return self.checking is not None and not self.checking.done()
+
+    def end(self) -> None:
+        self.place.give_back()
+        if self.checking is not None:
+            self.checking.cancel()
 
 
 def _is_expired(stream: Stream, now: int) -> bool:
@@ -151,14 +147,29 @@ def _is_expired(stream: Stream, now: int) -> bool:
 
 
 async def _check(stream: Stream) -> None:
-    assert stream.recheck is not None
+    assert stream.recheck is not None, "only those are checked that can be"
     try:
         stream.admit(await stream.recheck())
-    except Unavailable:
-        stream.end("unavailable")
-    except BrokerError:
+    except QueueNotFound:  # it may not even see the queue any more
         stream.end("auth-expired")
     # An isolation point: who cannot be recognised gets nothing more, and all others go on.
+    except Exception as error:  # noqa: BLE001  # what is unexpected is logged
+        stream.end(_reason(error, stream, unexpected="unavailable"))
+
+
+def _reason(error: Exception, stream: Stream, *, unexpected: EndReason) -> EndReason:
+    if isinstance(error, Unavailable):
+        return "unavailable"
+    if isinstance(error, (Unauthenticated, Forbidden)):
+        return "auth-expired"
+    if not isinstance(error, BrokerError):
+        logger.error("%s ends for an error", type(stream).__name__, exc_info=error)
+    return unexpected
+
+
+async def _close(stream: Stream) -> None:
+    try:
+        await stream.close()
+    # An isolation point: its client is gone, and nobody else may suffer for it.
     except Exception:
-        logger.exception("who asks for a %s cannot be found out", type(stream).__name__)
-        stream.end("unavailable")
+        logger.exception("%s did not close", type(stream).__name__)
