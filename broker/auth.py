@@ -82,3 +82,10 @@ class Authorizer(Provider):
 
         Called on the way of every request: answer from memory.
         """
+
+    def permits_some(self, identity: Identity, action: Action) -> bool:  # noqa: ARG002  # what others override
+        """Tell whether there can be a queue with which the identity may do that, there or not.
+
+        True if that cannot be told: who asks is then answered queue by queue.
+        """
+        return True

@@ -156,6 +156,11 @@ class Broker:
         """Tell whether the identity may do that with a queue."""
         return self._gate.permits(identity, action, queue)
 
+    def permit_some(self, identity: Identity, action: Action) -> None:
+        """Raise Forbidden if there can be no queue with which the identity may do that; for what
+        a transport does with all queues of which it may be done."""
+        self._gate.permit_some(identity, action)
+
     def wake(self, queue: str) -> None:
         """Wake who waits for messages in a queue: another process brought some, or freed some."""
         self._runtime.waiting.wake_line(queue)

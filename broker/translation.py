@@ -228,6 +228,9 @@ def _read_headers(fields: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
         names = [_read_name(name) for name, _ in fields]
         if names.count("authorization") > 1:
             headers["authorization"] = ""  # a proxy may have checked another one than we would
+        if names.count("cookie") > 1:  # HTTP/2 may send them one by one (RFC 9113, section 8.2.3)
+            cookies = [value for name, value in fields if _read_name(name) == "cookie"]
+            headers["cookie"] = b"; ".join(cookies).decode("latin1")
     return headers
 
 

@@ -21,6 +21,11 @@ class ScopeAuthorizer(Authorizer):
             return False
         return self._covers(identity.scopes, action, queue)
 
+    def permits_some(self, identity: Identity, action: Action) -> bool:
+        """Tell whether one of the identity's scopes is about the action."""
+        prefix = action + ":"
+        return any(scope == "admin" or scope.startswith(prefix) for scope in identity.scopes)
+
 
 def _covers(scopes: frozenset[str], action: Action, queue: str) -> bool:
     prefix = action + ":"

@@ -108,6 +108,15 @@ class Gate:
             raise QueueNotFound(queue)
         raise Forbidden(action if queue is None else f"{action}:{queue}")
 
+    def permit_some(self, identity: Identity, action: Action) -> None:
+        """Raise Forbidden if there can be no queue with which the identity may do that."""
+        try:
+            permitted = self._authorizer.permits_some(identity, action)
+        except Exception as error:
+            raise _failed(self._authorizer_name, "permit", error) from error
+        if not permitted:
+            raise Forbidden(f"{action}:*")
+
     def sees(self, identity: Identity, queue: str) -> bool:
         """Tell whether the identity may know that this queue exists."""
         return any(self.permits(identity, action, queue) for action in QUEUE_ACTIONS)

@@ -53,6 +53,17 @@ async def test_a_handler_gets_the_request_and_its_answer_is_sent():
     assert bench.served.requests == {("POST /things/{thing}/do", 201): 1}
 
 
+async def test_the_cookies_of_a_request_are_in_one_header_however_many_they_came_in():
+    async def handler(request):
+        return Response(body=request.headers["cookie"].encode("latin1"))
+
+    cookies = [(b"cookie", b"a=1; b=2"), (b"x-other", b"x"), (b"Cookie", b"c=\xe9")]
+
+    _, _, body = await Bench(handler).ask(part(), headers=cookies)
+
+    assert body == b"a=1; b=2; c=\xe9"
+
+
 async def test_no_content_has_no_length():
     async def handler(_):
         return Response(status=204)

@@ -25,3 +25,20 @@ def test_scopes_decide(scopes, action, queue, permitted):
     identity = Identity(subject="ana", scopes=frozenset(scopes))
 
     assert ScopeAuthorizer().permits(identity, action, queue) is permitted
+
+
+@pytest.mark.parametrize(
+    ("scopes", "action", "permitted"),
+    [
+        (["read:orders-*"], "read", True),
+        (["consume:*", "read:q"], "read", True),
+        (["consume:*", "manage:*"], "read", False),
+        (["reader:*", "read"], "read", False),  # not scopes
+        (["admin"], "read", True),
+        ([], "read", False),
+    ],
+)
+def test_scopes_tell_whether_there_can_be_a_queue_at_all(scopes, action, permitted):
+    identity = Identity(subject="ana", scopes=frozenset(scopes))
+
+    assert ScopeAuthorizer().permits_some(identity, action) is permitted

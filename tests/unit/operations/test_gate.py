@@ -3,6 +3,7 @@ import pytest
 from broker import (
     Allowance,
     Authenticator,
+    Authorizer,
     Credentials,
     Forbidden,
     Identity,
@@ -172,13 +173,34 @@ def test_what_concerns_no_queue_needs_admin():
     gate().permit(Identity(subject="root", scopes=frozenset({"admin"})), "admin", None)
 
 
+def test_who_may_do_it_with_no_queue_at_all_is_told_the_scope():
+    gate().permit_some(ANA, "publish")
+    with pytest.raises(Forbidden) as caught:
+        gate().permit_some(ANA, "read")
+    assert caught.value.scope == "read:*"
+
+
+def test_an_authorizer_that_cannot_tell_is_asked_queue_by_queue():
+    class QueueByQueue(Authorizer):
+        def permits(self, identity, action, queue):
+            return False
+
+    gate(authorizer=QueueByQueue()).permit_some(ANA, "read")
+
+
 def test_an_authorizer_that_breaks_is_a_503():
     class Broken(ScopeAuthorizer):
         def permits(self, identity, action, queue):
             raise RuntimeError
 
+        def permits_some(self, identity, action):
+            raise RuntimeError
+
+    broken = gate(authorizer=Broken())
     with pytest.raises(Unavailable):
-        gate(authorizer=Broken()).permit(ANA, "publish", "orders-eu")
+        broken.permit(ANA, "publish", "orders-eu")
+    with pytest.raises(Unavailable):
+        broken.permit_some(ANA, "publish")
 
 
 def test_a_token_does_not_show_in_a_repr():
