@@ -52,7 +52,12 @@ class Row(NamedTuple):
     """It makes the queue, which must not be there."""
     answers: int | None = None
     """What it answers to this request, whoever sends it."""
+    goes_on: bool = False
+    """It answers with a stream."""
 
+
+SOME = "some:"
+"""Stands before an action that one has to be allowed with whatever queue there could be."""
 
 DRAFT = {"content": "x"}
 TABLE = [
@@ -100,6 +105,10 @@ TABLE = [
     Row("POST", "/logout", None, answers=401),
     Row("GET", "/me", ()),
     Row("GET", "/.well-known/jwks.json", None),
+    Row("POST", "/events/ticket", ("some:read",)),
+    Row("POST", "/events/session", ("some:read",)),
+    Row("DELETE", "/events/session", None, answers=204),
+    Row("GET", "/events", ("some:read",), goes_on=True),
 ]
 
 
@@ -129,6 +138,9 @@ class Role(NamedTuple):
 
     def allows(self, action: str, queue: str) -> bool:
         return self.is_admin or any(a == action and glob.matches(queue) for a, glob in self.may)
+
+    def allows_some(self, action: str) -> bool:
+        return self.is_admin or any(a == action for a, _ in self.may)
 
     def sees(self, queue: str) -> bool:
         return any(self.allows(action, queue) for action in ACTIONS)
@@ -200,7 +212,11 @@ class World:
 
     def ask(self, row: Row, thing: Thing, headers: dict[str, str], prefix: str = ""):
         path = (prefix + row.path.format(**thing._asdict())).rstrip("/") or "/"
-        return self._call(row.method, path, json=filled(row.body, thing), headers=headers)
+        body = filled(row.body, thing)
+        pending = self._call.begin(row.method, path, json=body, headers=headers)
+        while row.goes_on and not pending.done:
+            self._call.advance(720)  # by then the client has to come again
+        return self._call.finish(pending)
 
     async def _put(self, queue: str, *, message: bool) -> Thing:
         await self._drop()
@@ -236,6 +252,9 @@ def missing(row: Row, role: Role, queue: str) -> str | None:
     for action in row.needs or ():
         if action == "admin":
             return None if role.is_admin else "admin"
+        if action.startswith(SOME):
+            some = action.removeprefix(SOME)
+            return None if role.allows_some(some) else f"{some}:*"
         if not role.allows(action, queue):
             return f"{action}:{queue}"
     return None
@@ -244,7 +263,7 @@ def missing(row: Row, role: Role, queue: str) -> str | None:
 @pytest.fixture
 def world(serve, install) -> World:
     install("tokens", TOKENS)
-    return World(serve(plugins=["memory", "tokens", "auth_jwt"]))
+    return World(serve(plugins=["memory", "tokens", "auth_jwt", "sse"]))
 
 
 def test_every_route_has_a_row(world):
@@ -264,7 +283,7 @@ def check(world: World, row: Row, role: Role, queue: str, prefix: str = ""):
         assert row.answers == answer.status if row.answers else answer.status < 300, about
         return
     assert world.everything() == before, about
-    if lacking == "admin" or role.sees(queue):
+    if lacking == "admin" or row.needs == ("some:read",) or role.sees(queue):
         assert (answer.status, answer.json["code"]) == (403, "forbidden"), about
         assert answer.json["detail"] == f'this needs the scope "{lacking}"', about
         return
@@ -346,7 +365,8 @@ def test_a_scope_that_says_something_else_opens_nothing(world):
     before = world.everything()
 
     for row in TABLE:
-        expected = {None: row.answers or 200, (): 200, ("admin",): 403}.get(row.needs, 404)
+        about_no_queue = {None: row.answers or 200, (): 200, ("admin",): 403, ("some:read",): 403}
+        expected = about_no_queue.get(row.needs, 404)
         for scope in NONSENSE:
             answer = world.ask(row, thing, {"authorization": f"Bearer {scope}"})
             assert answer.status == expected, (scope, row, answer)

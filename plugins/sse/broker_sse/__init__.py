@@ -23,7 +23,6 @@ def provide_observer(plugin: PluginContext) -> Observer:
 @hookimpl
 def provide_transport(plugin: PluginContext, broker: Broker) -> Transport:
     """Return the routes."""
-    from broker_sse.assembly import make_hub
-    from broker_sse.transport import SseTransport
+    from broker_sse.assembly import make_transport
 
-    return SseTransport(broker, plugin.once(make_hub))
+    return make_transport(plugin, broker)

@@ -45,6 +45,11 @@ class Feed(Stream):
             if self._broker.permits(self.identity, "read", entry.event.queue)
         )
 
+    def admit(self, identity: Identity) -> None:
+        """Go on with what the identity may read now; raise Forbidden if that is nothing."""
+        self._broker.permit_some(identity, "read")
+        super().admit(identity)
+
     def farewell(self, reason: EndReason) -> bytes:
         """Return the event that tells why there are no more."""
         return write_event(ENDS.get(reason, "end"), msgspec.json.encode({"reason": reason}))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from broker import Broker, Identity, Request, Response, Route, Transport, read_credentials
+from broker import Broker, Request, Response, Route, Transport
 
+from broker_sse.admission import Admission
+from broker_sse.door import Door
 from broker_sse.feed import Feed
 from broker_sse.hub import Hub
 
@@ -20,19 +22,22 @@ HEADERS = (
 class SseTransport(Transport):
     """Streams of events."""
 
-    def __init__(self, broker: Broker, hub: Hub) -> None:
+    def __init__(self, broker: Broker, hub: Hub, *, door: Door, admission: Admission) -> None:
         self._broker = broker
         self._hub = hub
+        self._door = door
+        self._admission = admission
 
     def routes(self) -> Sequence[Route]:
         """Return the routes."""
-        return (Route("GET", "/events", self.events, hot=True, gives=True),)
+        return (
+            Route("GET", "/events", self.events, hot=True, gives=True),
+            *self._admission.routes(),
+        )
 
     async def events(self, request: Request) -> Response:
         """Stream what happens from now on."""
-
-        async def identify() -> Identity:
-            return await self._broker.identify(read_credentials(request), peer=request.peer)
-
-        feed = Feed(self._broker, self._hub, await identify(), recheck=identify)
+        identity, recheck = await self._door.enter(request)
+        self._broker.permit_some(identity, "read")
+        feed = Feed(self._broker, self._hub, identity, recheck=recheck)
         return Response(headers=HEADERS, stream=feed)

@@ -1,0 +1,70 @@
+"""The routes by which a page gets what its EventSource can show at the door."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from broker import (
+    Broker,
+    Credentials,
+    Identity,
+    Request,
+    Response,
+    Route,
+    json_response,
+    read_credentials,
+)
+
+from broker_sse.session import clear_session, write_session
+from broker_sse.tickets import TICKET_SECONDS, Tickets
+
+PRIVATE = ("cache-control", "no-store")
+
+
+class Admission:
+    """Gives tickets and cookies to who shows credentials in a header."""
+
+    def __init__(self, broker: Broker, tickets: Tickets) -> None:
+        self._broker = broker
+        self._tickets = tickets
+
+    def routes(self) -> Sequence[Route]:
+        """Return the routes."""
+        return (
+            Route("POST", "/events/ticket", self.give_ticket),
+            Route("POST", "/events/session", self.begin_session),
+            Route("DELETE", "/events/session", self.end_session),
+        )
+
+    async def give_ticket(self, request: Request) -> Response:
+        """Give a ticket, which opens one stream."""
+        identity, credentials = await self._admit(request)
+        view = {
+            "ticket": await self._tickets.issue(identity, credentials),
+            "expires_in": TICKET_SECONDS,
+        }
+        return json_response(view, status=201, headers=(PRIVATE,))
+
+    async def begin_session(self, request: Request) -> Response:
+        """Have the browser keep the credentials in a cookie for as long as they are good."""
+        identity, credentials = await self._admit(request)
+        if credentials is None:  # nobody has to show any
+            return Response(status=204, headers=(PRIVATE,))
+        seconds = None
+        if identity.expires_at is not None:
+            seconds = max(0, (identity.expires_at - self._broker.clock.now()) // 1000)
+        cookie = write_session(request, credentials, seconds=seconds)
+        return Response(status=204, headers=(PRIVATE, ("set-cookie", cookie)))
+
+    async def end_session(self, _: Request) -> Response:
+        """Have the browser forget the cookie, whoever asks: other sites' pages cannot."""
+        cookies = [("set-cookie", cookie) for cookie in clear_session()]
+        return Response(status=204, headers=(PRIVATE, *cookies))
+
+    async def _admit(self, request: Request) -> tuple[Identity, Credentials | None]:
+        """Return who asks by which credentials; raises Unauthenticated, and Forbidden for one to
+        whom no stream would tell anything."""
+        credentials = read_credentials(request)
+        identity = await self._broker.identify(credentials, peer=request.peer)
+        self._broker.permit_some(identity, "read")
+        return identity, credentials
