@@ -109,6 +109,7 @@ TABLE = [
     Row("POST", "/events/session", ("some:read",)),
     Row("DELETE", "/events/session", None, answers=204),
     Row("GET", "/events", ("some:read",), goes_on=True),
+    Row("GET", "/stream/{queue}", ("read",), goes_on=True),
 ]
 
 

@@ -1,14 +1,19 @@
-"""An event in the order in which clients are told."""
+"""An event in the order in which clients are told, and how it is written to them."""
 
 from __future__ import annotations
 
 import re
 import secrets
+from functools import cached_property
 
 import msgspec
-from broker import Event
+from broker import Event, EventKind, timestamp
+
+from broker_sse.wire import write_event
 
 _ID = re.compile(r"([0-9a-z]{1,32})-(0|[1-9][0-9]{0,18})\Z")
+
+_COUNTED: frozenset[EventKind] = frozenset({"queue.purged", "queue.redriven"})
 
 
 class EventId(msgspec.Struct, frozen=True):
@@ -32,8 +37,61 @@ def new_epoch() -> str:
     return secrets.token_hex(6)
 
 
-class Entry(msgspec.Struct, frozen=True):
-    """An event with its place in the order."""
+class EventView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What clients are told of an event; never by whom, or from where."""
+
+    event: EventKind
+    queue: str
+    message_id: int | None = None
+    timestamp: str
+    count: int | None = None
+    state: str | None = None
+    moved_to: str | None = None
+    reason: str | None = None
+
+
+class Entry(msgspec.Struct, frozen=True, dict=True):
+    """An event with its place in the order.
+
+    It is written once, whoever gets it: the dict is where its texts are kept.
+    """
 
     id: EventId
     event: Event
+
+    @cached_property
+    def view(self) -> EventView:
+        """What clients are told of it."""
+        event = self.event
+        is_counted = event.kind in _COUNTED or event.count != 1
+        return EventView(
+            event=event.kind,
+            queue=event.queue,
+            message_id=event.message_id,
+            timestamp=timestamp(event.at),
+            count=event.count if is_counted else None,
+            state=event.state,
+            moved_to=event.moved_to,
+            reason=event.reason,
+        )
+
+    @cached_property
+    def as_event(self) -> bytes:
+        """As it is sent on `/events`: an event of its own kind."""
+        return self.write(self.view)
+
+    @cached_property
+    def as_message(self) -> bytes:
+        """As it is sent on `/stream/{queue}`."""
+        view = self.view
+        data = {
+            "queue": view.queue,
+            "message_id": view.message_id,
+            "event": view.event,
+            "timestamp": view.timestamp,
+        }
+        return write_event("message", msgspec.json.encode(data), event_id=str(self.id))
+
+    def write(self, view: object) -> bytes:
+        """Return this event as it is sent on `/events`, with this data."""
+        return write_event(self.event.kind, msgspec.json.encode(view), event_id=str(self.id))

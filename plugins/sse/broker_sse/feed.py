@@ -1,53 +1,129 @@
-"""A stream of events: what one client asked for, as it happens."""
+"""A stream of events: what one client asked for, from where it left off, as it happens."""
 
 from __future__ import annotations
 
+import asyncio
+import random
 from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
-from broker import Broker, EndReason, Identity, Recheck, Stream, timestamp
+from broker import Action, Broker, EndReason, Event, Identity, Recheck, Stream
 
 from broker_sse.entry import Entry
+from broker_sse.filters import Filter
+from broker_sse.history import Start
 from broker_sse.hub import Hub
-from broker_sse.wire import write_event
+from broker_sse.wire import write_event, write_id, write_retry
 
 ENDS = {"auth-expired": "auth-expired", "slow": "dropped"}
 """The event that tells of an end; `end` for all others."""
 
+PIECE_BYTES = 64 * 1024
+"""After how much a piece ends, with the event that reaches it."""
+
+READ_ENTRIES = 256
+"""How much of the history is read at once."""
+
+RETRY_MS = 3_000
+
+SPREAD = 0.2
+"""By which share of itself the time is longer or shorter after which a client shall come again, so
+that those who are sent away at one time do not come at one time."""
+
+MAX_PERMISSIONS = 4_096
+
+Write = Callable[[Entry], bytes]
+Demand = tuple[Action, str]
+"""What may be done with which queue."""
+
 
 class Feed(Stream):
-    """Takes what the hub tells, and sends what its identity may read."""
+    """Takes what the hub tells, and sends what its identity may read.
+
+    It begins with what the history has, a part at a time, and what happens meanwhile goes there;
+    when all of that is taken, it takes what is new, without a moment between.
+    """
 
     def __init__(
-        self, broker: Broker, hub: Hub, identity: Identity, *, recheck: Recheck | None
+        self,
+        broker: Broker,
+        hub: Hub,
+        identity: Identity,
+        *,
+        recheck: Recheck | None,
+        wants: Filter,
+        start: Start,
+        opening: bytes,
+        write: Write,
+        demands: Iterable[Demand] = (),
     ) -> None:
+        """`opening` is sent first, then what is there from `start` on, each as `write` writes it.
+
+        With a right that it `demands`, the identity loses the stream.
+        """
         super().__init__(identity, recheck=recheck)
+        self.wants = wants
         self._broker = broker
         self._hub = hub
-        self._waiting: deque[Entry] = deque()
+        self._write = write
+        self._demands = tuple(demands)
+        self._opening = write_retry(_retry_ms()) + opening
+        self._reads: dict[str, bool] = {}
+        self._entries: deque[Entry | bytes] = deque()
+        self._waiting: deque[Entry | bytes] = deque()
+        self._position: int | None = start.position
+        self._has_moved = False
+        # First, so that nothing is missed between the history and what is new.
         hub.subscribe(self)
+        self._read_history(start.position)
 
-    def offer(self, entry: Entry) -> None:
-        """Take an event."""
+    def offer(self, entries: Sequence[Entry]) -> None:
+        """Take events of one operation, which are taken whole if there is room for one."""
+        if self._position is not None:
+            return  # they will be read from the history
         if len(self._waiting) >= self._hub.buffer:
-            self._waiting.clear()
-            self.end("slow")
+            self._drop()
             return
-        self._waiting.append(entry)
+        self._waiting.extend(entries)
+        self.wake()
+
+    def announce_gap(self, reason: str) -> None:
+        """Tell the client that something may be missing here."""
+        if len(self._waiting) >= self._hub.buffer:
+            self._drop()
+            return
+        self._waiting.append(write_event("gap", msgspec.json.encode({"reason": reason})))
+        self.wake()
+
+    def note_place(self) -> None:
+        """Tell the client where all that it did not ask for has come to, if there is nothing else
+        to tell, or it would find that place gone when it comes back."""
+        self._has_moved = True
         self.wake()
 
     async def take(self) -> bytes:
-        """Return the events that wait."""
-        entries, self._waiting = self._waiting, deque()
-        return b"".join(
-            _write(entry)
-            for entry in entries
-            if self._broker.permits(self.identity, "read", entry.event.queue)
-        )
+        """Return what there is, a piece of it if it is much."""
+        if self._opening:
+            opening, self._opening = self._opening, b""
+            return opening
+        while self._entries or self._fetch():
+            if piece := self._next_piece():
+                self._has_moved = False
+                return piece
+            await asyncio.sleep(0)  # so that others get their turn while this one looks
+        if self._has_moved:
+            self._has_moved = False
+            return write_id(str(self._hub.history.newest))
+        return b""
 
     def admit(self, identity: Identity) -> None:
-        """Go on with what the identity may read now; raise Forbidden if that is nothing."""
+        """Go on with what the identity may read now; raise Forbidden or QueueNotFound if that is
+        nothing, or it lost what this stream demands."""
         self._broker.permit_some(identity, "read")
+        for action, queue in self._demands:
+            self._broker.permit(identity, action, queue)
+        self._reads.clear()
         super().admit(identity)
 
     def farewell(self, reason: EndReason) -> bytes:
@@ -58,13 +134,61 @@ class Feed(Stream):
         """Listen no more."""
         self._hub.unsubscribe(self)
 
+    def _drop(self) -> None:
+        self._waiting.clear()
+        self.end("slow")
 
-def _write(entry: Entry) -> bytes:
-    event = entry.event
-    data = {
-        "event": event.kind,
-        "queue": event.queue,
-        "message_id": event.message_id,
-        "timestamp": timestamp(event.at),
-    }
-    return write_event(event.kind, msgspec.json.encode(data), event_id=str(entry.id))
+    def _fetch(self) -> bool:
+        """Have what comes next at hand; tell whether there may be more."""
+        if self._position is None:
+            self._entries, self._waiting = self._waiting, self._entries
+            return bool(self._entries)
+        self._read_history(self._position)
+        return self.end_reason is None
+
+    def _read_history(self, position: int) -> None:
+        entries = self._hub.history.read(position, READ_ENTRIES)
+        if entries is None:  # it was overtaken by what is new, all of the history later
+            self._position = None
+            self._drop()
+            return
+        self._entries.extend(entry for entry in entries if self._wants(entry.event))
+        position += len(entries)
+        self._position = position if position < self._hub.history.end else None
+
+    def _next_piece(self) -> bytes:
+        parts = []
+        size = 0
+        while self._entries and size < PIECE_BYTES:
+            entry = self._entries.popleft()
+            if isinstance(entry, bytes):
+                part = entry
+            elif self._may_be_told(entry.event):
+                part = self._write(entry)
+            else:
+                continue
+            parts.append(part)
+            size += len(part)
+        return b"".join(parts)
+
+    def _wants(self, event: Event) -> bool:
+        queues = (event.queue,) if event.moved_to is None else (event.queue, event.moved_to)
+        return any(self.wants.takes(queue, event.kind) for queue in queues)
+
+    def _may_be_told(self, event: Event) -> bool:
+        if event.moved_to is None:
+            return self._may_read(event.queue)
+        queues = (event.queue, event.moved_to)
+        return any(self.wants.covers(queue) and self._may_read(queue) for queue in queues)
+
+    def _may_read(self, queue: str) -> bool:
+        may = self._reads.get(queue)
+        if may is None:
+            if len(self._reads) >= MAX_PERMISSIONS:
+                self._reads.clear()
+            may = self._reads[queue] = self._broker.permits(self.identity, "read", queue)
+        return may
+
+
+def _retry_ms() -> int:
+    return round(RETRY_MS * random.uniform(1 - SPREAD, 1 + SPREAD))

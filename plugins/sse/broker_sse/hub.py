@@ -2,39 +2,115 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
-from broker_sse.entry import Entry
+from broker import Event, EventKind
+
+from broker_sse.entry import Entry, EventId
+from broker_sse.filters import Filter
+from broker_sse.history import History
+
+MAX_ROUTES = 65_536
+"""How many routes are known by heart, each subscriber on one counted."""
+
+FEW = 1_000
+"""Of how many events everybody may be noted without that being what costs."""
 
 
 class Subscriber(Protocol):
     """Who listens."""
 
-    def offer(self, entry: Entry) -> None:
-        """Take an event, if it is one of those that this one asked for."""
+    wants: Filter
+
+    def offer(self, entries: Sequence[Entry]) -> None:
+        """Take what one operation brought of what this one asked for."""
+
+    def announce_gap(self, reason: str) -> None:
+        """Take it that something may be missing between what came and what comes."""
+
+    def note_place(self) -> None:
+        """Take it that much was told since, though perhaps nothing that this one asked for."""
 
 
 class Hub:
-    """Tells subscribers of entries, and keeps the newest for those who come back."""
+    """Tells subscribers of entries, and keeps the newest for those who come back.
+
+    Who asked for what is found out once for each queue and kind of event, so that a subscriber of
+    other queues costs a publisher nothing.
+    """
 
     def __init__(self, *, history: int, buffer: int) -> None:
         self.buffer = buffer
-        self._history: deque[Entry] = deque(maxlen=history)
+        self.history = History(history)
+        self._note_every = max(FEW, history // 4)
         self._subscribers: dict[Subscriber, None] = {}
+        self._routes: dict[tuple[str, EventKind], dict[Subscriber, None]] = {}
+        self._routed = 0
+
+    def begin(self, entries: Iterable[Entry], *, before: EventId) -> None:
+        """Have a history, of which nobody is told: what came after `before` until now."""
+        self.history.begin(before)
+        for entry in entries:
+            self.history.add(entry)
 
     def tell(self, entries: Sequence[Entry]) -> None:
-        """Tell everybody, in this order."""
+        """Tell everybody who asked for it what one operation brought, in this order."""
+        end = self.history.end
         for entry in entries:
-            self._history.append(entry)
+            self.history.add(entry)
+        if len(entries) == 1:
+            for subscriber in self._listeners(entries[0].event):
+                subscriber.offer(entries)
+        else:
+            self._share_out(entries)
+        if end // self._note_every != self.history.end // self._note_every:
             for subscriber in self._subscribers:
-                subscriber.offer(entry)
+                subscriber.note_place()
+
+    def announce_gap(self, reason: str) -> None:
+        """Tell everybody that something may be missing between what came and what comes, and
+        those who come back to what came before."""
+        self.history.mark_gap()
+        for subscriber in self._subscribers:
+            subscriber.announce_gap(reason)
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Tell one more from now on."""
         self._subscribers[subscriber] = None
+        for (queue, kind), route in self._routes.items():
+            if subscriber.wants.takes(queue, kind):
+                route[subscriber] = None
+                self._routed += 1
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
         """Tell one less; harmless if it was never told."""
-        self._subscribers.pop(subscriber, None)
+        if self._subscribers.pop(subscriber, self) is None:
+            for route in self._routes.values():
+                self._routed -= route.pop(subscriber, 0) is None
+
+    def _share_out(self, entries: Sequence[Entry]) -> None:
+        shares: dict[Subscriber, list[Entry]] = defaultdict(list)
+        for entry in entries:
+            for subscriber in self._listeners(entry.event):
+                shares[subscriber].append(entry)
+        for subscriber, share in shares.items():
+            subscriber.offer(share)
+
+    def _listeners(self, event: Event) -> Mapping[Subscriber, None]:
+        listeners = self._route(event.queue, event.kind)
+        if event.moved_to is None:
+            return listeners
+        return listeners | self._route(event.moved_to, event.kind)
+
+    def _route(self, queue: str, kind: EventKind) -> dict[Subscriber, None]:
+        route = self._routes.get((queue, kind))
+        if route is None:
+            if self._routed >= MAX_ROUTES:
+                self._routes.clear()
+                self._routed = 0
+            route = dict.fromkeys(s for s in self._subscribers if s.wants.takes(queue, kind))
+            self._routes[queue, kind] = route
+            self._routed += 1 + len(route)
+        return route

@@ -29,6 +29,7 @@ class LocalLog(EventLog):
         super().__init__(hub)
         self._epoch = new_epoch()
         self._sequence = 0
+        hub.begin((), before=EventId(self._epoch, 0))
 
     def notify(self, events: Sequence[Event]) -> None:
         """Give the events their places and tell."""

@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from broker import Broker, Request, Response, Route, Transport
+import msgspec
+from broker import (
+    Broker,
+    Identity,
+    QueueNotFound,
+    Request,
+    Response,
+    Route,
+    Transport,
+    timestamp,
+)
 
 from broker_sse.admission import Admission
+from broker_sse.asking import read_queue, read_start, read_wants
 from broker_sse.door import Door
-from broker_sse.feed import Feed
+from broker_sse.feed import Demand, Feed
+from broker_sse.filters import Filter
+from broker_sse.history import Start
 from broker_sse.hub import Hub
+from broker_sse.wire import write_event
 
 HEADERS = (
     ("content-type", "text/event-stream"),
@@ -32,12 +46,84 @@ class SseTransport(Transport):
         """Return the routes."""
         return (
             Route("GET", "/events", self.events, hot=True, gives=True),
+            Route("GET", "/stream/{queue}", self.queue, hot=True, gives=True),
             *self._admission.routes(),
         )
 
     async def events(self, request: Request) -> Response:
-        """Stream what happens from now on."""
+        """Stream the events that a request asks for."""
+        wants = read_wants(request)
         identity, recheck = await self._door.enter(request)
         self._broker.permit_some(identity, "read")
-        feed = Feed(self._broker, self._hub, identity, recheck=recheck)
+        demands = self._demands(identity, wants)
+        start = read_start(request, self._hub.history)
+        feed = Feed(
+            self._broker,
+            self._hub,
+            identity,
+            recheck=recheck,
+            wants=wants,
+            start=start,
+            opening=self._open(start),
+            write=lambda entry: entry.as_event,
+            demands=demands,
+        )
         return Response(headers=HEADERS, stream=feed)
+
+    async def queue(self, request: Request) -> Response:
+        """Stream what happens to the messages of one queue."""
+        name = read_queue(request)
+        identity, recheck = await self._door.enter(request)
+        self._broker.permit(identity, "read", name)
+        await self._broker.queues.policy(name)  # raises QueueNotFound
+        start = read_start(request, self._hub.history)
+        feed = Feed(
+            self._broker,
+            self._hub,
+            identity,
+            recheck=recheck,
+            wants=Filter.of_messages(name),
+            start=start,
+            opening=self._connect(name, start),
+            write=lambda entry: entry.as_message,
+            demands=[("read", name)],
+        )
+        return Response(headers=HEADERS, stream=feed)
+
+    def _demands(self, identity: Identity, wants: Filter) -> list[Demand]:
+        """Return what the identity may do with queues that are asked for by name, and must be
+        allowed as long as the stream goes on; raises Forbidden for what it may not.
+
+        Of a queue that it does not see it is not told, as of one that is not there yet.
+        """
+        demands: list[Demand] = []
+        for name in sorted(wants.names):
+            try:
+                self._broker.permit(identity, "read", name)
+            except QueueNotFound:
+                continue
+            demands.append(("read", name))
+        return demands
+
+    def _open(self, start: Start) -> bytes:
+        data = {
+            "resumed_from": None if start.resumed_from is None else str(start.resumed_from),
+            "gap": start.gap,
+        }
+        return write_event("open", msgspec.json.encode(data), event_id=self._id(start))
+
+    def _connect(self, queue: str, start: Start) -> bytes:
+        data = {
+            "queue": queue,
+            "message_id": None,
+            "event": "connected",
+            "timestamp": timestamp(self._broker.clock.now()),
+        }
+        opening = write_event("system", msgspec.json.encode(data), event_id=self._id(start))
+        if start.gap:
+            opening += write_event("gap", msgspec.json.encode({"reason": "history"}))
+        return opening
+
+    def _id(self, start: Start) -> str:
+        # Of what comes next the client has nothing: if it goes now, it comes back to this.
+        return str(self._hub.history.before(start.position))

@@ -1,0 +1,64 @@
+"""The plugin: its entry point, and what its README says of it."""
+
+import json
+import re
+import tomllib
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+from examples import blocks
+
+import broker_sse
+from broker.assembly import assemble
+from broker.config import make_config
+from broker_sse.config import SseConfig
+from broker_sse.transport import SseTransport
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+
+
+def test_the_entry_point_leads_to_the_plugin():
+    [found] = entry_points(group="broker.plugins", name="sse")
+    assert found.load() is broker_sse
+
+
+def table(heading):
+    """The rows of the first table below a heading."""
+    text = README.partition(f"\n{heading}\n")[2]
+    rows = re.search(r"(?:^\|.*\|\n)+", text, re.MULTILINE).group().splitlines()[2:]
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+
+
+def default(field):
+    value = field.get_default(call_default_factory=True)
+    return "none" if value is None else f"`{json.dumps(value)}`"
+
+
+def test_the_readme_lists_every_option_with_its_default():
+    documented = {row[0].strip("`"): row[1:] for row in table("### Options")}
+
+    assert documented == {
+        name: [default(field), field.description] for name, field in SseConfig.model_fields.items()
+    }
+
+
+def transports(config, directory):
+    config["broker"]["data_dir"] = str(directory)
+    return assemble(make_config(config)).transports
+
+
+@pytest.mark.parametrize("block", blocks(README, "toml"))
+def test_every_config_in_the_readme_is_one(block, tmp_path):
+    data = tomllib.loads(block)
+    data.setdefault("broker", {"plugins": ["sse"]})
+
+    assert "sse" in [name for name, _ in transports(data, tmp_path)]
+
+
+def test_the_readme_lists_every_route(tmp_path):
+    found = transports({"broker": {"plugins": ["sse"]}}, tmp_path)
+    [transport] = [transport for _, transport in found if isinstance(transport, SseTransport)]
+    documented = [row[0].strip("`") for row in table("## Routes")]
+
+    assert documented == [f"{route.method} {route.path}" for route in transport.routes()]
