@@ -288,7 +288,7 @@ class Broker:
         if not await runtime.storage.bulk(query, "delete", now=self.clock.now(), limit=1):
             raise MessageNotFound(message.id)
         runtime.waiting.wake(message.queue)
-        runtime.observe(identity, "message.deleted", message.queue, message_id=message.id)
+        runtime.observe_messages(identity, "message.deleted", None, [(message.queue, message.id)])
 
     async def _find(self, identity: Identity, message_id: int) -> Message:
         query = MessageQuery(ids=(message_id,))

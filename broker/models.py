@@ -280,6 +280,20 @@ class Maintenance(msgspec.Struct, frozen=True, kw_only=True):
     """When the next lease, ttl or retention ends; at or before `now`: call again at once."""
 
 
+class Ended(msgspec.Struct, frozen=True, kw_only=True):
+    """A message that came to the end of its life in a queue, neither acked nor removed by anybody.
+
+    `failed`: rejected, or delivered too often. `expired`: its ttl passed.
+    """
+
+    id: int
+    queue: str
+    how: Literal["failed", "expired"]
+    reason: str
+    moved_to: str | None = None
+    """The queue where it goes on as a dead letter."""
+
+
 class Delivery(msgspec.Struct, frozen=True):
     """A leased message as a consumer gets it; the lease ends at `message.visible_at`."""
 

@@ -7,7 +7,14 @@ from typing import Any, Literal
 import msgspec
 
 from broker.auth import Identity
-from broker.errors import FieldError, Invalid, QueueNotFound, Unsupported, VersionMismatch
+from broker.errors import (
+    FieldError,
+    Invalid,
+    QueueExists,
+    QueueNotFound,
+    Unsupported,
+    VersionMismatch,
+)
 from broker.extend import EventKind
 from broker.models import MessageQuery, Queue, QueuePolicy, QueueSpec, QueueStatus, StateFilter
 from broker.operations.census import Census
@@ -47,11 +54,21 @@ class Queues:
         self._gate.permit(identity, "manage", spec.name)
         check_queue_name(spec.name)
         self._check_capabilities(spec)
-        found = await self._storage.get_queues(names=[spec.name], now=self._clock.now())
-        old_target = found[0].queue.policy.dead_letter_queue if found else None
-        await self._check_dead_letters(identity, spec, old_target)
-        put = self._put if found or expect else self._make
-        return await self._runtime.tasks.finish(put(identity, spec, expect))
+        while True:
+            found = await self._storage.get_queues(names=[spec.name], now=self._clock.now())
+            before = found[0].queue if found else None
+            await self._check_dead_letters(identity, spec, before)
+            if expect is not None:
+                _demand_version(spec.name, before, expect)
+            if before is None:
+                put = self._make(identity, spec)
+            else:
+                put = self._put(identity, spec, before)
+            try:
+                return await self._runtime.tasks.finish(put)
+            except (QueueExists, VersionMismatch):
+                if expect is not None:
+                    raise
 
     async def patch(
         self, identity: Identity, name: str, changes: dict[str, Any], *, expect: int | None = None
@@ -65,9 +82,9 @@ class Queues:
                 raise VersionMismatch(name, expected=expect, found=queue.version)
             spec = QueueSpec(name, msgspec.structs.replace(queue.policy, **changes))
             self._check_capabilities(spec)
-            await self._check_dead_letters(identity, spec, queue.policy.dead_letter_queue)
+            await self._check_dead_letters(identity, spec, queue)
             try:
-                return await self._runtime.tasks.finish(self._put(identity, spec, queue.version))
+                return await self._runtime.tasks.finish(self._put(identity, spec, queue))
             except VersionMismatch:
                 if expect is not None:
                     raise
@@ -82,7 +99,7 @@ class Queues:
                 return False
             spec = QueueSpec(name, msgspec.structs.replace(queue.policy, paused=paused))
             try:
-                await self._runtime.tasks.finish(self._put(identity, spec, queue.version))
+                await self._runtime.tasks.finish(self._put(identity, spec, queue))
             except VersionMismatch:
                 continue
             return True
@@ -182,10 +199,10 @@ class Queues:
             raise Unsupported(self._runtime.storage_name, "groups", "ordering")
 
     async def _check_dead_letters(
-        self, identity: Identity, spec: QueueSpec, old_target: str | None
+        self, identity: Identity, spec: QueueSpec, before: Queue | None
     ) -> None:
         target = spec.policy.dead_letter_queue
-        if target is None or target == old_target:
+        if target is None or (before is not None and before.policy.dead_letter_queue == target):
             return
         problem = None
         if target == spec.name:
@@ -200,19 +217,24 @@ class Queues:
     async def _exists(self, name: str) -> bool:
         return bool(await self._storage.get_queues(names=[name], now=self._clock.now()))
 
-    async def _make(self, identity: Identity, spec: QueueSpec, expect: int | None) -> Queue:
+    async def _make(self, identity: Identity, spec: QueueSpec) -> Queue:
         async with self._census.room():
-            return await self._put(identity, spec, expect)
+            return await self._put(identity, spec, None)
 
-    async def _put(self, identity: Identity, spec: QueueSpec, expect: int | None) -> Queue:
+    async def _put(self, identity: Identity, spec: QueueSpec, before: Queue | None) -> Queue:
+        """Replace what was read `before`, and only that: so it is known what the change is."""
+        expect = 0 if before is None else before.version
         queue = await self._storage.put_queue(spec, expect=expect, now=self._clock.now())
-        kind: EventKind = "queue.updated"
-        if queue.version == 1:
-            kind = "queue.created"
+        if before is None:
             self._census.note(1)
         self._remember(queue)
         self._runtime.waiting.wake_line(spec.name)
+        kind: EventKind = "queue.created" if before is None else "queue.updated"
         self._runtime.observe(identity, kind, spec.name)
+        was_paused = before is not None and before.policy.paused
+        if spec.policy.paused != was_paused:
+            kind = "queue.paused" if spec.policy.paused else "queue.resumed"
+            self._runtime.observe(identity, kind, spec.name)
         return queue
 
     async def _drop(self, identity: Identity, name: str) -> None:
@@ -265,3 +287,11 @@ class Queues:
             if count < limit:
                 break
         return done
+
+
+def _demand_version(name: str, found: Queue | None, expect: int) -> None:
+    if expect == 0 and found is not None:
+        raise QueueExists(name)
+    version = None if found is None else found.version
+    if expect and expect != version:
+        raise VersionMismatch(name, expected=expect, found=version)

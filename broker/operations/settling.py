@@ -12,6 +12,7 @@ from broker.errors import BrokerError, LeaseLost, MessageNotFound, QueueNotFound
 from broker.extend import Event, EventKind
 from broker.models import (
     Draft,
+    Ended,
     MessageQuery,
     NewMessage,
     QueuePolicy,
@@ -121,12 +122,10 @@ class Settling:
         done = [(op, result) for op, result in pairs if result.outcome == "ok"]
         if batch and len(done) < len(ops):
             return results
-        for op, result in done:
+        for op, _ in done:
             # An ended lease can free the next of its group, or a place in max_in_flight.
             if op.kind != "extend":
                 runtime.waiting.wake(op.queue)
-            if result.queue is not None and result.queue != op.queue:
-                runtime.waiting.wake(result.queue)
         self._publishing.wake(batch)
         observers = runtime.observers
         observers.notify(
@@ -136,17 +135,18 @@ class Settling:
                 if observers.want(_EVENT_KINDS[op.kind])
             ]
         )
-        for message in batch:
-            runtime.observe(identity, "message.published", message.queue, state="pending")
+        runtime.note_ended(
+            identity, [_ended(op, result) for op, result in done if _has_failed(op, result)]
+        )
+        published = [(message.queue, None) for message in batch]
+        runtime.observe_messages(identity, "message.published", "pending", published)
         return results
 
     def _event(self, identity: Identity, op: Settle, result: SettleResult) -> Event:
-        return Event(
-            kind=_EVENT_KINDS[op.kind],
-            queue=op.queue,
-            at=self._runtime.clock.now(),
-            subject=identity.subject,
-            peer=identity.peer,
+        return self._runtime.event(
+            identity,
+            _EVENT_KINDS[op.kind],
+            op.queue,
             message_id=op.id,
             state=result.state,
             moved_to=result.queue if result.queue != op.queue else None,
@@ -161,6 +161,21 @@ _EVENT_KINDS: dict[SettleKind, EventKind] = {
     "reject": "message.rejected",
     "extend": "message.extended",
 }
+
+
+def _has_failed(op: Settle, result: SettleResult) -> bool:
+    """Tell whether the message failed: it is in that state, or a dead letter elsewhere."""
+    return result.state == "failed" or (result.queue is not None and result.queue != op.queue)
+
+
+def _ended(op: Settle, result: SettleResult) -> Ended:
+    return Ended(
+        id=op.id,
+        queue=op.queue,
+        how="failed",
+        reason=op.reason or "rejected",
+        moved_to=result.queue if result.queue != op.queue else None,
+    )
 
 
 def refusal(result: SettleResult) -> BrokerError:
