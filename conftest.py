@@ -27,6 +27,7 @@ def patience(monkeypatch):
 
     def wait(seconds):
         monkeypatch.setattr("broker_ratelimit.redis_counters.TIMEOUT_SECONDS", seconds)
+        monkeypatch.setattr("broker_sse.redis_link.ANSWER_SECONDS", seconds)
 
     wait(60)
     return wait

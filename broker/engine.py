@@ -161,9 +161,13 @@ class Broker:
         a transport does with all queues of which it may be done."""
         self._gate.permit_some(identity, action)
 
-    def wake(self, queue: str) -> None:
-        """Wake who waits for messages in a queue: another process brought some, or freed some."""
-        self._runtime.waiting.wake_line(queue)
+    def wake(self, queue: str, count: int | None = None) -> None:
+        """Wake so many of those who wait for messages in a queue, None for all: another process
+        brought some, or freed some."""
+        if count is None:
+            self._runtime.waiting.wake_line(queue)
+        else:
+            self._runtime.waiting.wake(queue, count)
 
     async def publish(self, identity: Identity, drafts: Sequence[Draft]) -> list[PublishResult]:
         """Publish all or nothing; it is durable when this returns.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from broker import Broker, PluginContext
 
 from broker_sse.admission import Admission
+from broker_sse.config import SseConfig
 from broker_sse.door import Door
 from broker_sse.hub import Hub
 from broker_sse.log import EventLog, LocalLog
@@ -18,12 +19,23 @@ def make_hub(plugin: PluginContext) -> Hub:
 
 
 def make_log(plugin: PluginContext) -> EventLog:
-    """Return what puts events in an order."""
-    return LocalLog(plugin.once(make_hub))
+    """Return what puts events in an order: this broker's, or that of all who share a Redis."""
+    config: SseConfig = plugin.config
+    hub = plugin.once(make_hub)
+    if config.redis_url is None:
+        return LocalLog(hub)
+    from broker_sse.redis_log import RedisLog
+    from broker_sse.redis_order import RedisOrder
+
+    order = RedisOrder(
+        config.redis_url.get_secret_value(), prefix=config.redis_prefix, history=config.history
+    )
+    return RedisLog(hub, order, history=config.history, clock=plugin.clock, logger=plugin.logger)
 
 
 def make_transport(plugin: PluginContext, broker: Broker) -> SseTransport:
     """Return the routes, with what finds out who asks."""
+    plugin.once(make_log).wake = broker.wake
     tickets = LocalTickets(plugin.clock)
     return SseTransport(
         broker,

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+
+from broker_sse.redis_url import check_redis_url
 
 
 class SseConfig(BaseModel):
@@ -23,4 +27,15 @@ class SseConfig(BaseModel):
         le=65_536,
         strict=True,
         description="How many events wait for a client before it is dropped as too slow.",
+    )
+    redis_url: Annotated[SecretStr, AfterValidator(check_redis_url)] | None = Field(
+        default=None,
+        description="The Redis or Valkey through which events travel between several brokers; "
+        "without it, each tells of its own alone.",
+    )
+    redis_prefix: str = Field(
+        default="replika-broker",
+        pattern=r"^[A-Za-z0-9._:-]{1,64}$",
+        description="What the names of keys in Redis begin with: the same for brokers that share "
+        "their events, another for others.",
     )

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from broker import Event, Observer
 
 from broker_sse.entry import Entry, EventId, new_epoch
+from broker_sse.filters import KINDS
 from broker_sse.hub import Hub
 
 
 class EventLog(Observer):
     """Hears of the events of this broker, and tells the hub of all events in their order."""
 
+    kinds = KINDS
+
     def __init__(self, hub: Hub) -> None:
         self.hub = hub
+        self.wake: Callable[[str, int | None], None] = _wake_nobody
+        """Wakes some of those who wait for messages in a queue, None for all: what another broker
+        did concerns them. Who builds the broker sets it to `Broker.wake`."""
 
     @abstractmethod
     def notify(self, events: Sequence[Event]) -> None:
@@ -38,3 +44,7 @@ class LocalLog(EventLog):
             self._sequence += 1
             entries.append(Entry(EventId(self._epoch, self._sequence), event))
         self.hub.tell(entries)
+
+
+def _wake_nobody(queue: str, count: int | None) -> None:
+    pass
