@@ -11,6 +11,7 @@ class Proxy:
         self._server_port = port
         self.delay_seconds = 0.0
         """How late each answer is."""
+        self._is_cut = False
         self.asked = 0
         """How often somebody sent something."""
 
@@ -29,7 +30,20 @@ class Proxy:
             way.cancel()
         await asyncio.gather(*self._ways, return_exceptions=True)
 
+    def cut(self) -> None:
+        """End all connections, and let nobody through."""
+        self._is_cut = True
+        for way in self._ways:
+            way.cancel()
+
+    def mend(self) -> None:
+        """Let everybody through again."""
+        self._is_cut = False
+
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._is_cut:
+            writer.close()
+            return
         way = asyncio.create_task(self._serve(reader, writer))
         self._ways.add(way)
         way.add_done_callback(self._ways.discard)

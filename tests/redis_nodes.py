@@ -12,6 +12,7 @@ from broker_sse.redis_log import RedisLog
 from broker_sse.redis_order import RedisOrder
 
 HISTORY = 1_000
+KEYS = ("{test}:order", "{test}:events")
 
 
 class Listener:
@@ -108,8 +109,8 @@ async def opened(*nodes):
         yield
         return
     node = waiting.popleft()
-    await node.log.open()
     try:
+        await node.log.open()
         async with opened(*waiting):
             yield
     finally:

@@ -4,14 +4,9 @@ import asyncio
 import random
 
 import pytest
-from redis_nodes import HISTORY, Node, opened
+from redis_nodes import HISTORY, KEYS, Node, opened
 
-from broker.testing import ManualClock
 from broker_sse.entry import EventId
-from broker_sse.redis_log import MOST_ON_THEIR_WAY, RETRY_MS
-
-BACK_SECONDS = 5
-KEYS = ("{test}:order", "{test}:events")
 
 
 def sequences(node):
