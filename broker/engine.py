@@ -254,6 +254,19 @@ class Broker:
         self._gate.permit(identity, "read", message.queue)
         return message
 
+    async def get_messages(self, identity: Identity, ids: Sequence[int]) -> Page:
+        """Look at messages that the identity may consume where they are now; of those that are not
+        there, and of those that it may not, it gets none.
+
+        The bodies of a page are bounded as those of `Storage.browse`: if it has an `after`, those
+        with greater ids are to be asked for anew.
+        """
+        await self._gate.spend(identity, "read", None)
+        query = MessageQuery(ids=tuple(ids), limit=len(ids))
+        page = await self._runtime.storage.browse(query, now=self.clock.now())
+        messages = [m for m in page.messages if self._gate.permits(identity, "consume", m.queue)]
+        return Page(messages, page.after)
+
     async def delete_message(self, identity: Identity, message_id: int) -> None:
         """Remove one message, leased or not; raises MessageNotFound."""
         await self._gate.spend(identity, "manage", None)

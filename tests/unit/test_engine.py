@@ -741,3 +741,45 @@ async def test_a_storage_that_gives_up_in_its_upkeep_is_heard_of_and_left_alone(
             await turns()
 
     assert [record.getMessage() for record in caplog.records] == [Failing.error.problem]
+
+
+async def test_messages_are_shown_by_their_ids_to_who_may_consume_them():
+    async with House() as house:
+        await house.broker.queues.create(ADMIN, QueueSpec("other"))
+        a, b = await house.publish(b"a", b"b")
+        [elsewhere] = await house.publish(b"c", queue="other")
+        consumer = Identity(subject="c", scopes=frozenset({"consume:q"}))
+        reader = Identity(subject="r", scopes=frozenset({"read:*"}))
+        ids = [elsewhere, b, a, 999]
+
+        async def bodies(identity):
+            page = await house.broker.get_messages(identity, ids)
+            assert page.after is None
+            return [message.body for message in page.messages]
+
+        assert await bodies(ADMIN) == [b"a", b"b", b"c"]
+        assert await bodies(consumer) == [b"a", b"b"]
+        assert await bodies(reader) == []
+
+
+async def test_a_page_of_messages_tells_that_there_are_more():
+    async with House() as house:
+        large = QueueSpec("large", QueuePolicy(max_message_bytes=9 * 1024 * 1024))
+        await house.broker.queues.create(ADMIN, large)
+        ids = []
+        for _ in range(3):
+            ids += await house.publish(b"x" * 9_000_000, queue="large")
+        page = await house.broker.get_messages(ADMIN, ids)
+
+        assert [message.id for message in page.messages] == ids[:2]
+        assert page.after == ids[1]
+
+
+async def test_many_messages_are_looked_at_for_the_price_of_one():
+    limiter = Costs()
+    async with House(limiter=limiter) as house:
+        ids = await house.publish(b"a", b"b")
+        limiter.calls.clear()
+        await house.broker.get_messages(ADMIN, ids)
+
+        assert limiter.calls == [[("read", None, 1)]]

@@ -16,12 +16,23 @@ Query = Mapping[str, Sequence[str]]
 
 LAST_ID = "last_event_id"
 EARLIEST = "earliest"
+PAYLOAD = "payload"
+
+_FLAGS = {"1": True, "true": True, "0": False, "false": False}
 
 
 def read_wants(request: Request) -> Filter:
     """Return which events a request asks for; raises Malformed."""
-    _refuse_unknown(request, ("queue", "event", LAST_ID, TICKET))
+    _refuse_unknown(request, ("queue", "event", PAYLOAD, LAST_ID, TICKET))
     return read_filter(request.query)
+
+
+def read_payload(request: Request) -> bool:
+    """Tell whether a request asks for what is in messages, too; raises Malformed."""
+    text = _read_single(request.query, PAYLOAD)
+    if text is not None and text not in _FLAGS:
+        raise Malformed(f'expected 1 or 0 as "{PAYLOAD}", received {shown(text)}')
+    return text is not None and _FLAGS[text]
 
 
 def read_queue(request: Request) -> str:

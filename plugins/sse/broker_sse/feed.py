@@ -31,7 +31,8 @@ SPREAD = 0.2
 """By which share of itself the time is longer or shorter after which a client shall come again, so
 that those who are sent away at one time do not come at one time."""
 
-MAX_PERMISSIONS = 4_096
+MAX_RIGHTS = 4_096
+"""How many answers about what the identity may do are kept."""
 
 Write = Callable[[Entry], bytes]
 Demand = tuple[Action, str]
@@ -69,7 +70,7 @@ class Feed(Stream):
         self._write = write
         self._demands = tuple(demands)
         self._opening = write_retry(_retry_ms()) + opening
-        self._reads: dict[str, bool] = {}
+        self._rights: dict[Demand, bool] = {}
         self._entries: deque[Entry | bytes] = deque()
         self._waiting: deque[Entry | bytes] = deque()
         self._position: int | None = start.position
@@ -108,7 +109,7 @@ class Feed(Stream):
             opening, self._opening = self._opening, b""
             return opening
         while self._entries or self._fetch():
-            if piece := self._next_piece():
+            if piece := await self._next_piece():
                 self._has_moved = False
                 return piece
             await asyncio.sleep(0)  # so that others get their turn while this one looks
@@ -123,7 +124,7 @@ class Feed(Stream):
         self._broker.permit_some(identity, "read")
         for action, queue in self._demands:
             self._broker.permit(identity, action, queue)
-        self._reads.clear()
+        self._rights.clear()
         super().admit(identity)
 
     def farewell(self, reason: EndReason) -> bytes:
@@ -156,7 +157,7 @@ class Feed(Stream):
         position += len(entries)
         self._position = position if position < self._hub.history.end else None
 
-    def _next_piece(self) -> bytes:
+    async def _next_piece(self) -> bytes:
         parts = []
         size = 0
         while self._entries and size < PIECE_BYTES:
@@ -177,16 +178,17 @@ class Feed(Stream):
 
     def _may_be_told(self, event: Event) -> bool:
         if event.moved_to is None:
-            return self._may_read(event.queue)
+            return self._may("read", event.queue)
         queues = (event.queue, event.moved_to)
-        return any(self.wants.covers(queue) and self._may_read(queue) for queue in queues)
+        return any(self.wants.covers(queue) and self._may("read", queue) for queue in queues)
 
-    def _may_read(self, queue: str) -> bool:
-        may = self._reads.get(queue)
+    def _may(self, action: Action, queue: str) -> bool:
+        may = self._rights.get((action, queue))
         if may is None:
-            if len(self._reads) >= MAX_PERMISSIONS:
-                self._reads.clear()
-            may = self._reads[queue] = self._broker.permits(self.identity, "read", queue)
+            if len(self._rights) >= MAX_RIGHTS:
+                self._rights.clear()
+            may = self._broker.permits(self.identity, action, queue)
+            self._rights[action, queue] = may
         return may
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 from broker import (
+    Action,
     Broker,
     Identity,
     QueueNotFound,
@@ -17,10 +18,11 @@ from broker import (
 )
 
 from broker_sse.admission import Admission
-from broker_sse.asking import read_queue, read_start, read_wants
+from broker_sse.asking import read_payload, read_queue, read_start, read_wants
 from broker_sse.door import Door
 from broker_sse.feed import Demand, Feed
 from broker_sse.filters import Filter
+from broker_sse.full_feed import FullFeed
 from broker_sse.history import Start
 from broker_sse.hub import Hub
 from broker_sse.wire import write_event
@@ -52,12 +54,14 @@ class SseTransport(Transport):
 
     async def events(self, request: Request) -> Response:
         """Stream the events that a request asks for."""
-        wants = read_wants(request)
+        wants, with_payload = read_wants(request), read_payload(request)
         identity, recheck = await self._door.enter(request)
         self._broker.permit_some(identity, "read")
-        demands = self._demands(identity, wants)
+        actions: tuple[Action, ...] = ("read", "consume") if with_payload else ("read",)
+        demands = self._demands(identity, wants, actions)
         start = read_start(request, self._hub.history)
-        feed = Feed(
+        make = FullFeed if with_payload else Feed
+        feed = make(
             self._broker,
             self._hub,
             identity,
@@ -90,19 +94,22 @@ class SseTransport(Transport):
         )
         return Response(headers=HEADERS, stream=feed)
 
-    def _demands(self, identity: Identity, wants: Filter) -> list[Demand]:
-        """Return what the identity may do with queues that are asked for by name, and must be
-        allowed as long as the stream goes on; raises Forbidden for what it may not.
+    def _demands(
+        self, identity: Identity, wants: Filter, actions: Sequence[Action]
+    ) -> list[Demand]:
+        """Return what must be allowed as long as the stream goes on: these actions, with each queue
+        that is asked for by name; raises Forbidden if one is not.
 
         Of a queue that it does not see it is not told, as of one that is not there yet.
         """
         demands: list[Demand] = []
         for name in sorted(wants.names):
             try:
-                self._broker.permit(identity, "read", name)
+                for action in actions:
+                    self._broker.permit(identity, action, name)
             except QueueNotFound:
                 continue
-            demands.append(("read", name))
+            demands += [(action, name) for action in actions]
         return demands
 
     def _open(self, start: Start) -> bytes:

@@ -249,13 +249,13 @@ async def test_what_waits_is_not_told_to_one_who_may_not_read_it_any_more():
 
 
 async def test_no_more_permissions_are_remembered_than_there_may_be(monkeypatch):
-    monkeypatch.setattr("broker_sse.feed.MAX_PERMISSIONS", 10)
+    monkeypatch.setattr("broker_sse.feed.MAX_RIGHTS", 10)
     house = House()
     feed = house.open()
     house.tell(*(f"q{number}" for number in range(100)))
 
     assert len(await taken(feed)) == 100
-    assert len(feed._reads) <= 10
+    assert len(feed._rights) <= 10
 
 
 @pytest.mark.parametrize(

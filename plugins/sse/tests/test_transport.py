@@ -204,6 +204,8 @@ async def test_only_what_is_asked_for_is_told_now_and_from_the_history():
         ({"x" * 500: ""}, 'there is no parameter "' + "x" * 80 + '…" here; expected '),
         ({"event": "nothing"}, 'no event is called "nothing"; there are '),
         ({"queue": "a\tb"}, r'received "a\tb"'),
+        ({"payload": "yes"}, 'expected 1 or 0 as "payload", received "yes"'),
+        ({"payload": ["1", "1"]}, 'expected one "payload", received 2'),
         ({"last_event_id": ["a", "b"]}, 'expected one "last_event_id", received 2'),
     ],
 )
@@ -244,6 +246,36 @@ async def test_a_queue_that_may_be_seen_but_not_read_is_refused_by_its_name():
             await house.events(queue="q")
         assert refused.value.scope == "read:q"
         await house.events(queue="q*")
+
+
+async def test_bodies_are_for_who_may_consume_and_asks_for_them():
+    async with running() as house:
+        await house.make("q")
+        asked = {"queue": "q", "event": "message.published"}
+        for payload, is_told in (("1", True), ("true", True), ("0", False), ("false", False)):
+            feed = await house.events(**asked, payload=payload)
+            await house.publish("q", b"body")
+            [event] = (await told(feed))[1:]
+            assert (event.json.get("content") == "body") is is_told
+
+        house.scopes = frozenset({"read:*"})
+        await house.events(queue="q")
+        await house.events(queue="*", payload="1")
+        with pytest.raises(Forbidden) as refused:
+            await house.events(queue="q", payload="1")
+        assert refused.value.scope == "consume:q"
+
+
+async def test_who_may_not_consume_a_queue_any_more_loses_the_stream_with_its_bodies():
+    async with running() as house:
+        await house.make("q")
+        with_bodies = await house.events(queue="q", payload="1")
+        without = await house.events(queue="q")
+        house.scopes = frozenset({"read:*"})
+
+        without.admit(await without.recheck())
+        with pytest.raises(Forbidden):
+            with_bodies.admit(await with_bodies.recheck())
 
 
 async def test_who_loses_a_queue_that_was_asked_for_by_name_loses_the_stream():
