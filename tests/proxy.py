@@ -17,7 +17,12 @@ class Proxy:
 
     @property
     def address(self) -> str:
-        return f"127.0.0.1:{self._listener.sockets[0].getsockname()[1]}"
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def port(self) -> int:
+        port: int = self._listener.sockets[0].getsockname()[1]
+        return port
 
     async def __aenter__(self) -> "Proxy":
         self._ways: set[asyncio.Task[None]] = set()
@@ -33,12 +38,16 @@ class Proxy:
     def cut(self) -> None:
         """End all connections, and let nobody through."""
         self._is_cut = True
-        for way in self._ways:
-            way.cancel()
+        self.drop()
 
     def mend(self) -> None:
         """Let everybody through again."""
         self._is_cut = False
+
+    def drop(self) -> None:
+        """End all connections, whatever is said on them."""
+        for way in self._ways:
+            way.cancel()
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._is_cut:
