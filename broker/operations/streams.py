@@ -9,7 +9,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from broker.context import Clock
-from broker.errors import BrokerError, Forbidden, QueueNotFound, Unauthenticated, Unavailable
+from broker.errors import (
+    BrokerError,
+    Forbidden,
+    InvalidToken,
+    QueueNotFound,
+    Unauthenticated,
+    Unavailable,
+)
 from broker.operations.places import Place, Places
 from broker.operations.tasks import Tasks
 from broker.stream import EndReason, Stream
@@ -48,13 +55,16 @@ class Streams:
         return len(self._stays)
 
     def join(self, stream: Stream) -> None:
-        """Count a stream until it leaves; raises TooManyStreams, and Unavailable when the broker
-        drains."""
+        """Count a stream until it leaves; raises TooManyStreams, Unavailable when the broker drains,
+        and InvalidToken for credentials that are over, whatever leeway they have elsewhere."""
         if self._is_closed:
             raise Unavailable("the broker is shutting down; try again when it is back")
+        now = self._clock.now()
+        if _is_expired(stream, now):
+            raise InvalidToken
         place = self._places.place(stream.identity)
         place.take()
-        self._stays[stream] = _Stay(place, self._clock.now())
+        self._stays[stream] = _Stay(place, now)
         self._has_some.set()
 
     async def leave(self, stream: Stream) -> None:

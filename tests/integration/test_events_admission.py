@@ -107,7 +107,7 @@ def test_a_broker_for_everybody_gives_tickets_and_needs_no_cookie(serve):
 
 
 @pytest.mark.parametrize("name", ["token", "access_token", "Authorization"])
-@pytest.mark.parametrize("path", ["/events"])
+@pytest.mark.parametrize("path", ["/events", "/v1/events", "/stream/q"])
 def test_e1_a_token_in_the_query_is_400_whoever_asks_and_is_not_repeated(
     broker, caplog, path, name
 ):

@@ -93,9 +93,12 @@ def publish(broker, queue):
 
 
 def pass_time(broker, seconds, *, until):
-    """Let time pass second by second as long as it does not have to be `until`."""
+    """Let time pass second by second, in each of which users can be looked up; by then it has to
+    be `until`."""
+    stays = broker.server.broker.streams._stays
     for _ in range(seconds):
         broker.server.advance(1)
+        broker.run(until_true(lambda: not any(s.is_being_checked for s in stays.values())))
     broker.run(until_true(until))
 
 
@@ -178,6 +181,37 @@ def test_j9_who_may_read_less_than_before_is_told_less_and_keeps_the_stream(brok
     assert told[-1] == ("end", None)
 
 
+@pytest.mark.parametrize(
+    ("left", "answer"),
+    [("consume:secret", (403, "forbidden")), ("read:open", (404, "queue-not-found"))],
+)
+def test_j9_who_may_not_read_a_queue_any_more_loses_the_stream_of_that_queue(broker, left, answer):
+    broker.run(broker.accounts.users.grant("rita", [left], now=broker.now))
+    token, _ = broker.tokens("rita")
+    watching = Watching(broker, path="/stream/secret", **header(token))
+
+    take_role(broker, token)
+    pass_time(broker, WITHIN, until=lambda: watching.is_over)
+
+    assert is_expiry(watching.told()[-1])
+    again = broker.server("GET", "/stream/secret", **header(token))
+    assert (again.status, again.json["code"]) == answer
+
+
+def test_j9_what_happened_before_is_told_to_those_only_who_may_read_it_now(broker):
+    broker.run(broker.accounts.users.grant("rita", ["read:open"], now=broker.now))
+    token, _ = broker.tokens("rita")
+    for queue in ("secret", "open"):
+        publish(broker, queue)
+    take_role(broker, token)
+
+    watching = Watching(broker, path="/events?last_event_id=earliest", **header(token))
+    broker.server.advance(720)
+
+    told = [data["queue"] for name, data in watching.told() if "queue" in data]
+    assert told == ["open", "open"]  # made, and published to
+
+
 def test_j9_who_may_read_more_than_before_is_told_more(broker):
     broker.run(broker.accounts.users.grant("rita", ["read:open"], now=broker.now))
     take_role(broker, None)
@@ -201,15 +235,15 @@ def test_j10_a_stream_ends_with_its_token(broker, way):
     broker.server.advance(500)
     watching = Watching(broker, **request)
 
-    for _ in range(399):
-        broker.server.advance(1)
+    pass_time(broker, 399, until=lambda: True)
     assert not watching.is_over
     pass_time(broker, 2, until=lambda: watching.is_over)
 
     assert is_expiry(watching.told()[-1])
-    broker.server.advance(30)  # what clocks may be wrong by
     again = broker.server("GET", "/events", **request)
     assert (again.status, again.json["code"]) == (401, "invalid-token")
+    # Elsewhere it is taken for as long as clocks may be wrong.
+    assert broker("GET", "/queues", token).status == 200
 
 
 def test_users_who_cannot_be_looked_up_end_streams_as_unavailable_and_not_as_expired(

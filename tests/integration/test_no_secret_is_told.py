@@ -75,6 +75,20 @@ class Story:
         self.secrets.append(token)
         self._refused(self.ask("GET", "/queues", status, f"{scheme} {token}"))
 
+    def ticket(self, authorization: str) -> str:
+        ticket = self.ask("POST", "/events/ticket", 201, authorization).json()["ticket"]
+        self.secrets.append(ticket)
+        return ticket
+
+    def stream(self, path: str, **headers: str) -> None:
+        with self._client.stream("GET", path, headers=headers) as answer:
+            assert answer.status_code == 200
+            self.answers.append(next(answer.iter_text()))
+
+    def in_url(self, name: str, secret: str, status: int) -> None:
+        for path in ("/events", "/stream/q"):
+            self._refused(self.ask("GET", f"{path}?{name}={secret}", status))
+
     def command(self, *args: str, input: bytes = b"") -> str:
         process = self.served.begin(*args, "--config", str(self.served.config))
         out, errors = process.communicate(input)
@@ -99,7 +113,7 @@ def story(request, tmp_path, site, install, monkeypatch):
     story = Story(
         Served(
             tmp_path,
-            plugins=["crashing", "auth_jwt"],
+            plugins=["crashing", "auth_jwt", "sse"],
             tables=ISSUER,
             anonymous="false",
             http_server=request.param,
@@ -132,7 +146,15 @@ def play(story: Story) -> None:
     story.refused(again["access_token"])
 
     last = story.log_in("ann", RIGHT)
-    story.ask("POST", "/logout", 204, f"Bearer {last['access_token']}")
+    access = f"Bearer {last['access_token']}"
+    story.in_url("token", last["access_token"], 400)
+    used, unused = [story.ticket(access) for _ in range(2)]
+    story.stream(f"/events?ticket={used}")
+    story.in_url("ticket", used, 401)
+    session = story.ask("POST", "/events/session", 204, access).headers["set-cookie"]
+    story.stream("/stream/q", cookie=session.partition(";")[0])
+    story.ask("POST", "/logout", 204, access)
+    story.in_url("ticket", unused, 401)
     story.refused(last["access_token"])
 
     service = story.command("token", "create", "shop", "--grant", "publish:q")

@@ -8,6 +8,7 @@ import pytest
 from broker import (
     Forbidden,
     Identity,
+    InvalidToken,
     QueueFull,
     QueueNotFound,
     Stream,
@@ -274,6 +275,15 @@ async def test_one_whose_identity_expires_ends_with_it(no_spread):
         await house.pass_time(1)
 
     assert stream.end_reason == "auth-expired"
+
+
+async def test_one_whose_identity_has_expired_is_not_begun():
+    house = House()
+
+    with pytest.raises(InvalidToken):
+        house.open(Identity(subject="ana", expires_at=house.clock.now()))
+    assert len(house.streams) == 0
+    house.open(Identity(subject="ana", expires_at=house.clock.now() + 1))
 
 
 async def test_it_is_found_out_again_and_again_who_asks():
