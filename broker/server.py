@@ -17,10 +17,9 @@ from broker.errors import CannotListen
 from broker.mounting import mount
 from broker.safety import refuse_open_door
 from broker.serving import Serve, server_named
-from broker.serving.endpoint import BACKLOG, Endpoint
+from broker.serving.endpoint import BACKLOG, PIECE_BYTES, Endpoint
 from broker.serving.strictness import Strictness
 from broker.serving.tls import certificate_of
-from broker.translation import ANSWER_SECONDS
 
 if TYPE_CHECKING:
     from broker.config import Config
@@ -33,6 +32,10 @@ MOST_FILES = 65_536
 
 RESERVED_FILES = 64
 """How many open files connections leave to storages and all others."""
+
+SILENT_SECONDS = 25
+"""How long a client may take none of what is sent, and not even say that it came. A stream sends
+something every 15 s at least: so one whose client is gone without a word ends within 45 s."""
 
 COLLECTIONS = 100
 """How many smaller collections come before a full one: ten times as many as by default."""
@@ -78,9 +81,17 @@ def listen(host: str, port: int) -> socket.socket:
         raise CannotListen(host, port, error.strerror or str(error)) from error
     except OSError as error:
         raise CannotListen(host, port, os.strerror(error.errno or 0)) from error
-    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; connections inherit it
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000 * ANSWER_SECONDS)
+    _bound_silence(listener)
     return listener
+
+
+def _bound_silence(listener: socket.socket) -> None:
+    """Have the system notice those who are gone without a word, and those who do not read; all
+    connections inherit that from their listener."""
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000 * SILENT_SECONDS)
+    if hasattr(socket, "TCP_NOTSENT_LOWAT"):  # else some 4 MB would wait for who does not read
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, PIECE_BYTES)
 
 
 async def _run(

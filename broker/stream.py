@@ -38,6 +38,7 @@ class Stream(ABC):
         self.end_reason: EndReason | None = None
         self.is_closed = False
         self._awake = asyncio.Event()
+        self._is_ahead = False
         self._is_idle = False
         self._is_over = False
 
@@ -79,6 +80,9 @@ class Stream(ABC):
 
     async def next(self) -> bytes:
         """Return the next piece as soon as there is one; nothing at the end."""
+        if self._is_ahead:  # or one that always has more would keep all others from their turn
+            await asyncio.sleep(0)
+        self._is_ahead = True
         while not self._is_over:
             self._awake.clear()
             if self.end_reason is not None:
@@ -90,5 +94,6 @@ class Stream(ABC):
             if piece or self._is_idle:
                 self._is_idle = False
                 return piece or self.heartbeat
+            self._is_ahead = False
             await self._awake.wait()
         return b""

@@ -23,7 +23,7 @@ from broker.delivery import ASGIApp
 from broker.errors import ConfigError
 from broker.serving import http1, http2
 from broker.serving.accepting import Acceptor
-from broker.serving.endpoint import IDLE_SECONDS, MAX_HEAD_BYTES, Endpoint
+from broker.serving.endpoint import IDLE_SECONDS, MAX_HEAD_BYTES, PIECE_BYTES, Endpoint
 from broker.serving.http1 import Http1
 from broker.serving.http2 import Http2
 
@@ -105,6 +105,8 @@ class _Connections:
             return
         finally:
             self._opening.discard(connection)
+        # Over TLS it would be half a mebibyte, and who never reads be noticed that much later.
+        transport.set_write_buffer_limits(PIECE_BYTES)
         writer = asyncio.StreamWriter(transport, protocol, reader, loop)
         await _Connection(self._app, loop, self._config, self._context, {}, reader, writer)
 

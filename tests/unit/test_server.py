@@ -3,6 +3,8 @@
 import asyncio
 import gc
 import resource
+import socket
+from contextlib import suppress
 
 import pytest
 
@@ -60,3 +62,28 @@ def test_connections_get_the_files_that_others_leave(monkeypatch, limits, wanted
 
     assert server.room_for_connections(wanted) == room
     assert set_to == ([raised] if raised else [])
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="Linux knows it")
+def test_who_is_gone_without_a_word_is_noticed_within_45_seconds():
+    """A stream sends a heartbeat within 15 s; this is how long it may stay unacknowledged."""
+    with server.listen("127.0.0.1", 0) as listener:
+        listener.settimeout(30)
+        with socket.create_connection(listener.getsockname()), listener.accept()[0] as accepted:
+            silent_ms = accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+
+    assert 15_000 + silent_ms <= 45_000
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_NOTSENT_LOWAT"), reason="not every system knows it")
+def test_little_waits_in_the_system_for_who_does_not_read():
+    with server.listen("127.0.0.1", 0) as listener:
+        listener.settimeout(30)
+        with socket.create_connection(listener.getsockname()), listener.accept()[0] as accepted:
+            accepted.setblocking(False)
+            sent = 0
+            with suppress(BlockingIOError):
+                while True:
+                    sent += accepted.send(b"x" * 1024)
+
+    assert sent < 512 * 1024

@@ -144,3 +144,21 @@ async def test_a_stream_goes_on_for_the_identity_as_it_is_now():
     stream.admit(now)
 
     assert stream.identity is now
+
+
+async def test_one_that_always_has_more_lets_others_have_their_turn():
+    stream = Letters()
+    stream.pieces = [b"a"] * 1000
+    turns = []
+
+    async def other():
+        while True:
+            turns.append(len(stream.pieces))
+            await asyncio.sleep(0)
+
+    task = asyncio.ensure_future(other())
+    while stream.pieces:
+        await stream.next()
+    task.cancel()
+
+    assert len(turns) > 900
