@@ -103,6 +103,8 @@ class Broker:
         self.served = Served()
         self.turns = Turns(max_requests)
         self.require_receipt = require_receipt
+        self.retiring = False
+        """Whether the broker drains, or is about to."""
         self._health = Health(providers.in_order(), clock)
         storage_name, storage = providers.storage
         self._gate = Gate(
@@ -293,8 +295,13 @@ class Broker:
         """Return with what the storage said, once it gives up; what serves the broker ends then."""
         return await self._runtime.tasks.failure.wait()
 
+    def retire(self) -> None:
+        """Have `/readyz` say from now on that others should be asked; all else goes on."""
+        self.retiring = True
+
     def drain(self) -> None:
         """End all long-polls and streams, now and from now on; everything else goes on working."""
+        self.retire()
         self._runtime.waiting.close()
         self.streams.close()
 

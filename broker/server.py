@@ -56,7 +56,7 @@ def run_server(config: Config, *, insecure: bool, started: Started) -> None:
     room = room_for_connections(config.server.max_connections)
     with listen(config.server.host, config.server.port) as listener:
         endpoint = Endpoint(listener, certificate, config.server.shutdown_seconds, room)
-        asyncio.run(_run(assembly, serve, endpoint, started))
+        asyncio.run(_run(assembly, serve, endpoint, config.server.unready_seconds, started))
 
 
 def room_for_connections(wanted: int | None) -> int:
@@ -98,51 +98,69 @@ async def _run(
     assembly: Assembly,
     serve: Serve,
     endpoint: Endpoint,
+    unready_seconds: float,
     started: Started,
 ) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    signals = _Signals()
     running = assembly.running()
     opening = asyncio.ensure_future(running.__aenter__())
-    if not await _done_before(opening, stop):
+    if not await _done_before(opening, signals.stop):
         opening.cancel()  # what is open already is closed by that
         await asyncio.wait([opening])
         return
     await opening
     failure = asyncio.ensure_future(assembly.broker.failure())
-    failure.add_done_callback(lambda _: stop.set())
+    failure.add_done_callback(lambda _: signals.stop.set())
     try:
         notices = await assembly.notices()
         drained = asyncio.Event()
         serving = asyncio.ensure_future(serve(Strictness(mount(assembly)), endpoint, drained))
         started(assembly, endpoint.listener.getsockname()[1], notices)
         _spare_the_collector()
-        await _done_before(serving, stop)
+        await _done_before(serving, signals.stop)
+        if not failure.done():
+            assembly.broker.retire()
+            await _done_before(serving, signals.hurry, unready_seconds)
         # In this order: from here on no request is begun, and the server ends those that were.
         assembly.broker.drain()
         drained.set()
-        await end(serving, endpoint.grace_seconds)
+        await end(serving, endpoint.grace_seconds, signals.hurry)
     finally:
         await running.__aexit__(None, None, None)
     if not failure.cancel():
         raise failure.result()
 
 
-async def _done_before(work: asyncio.Future[Any], stop: asyncio.Event) -> bool:
-    """Wait for the work or for `stop`; tell whether the work is done."""
+class _Signals:
+    """SIGTERM and SIGINT: the first tells the broker to stop, another one to wait for nobody."""
+
+    def __init__(self) -> None:
+        self.stop = asyncio.Event()
+        self.hurry = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self._note)
+
+    def _note(self) -> None:
+        if self.stop.is_set():
+            self.hurry.set()
+        self.stop.set()
+
+
+async def _done_before(
+    work: asyncio.Future[Any], stop: asyncio.Event, seconds: float | None = None
+) -> bool:
+    """Wait for the work or for `stop`, no longer than so many seconds; tell whether the work is
+    done."""
     stopped = asyncio.ensure_future(stop.wait())
-    await asyncio.wait([work, stopped], return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait([work, stopped], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
     return work.done()
 
 
-async def end(serving: asyncio.Future[None], grace_seconds: float) -> None:
-    """Wait until a server that drains has ended; cut it off after the grace."""
+async def end(serving: asyncio.Future[None], grace_seconds: float, hurry: asyncio.Event) -> None:
+    """Wait until a server that drains has ended; cut it off after the grace, or in a hurry."""
     # A second more, because servers keep to the grace themselves.
-    await asyncio.wait([serving], timeout=grace_seconds + 1)
-    if serving.done():
+    if await _done_before(serving, hurry, grace_seconds + 1):
         serving.result()
         return
     logger.warning("requests in flight did not end in time")

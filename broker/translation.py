@@ -204,7 +204,7 @@ class Translator:
         if response.status != HTTPStatus.NO_CONTENT and response.stream is None:
             headers.append(("content-length", str(len(response.body))))
         headers.append(("x-request-id", request.request_id))
-        if closes or self._broker.draining:
+        if closes or self._broker.retiring:
             headers.append(("connection", "close"))
         return headers
 

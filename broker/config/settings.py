@@ -105,6 +105,14 @@ class ServerConfig(BaseModel):
         strict=True,
         description="How many connections there may be at once; none: what open files allow.",
     )
+    unready_seconds: float = Field(
+        default=0,
+        ge=0,
+        le=3600,
+        strict=True,
+        description="How long the broker goes on serving when it is told to stop, while `/readyz` "
+        "is 503 already.",
+    )
     shutdown_seconds: float = Field(
         default=10,
         ge=0,

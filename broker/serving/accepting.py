@@ -39,11 +39,14 @@ class Acceptor:
             await asyncio.sleep(0)
 
     async def finish(self, grace_seconds: float) -> None:
-        """Wait for the connections that are open; cancel what is left of them after the grace."""
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=grace_seconds)
-        self.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        """Wait for the connections that are open; cancel what is left of them after the grace, or
+        when this is cancelled."""
+        try:
+            if self._tasks:
+                await asyncio.wait(self._tasks, timeout=grace_seconds)
+        finally:
+            self.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def cancel(self) -> None:
         """Cut all connections off."""

@@ -42,6 +42,7 @@ async def serve(app: ASGIApp, endpoint: Endpoint, drained: asyncio.Event) -> Non
         requests.cancel()
         await serving
     finally:
+        requests.cancel()
         serving.cancel()
         draining.cancel()
 

@@ -61,6 +61,14 @@ def test_a_broker_whose_parts_work_is_ready(call):
     assert call("GET", "/readyz").json == {"status": "ready"}
 
 
+def test_a_broker_that_is_about_to_drain_serves_but_says_to_ask_others(call):
+    call.broker.retire()
+
+    assert call("GET", "/readyz").status == 503
+    answer = call("POST", "/queues", json={"name": "q"})
+    assert (answer.status, answer.headers["connection"]) == (201, "close")
+
+
 def test_a_draining_broker_is_alive_but_not_ready(call):
     call.broker.drain()
 

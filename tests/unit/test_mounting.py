@@ -80,7 +80,7 @@ def ask(monkeypatch):
 
     async def ask(*transports, path="/queues/q/messages", body=b""):
         broker = SimpleNamespace(
-            served=Served(), clock=ManualClock(), draining=False, turns=Turns(1)
+            served=Served(), clock=ManualClock(), draining=False, retiring=False, turns=Turns(1)
         )
         named = tuple((f"plugin{number}", each) for number, each in enumerate(transports))
         app = mount(SimpleNamespace(broker=broker, transports=named, trusted_proxies=()))
@@ -157,7 +157,7 @@ class Answering:
         self.served = Served()
         self.undelivered = []
         broker = SimpleNamespace(
-            served=self.served, clock=ManualClock(), draining=False, turns=Turns(10)
+            served=self.served, clock=ManualClock(), draining=False, retiring=False, turns=Turns(10)
         )
 
         async def undeliver():

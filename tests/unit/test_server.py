@@ -16,7 +16,7 @@ async def test_a_server_that_fails_is_heard():
     serving.set_exception(ZeroDivisionError())
 
     with pytest.raises(ZeroDivisionError):
-        await server.end(serving, 60)
+        await server.end(serving, 60, asyncio.Event())
 
 
 async def test_a_server_that_is_cut_off_may_fail_with_whatever_it_likes(caplog):
@@ -26,7 +26,16 @@ async def test_a_server_that_is_cut_off_may_fail_with_whatever_it_likes(caplog):
         finally:
             raise asyncio.InvalidStateError
 
-    await server.end(asyncio.ensure_future(serve()), -1)
+    await server.end(asyncio.ensure_future(serve()), -1, asyncio.Event())
+
+    assert caplog.messages == ["requests in flight did not end in time"]
+
+
+async def test_a_server_is_cut_off_in_a_hurry(caplog):
+    hurry = asyncio.Event()
+    hurry.set()
+
+    await server.end(asyncio.ensure_future(asyncio.Event().wait()), 3600, hurry)
 
     assert caplog.messages == ["requests in flight did not end in time"]
 

@@ -96,7 +96,7 @@ class StatusRoutes:
         return json_response(
             {
                 "name": "Replika Broker",
-                "status": "draining" if broker.draining else "running",
+                "status": "draining" if broker.retiring else "running",
                 "version": broker.info.version,
                 "timestamp": timestamp(broker.clock.now()),
             }
@@ -108,7 +108,7 @@ class StatusRoutes:
 
     async def readyz(self, _: Request) -> Response:
         """Say whether requests can be served now; raises Unavailable."""
-        if self._broker.draining:
+        if self._broker.retiring:
             raise Unavailable("draining")
         problems = await self._broker.check()
         broken = ", ".join(f'"{name}"' for name, problem in problems.items() if problem)

@@ -64,6 +64,7 @@ def test_every_key_can_be_given():
         trusted_proxies = ["10.0.0.0/8", "::1"]
         max_requests = 7
         max_connections = 500
+        unready_seconds = 2.5
         shutdown_seconds = 1.5
         log_level = "debug"
         [broker]
@@ -95,6 +96,7 @@ def test_every_key_can_be_given():
         "trusted_proxies": ("10.0.0.0/8", "::1"),
         "max_requests": 7,
         "max_connections": 500,
+        "unready_seconds": 2.5,
         "shutdown_seconds": 1.5,
         "log_level": "debug",
     }
@@ -372,7 +374,8 @@ def test_all_problems_are_reported_at_once():
         (
             '[server]\n"a\\nb" = 1',
             'server."a\\nb": unknown key; known are "host", "port", "http_server", '
-            '"tls", "trusted_proxies", "max_requests", "max_connections", "shutdown_seconds", '
+            '"tls", "trusted_proxies", "max_requests", "max_connections", "unready_seconds", '
+            '"shutdown_seconds", '
             '"log_level"',
         ),
         (
