@@ -33,6 +33,7 @@ from broker.errors import (
     Malformed,
     MessageNotFound,
     MessageTooLarge,
+    NotAcceptable,
     NothingSettled,
     Overloaded,
     PluginError,
@@ -84,6 +85,7 @@ from broker.models import (
     StateFilter,
     Totals,
 )
+from broker.operations.consuming import Consuming
 from broker.operations.settling import Settlement
 from broker.provider import Provider
 from broker.ratelimit import (
@@ -118,6 +120,7 @@ __all__ = [
     "Clock",
     "Closed",
     "ConfigError",
+    "Consuming",
     "Counts",
     "Credentials",
     "Deliveries",
@@ -143,6 +146,7 @@ __all__ = [
     "MessageQuery",
     "MessageTooLarge",
     "NewMessage",
+    "NotAcceptable",
     "NothingSettled",
     "Observer",
     "Overloaded",

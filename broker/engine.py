@@ -35,6 +35,7 @@ from broker.models import (
     PublishResult,
     SettleResult,
 )
+from broker.operations.consuming import Consuming, Consumption
 from broker.operations.gate import Gate
 from broker.operations.leasing import Leasing
 from broker.operations.maintenance import maintained, watched
@@ -46,6 +47,7 @@ from broker.operations.runtime import Runtime
 from broker.operations.settling import Settlement, Settling, refusal
 from broker.operations.streams import Streams
 from broker.operations.tasks import Tasks
+from broker.operations.unsettled import Holders
 from broker.operations.waiting import Waiting
 from broker.provider import Provider
 from broker.ratelimit import RateLimiter, Spending
@@ -120,12 +122,14 @@ class Broker:
             observers=Observers(providers.observers),
             tasks=Tasks(),
             waiting=Waiting(clock),
+            holders=Holders(),
             clock=clock,
         )
         self.queues = Queues(self._runtime, most=max_queues)
         self._publishing = Publishing(self._runtime, self.queues, providers.interceptors)
         places = waiting_places(max_waiting, max_waiting_per_identity)
         self._leasing = Leasing(self._runtime, self.queues, places)
+        self._consumption = Consumption(self._runtime, self.queues)
         self.streams = Streams(
             clock, stream_places(max_streams, max_streams_per_identity), self._runtime.tasks
         )
@@ -207,6 +211,23 @@ class Broker:
     async def give_back(self, deliveries: Sequence[Delivery]) -> None:
         """Release what was leased for a client that is gone, as if it had not been delivered."""
         await self._leasing.give_back(deliveries)
+
+    async def consume(
+        self,
+        identity: Identity,
+        queue: str,
+        *,
+        prefetch: int = 16,
+        lease_seconds: int | None = None,
+    ) -> Consuming:
+        """Return what leases messages as they are settled, at most `prefetch` at one time; close
+        it, whatever happens.
+
+        `lease_seconds` None: the queue's own. Raises QueueNotFound, Forbidden, RateLimited.
+        """
+        return await self._consumption.begin(
+            identity, queue, prefetch=prefetch, lease_seconds=lease_seconds
+        )
 
     async def settle(
         self,
@@ -311,6 +332,7 @@ class Broker:
         query = MessageQuery(ids=(message.id,), queue=message.queue)
         if not await runtime.storage.bulk(query, "delete", now=self.clock.now(), limit=1):
             raise MessageNotFound(message.id)
+        runtime.holders.remove(message.id)
         runtime.waiting.wake(message.queue)
         runtime.observe_messages(identity, "message.deleted", None, [(message.queue, message.id)])
 

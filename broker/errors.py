@@ -13,7 +13,7 @@ and the `exit_code` that the command line ends with.
     ├── QueueFull 429            ├── StorageFull 507        │   ├── Closed
     ├── TooManyQueues 429        └── BodyTooSlow 408        │   ├── Overloaded
     ├── TooManyWaiting 429                                  │   └── StorageFailed
-    ├── TooManyStreams 429
+    ├── TooManyStreams 429       ├── NotAcceptable 406
     └── StartupError
         ├── ConfigError 78  ├── StorageUnreadable 74  ├── CannotListen 74
         ├── PluginError 78  └── StorageLocked 75
@@ -156,6 +156,12 @@ class MessageTooLarge(BrokerError):
     """A body exceeds what the server or the queue takes."""
 
     code, title, status = "too-large", "Too large", 413
+
+
+class NotAcceptable(BrokerError):
+    """The client takes none of the forms in which this can be answered."""
+
+    code, title, status = "not-acceptable", "Not acceptable", 406
 
 
 class UnsupportedMediaType(BrokerError):

@@ -12,10 +12,13 @@ from broker.auth import Identity
 Recheck = Callable[[], Awaitable[Identity]]
 """Returns who asks as things stand now, or raises what whoever asked anew would be told."""
 
-EndReason = Literal["auth-expired", "rotated", "shutdown", "slow", "unavailable", "failed"]
+EndReason = Literal[
+    "auth-expired", "rotated", "shutdown", "slow", "unavailable", "deleted", "failed"
+]
 """Why a stream ends that its client did not end: the identity is not what it was, or may not do
 what it might; its time is over, and the client shall come again; the broker stops; the client takes
-too little; who asks cannot be found out, or what is streamed cannot be had now; something broke."""
+too little; who asks cannot be found out, or what is streamed cannot be had now; what is streamed is
+gone; something broke."""
 
 
 class Stream(ABC):
@@ -37,6 +40,8 @@ class Stream(ABC):
         self.recheck = recheck
         self.end_reason: EndReason | None = None
         self.is_closed = False
+        self.was_taken = False
+        """Whether the client took everything, the farewell too."""
         self._awake = asyncio.Event()
         self._is_ahead = False
         self._is_idle = False
@@ -96,4 +101,5 @@ class Stream(ABC):
                 return piece or self.heartbeat
             self._is_ahead = False
             await self._awake.wait()
+        self.was_taken = True
         return b""

@@ -13,6 +13,7 @@ from broker.limits import (
     MAX_LABEL,
     MAX_LEASE_MESSAGES,
     MAX_LEASE_SECONDS,
+    MAX_PREFETCH,
     MAX_PRIORITY,
     MAX_WAIT_SECONDS,
     PRINTABLE_PATTERN,
@@ -60,8 +61,16 @@ def check_lease(limit: int, wait: float, lease_seconds: int | None) -> None:
         errors.append(_outside("limit", limit, 1, MAX_LEASE_MESSAGES))
     if not 0 <= wait <= MAX_WAIT_SECONDS:
         errors.append(_outside("wait", wait, 0, MAX_WAIT_SECONDS))
-    if lease_seconds is not None and not 1 <= lease_seconds <= MAX_LEASE_SECONDS:
-        errors.append(_outside("lease_seconds", lease_seconds, 1, MAX_LEASE_SECONDS))
+    errors += _lease_seconds_errors(lease_seconds)
+    if errors:
+        raise Invalid(errors)
+
+
+def check_consume(prefetch: int, lease_seconds: int | None) -> None:
+    """Raise Invalid naming what a consumer may not ask for."""
+    errors = _lease_seconds_errors(lease_seconds)
+    if not 1 <= prefetch <= MAX_PREFETCH:
+        errors.append(_outside("prefetch", prefetch, 1, MAX_PREFETCH))
     if errors:
         raise Invalid(errors)
 
@@ -71,6 +80,12 @@ def check_finished(states: Sequence[StateFilter], older_than: float) -> None:
     if not {*states} <= {"processed", "failed"}:
         problem = 'only messages in the states "processed" and "failed" have ended; name no other'
         raise Invalid([FieldError("older_than", problem, older_than)])
+
+
+def _lease_seconds_errors(lease_seconds: int | None) -> list[FieldError]:
+    if lease_seconds is None or 1 <= lease_seconds <= MAX_LEASE_SECONDS:
+        return []
+    return [_outside("lease_seconds", lease_seconds, 1, MAX_LEASE_SECONDS)]
 
 
 def _is_label(text: str) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from broker.auth import Identity
 from broker.errors import QueueNotFound
-from broker.models import Deliveries, Delivery, LeaseResult, Settle
+from broker.models import Deliveries, Delivery, Lease, LeaseResult, Settle
 from broker.operations.checking import check_lease
 from broker.operations.places import Places
 from broker.operations.queues import Queues
@@ -17,7 +17,7 @@ from broker.stream import Recheck
 from broker.turn import resting
 
 RECHECK_MS = 5_000
-"""A long-poll looks again this often, for work that no wake-up told of."""
+"""Who waits looks again this often, for work that no wake-up told of."""
 
 SHARED_RECHECK_MS = 1_000
 """The same, when other processes publish and the storage cannot tell."""
@@ -30,8 +30,7 @@ class Leasing:
         self._runtime = runtime
         self._queues = queues
         self._places = places
-        blind = "shared" in runtime.storage.capabilities and "watch" in runtime.missing
-        self._recheck_ms = SHARED_RECHECK_MS if blind else RECHECK_MS
+        self._recheck_ms = recheck_ms(runtime)
 
     async def lease(
         self,
@@ -63,7 +62,7 @@ class Leasing:
             "processing",
             ((lease.message.queue, lease.message.id) for lease in result.leases),
         )
-        return Deliveries(_deliveries(result), paused=result.paused)
+        return Deliveries(deliver(result), paused=result.paused)
 
     async def give_back(self, deliveries: Sequence[Delivery]) -> None:
         """Release what was leased for a client that is gone, as if it had not been delivered."""
@@ -90,15 +89,14 @@ class Leasing:
                     seat.served = bool(result.leases)
                     return result
                 place.take()
-                due = min(deadline, result.next_visible_at or deadline)
                 has_reason = False
                 while not has_reason:
                     with resting():
-                        await seat.wait(min(due, clock.now() + self._recheck_ms))
+                        await seat.wait(min(deadline, clock.now() + self._recheck_ms))
                     if recheck is not None:
                         identity = await recheck()
                         self._runtime.gate.permit(identity, "consume", queue)
-                    has_reason = seat.has_reason(due)
+                    has_reason = seat.has_reason(deadline)
 
     async def _take(self, identity: Identity, queue: str, limit: int, lease_ms: int) -> LeaseResult:
         now = self._runtime.clock.now()
@@ -108,32 +106,57 @@ class Leasing:
             )
         )
         try:
-            return await asyncio.shield(task)
+            result = await asyncio.shield(task)
         except asyncio.CancelledError:
             self._runtime.tasks.start(self._return_late(task))
             raise
         except QueueNotFound:
             self._queues.forget(queue)
             raise
+        self._runtime.waiting.expect(queue, result.next_visible_at)
+        return result
 
     async def _return_late(self, task: asyncio.Task[LeaseResult]) -> None:
         [result] = await asyncio.gather(task, return_exceptions=True)
         if isinstance(result, LeaseResult) and result.leases:
-            await self._release(_deliveries(result))
+            await release(self._runtime, [release_of(lease) for lease in result.leases])
 
     async def _release(self, deliveries: Sequence[Delivery]) -> None:
         receipts = [read_receipt(delivery.receipt) for delivery in deliveries]
-        ops = [
-            Settle(id=receipt.message_id, queue=receipt.queue, kind="release", token=receipt.token)
-            for receipt in receipts
-        ]
-        results = await self._runtime.storage.settle(ops, now=self._runtime.clock.now())
-        for op, result in zip(ops, results, strict=True):
-            if result.outcome == "ok":
-                self._runtime.waiting.wake(op.queue)
+        await release(
+            self._runtime,
+            [
+                Settle(
+                    id=receipt.message_id, queue=receipt.queue, kind="release", token=receipt.token
+                )
+                for receipt in receipts
+            ],
+        )
 
 
-def _deliveries(result: LeaseResult) -> list[Delivery]:
+def recheck_ms(runtime: Runtime) -> int:
+    """Return after how long to look again for work that no wake-up told of."""
+    blind = "shared" in runtime.storage.capabilities and "watch" in runtime.missing
+    return SHARED_RECHECK_MS if blind else RECHECK_MS
+
+
+def release_of(lease: Lease) -> Settle:
+    """Return what gives a lease back as if the message had not been delivered."""
+    message = lease.message
+    return Settle(id=message.id, queue=message.queue, kind="release", token=lease.token)
+
+
+async def release(runtime: Runtime, ops: Sequence[Settle]) -> list[Settle]:
+    """Carry out releases and wake whom they leave work for; return those that had an effect."""
+    results = await runtime.storage.settle(ops, now=runtime.clock.now())
+    done = [op for op, result in zip(ops, results, strict=True) if result.outcome == "ok"]
+    for op in done:
+        runtime.waiting.wake(op.queue)
+    return done
+
+
+def deliver(result: LeaseResult) -> list[Delivery]:
+    """Return what was leased as its consumer gets it."""
     return [
         Delivery(
             lease.message,

@@ -245,6 +245,7 @@ class Queues:
         if not existed:
             raise QueueNotFound(name)
         self._census.note(-1)
+        self._runtime.holders.doubt(name)
         self._runtime.waiting.wake_line(name)
         self._runtime.observe(identity, "queue.deleted", name)
 
@@ -269,6 +270,8 @@ class Queues:
     ) -> int:
         assert query.queue is not None
         done = await self._in_pieces(query, action)
+        if action == "delete" and "processing" in query.states:
+            self._runtime.holders.doubt(query.queue)
         # A dead letter goes back to any queue, but no more of them than these are there to lease.
         self._runtime.waiting.wake_each(done)
         self._runtime.observe(identity, kind, query.queue, count=done)

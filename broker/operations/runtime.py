@@ -13,6 +13,7 @@ from broker.models import Ended
 from broker.operations.gate import Gate
 from broker.operations.observing import Observers
 from broker.operations.tasks import Tasks
+from broker.operations.unsettled import Holders
 from broker.operations.waiting import Waiting
 from broker.storage import CAPABILITIES, Capability, Storage
 
@@ -26,6 +27,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     observers: Observers
     tasks: Tasks
     waiting: Waiting
+    holders: Holders
     clock: Clock
 
     @property

@@ -122,7 +122,8 @@ class Settling:
         done = [(op, result) for op, result in pairs if result.outcome == "ok"]
         if batch and len(done) < len(ops):
             return results
-        for op, _ in done:
+        for op, result in done:
+            runtime.holders.settle(op, result)
             # An ended lease can free the next of its group, or a place in max_in_flight.
             if op.kind != "extend":
                 runtime.waiting.wake(op.queue)

@@ -1,12 +1,15 @@
-"""Long-polls: who waits for work in which queue, and who is woken when some comes."""
+"""Long-polls and streams: who waits for work in which queue, and who is woken when some comes."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Callable
+from functools import partial
 from types import TracebackType
+from typing import NamedTuple
 
-from broker.context import Clock
+from broker.context import Clock, Timer
 
 
 class Waiting:
@@ -15,21 +18,36 @@ class Waiting:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lines: dict[str, OrderedDict[Seat, None]] = {}
+        self._alarms: dict[str, _Alarm] = {}
         self.closed = False
 
-    def seat(self, queue: str) -> Seat:
-        """Return a seat; enter it before looking for work, so that no wake-up is missed."""
-        return Seat(self, queue, self._clock)
+    def seat(self, queue: str, wake: Callable[[], None] | None = None) -> Seat:
+        """Return a seat; enter it before looking for work, so that no wake-up is missed. `wake` is
+        called when it is woken, for who does not `wait`."""
+        return Seat(self, queue, self._clock, wake)
 
-    def wake(self, queue: str, count: int = 1) -> None:
-        """Wake as many of those who wait for this queue, in the order of their coming."""
+    def wake(self, queue: str, count: int = 1, *, told: bool = True) -> None:
+        """Wake as many of those who wait for this queue, in the order of their coming; `told`: for
+        a message each, as far as is known."""
         line = self._lines.get(queue)
         while line and count > 0:
             seat, _ = line.popitem(last=False)
-            seat.call()
+            seat.call(told=told)
             count -= 1
         if line is not None and not line:
-            del self._lines[queue]
+            self._end_line(queue)
+
+    def expect(self, queue: str, when: int | None) -> None:
+        """Wake one of those who wait for this queue then (milliseconds), because who looked for
+        work last was told that some becomes visible by itself."""
+        if when is None or queue not in self._lines:
+            return
+        alarm = self._alarms.get(queue)
+        if alarm is not None:
+            if alarm.at <= when:
+                return
+            alarm.timer.cancel()
+        self._alarms[queue] = _Alarm(when, self._clock.call_at(when, partial(self._ring, queue)))
 
     def wake_line(self, queue: str) -> None:
         """Wake everybody who waits for this queue."""
@@ -61,42 +79,69 @@ class Waiting:
         """Take back a seat for good.
 
         One that leaves with nothing wakes the next, who looks in its place: the work that it was
-        woken for is still there, and the time of what comes later may be known to it alone. So does
-        one that found work of which nobody had told: there may be more.
+        woken for is still there. So does one that found work of which nobody had told: there may be
+        more.
         """
         if not seat.called:
             line = self._lines[seat.queue]
             del line[seat]
             if not line:
-                del self._lines[seat.queue]
+                self._end_line(seat.queue)
         if not (seat.served and seat.prompted):
-            self.wake(seat.queue)
+            self.wake(seat.queue, told=False)
 
     def is_first(self, seat: Seat) -> bool:
         """Tell whether a seat is at the head of its line."""
         return next(iter(self._lines.get(seat.queue, ())), None) is seat
 
+    def _ring(self, queue: str) -> None:
+        del self._alarms[queue]
+        self.wake(queue, told=False)
+
+    def _end_line(self, queue: str) -> None:
+        del self._lines[queue]
+        alarm = self._alarms.pop(queue, None)
+        if alarm is not None:
+            alarm.timer.cancel()
+
+
+class _Alarm(NamedTuple):
+    at: int
+    timer: Timer
+
 
 class Seat:
-    """One long-poll's place in the line.
+    """The place in the line of a long-poll, or of a stream until it found something.
 
     Use: enter; then `look()`, look for work, `wait()`, and again, if it `has_reason` to look. A
     wake-up that comes between `look` and `wait` is kept. Set `served` before leaving with work.
     """
 
-    def __init__(self, waiting: Waiting, queue: str, clock: Clock) -> None:
+    def __init__(
+        self, waiting: Waiting, queue: str, clock: Clock, wake: Callable[[], None] | None
+    ) -> None:
         self.queue = queue
         self.called = False
         """Whether somebody woke it since the last look; then it is in no line."""
         self.prompted = False
-        """Whether it was woken for the last look."""
+        """Whether somebody who told of work woke it for the last look."""
         self.served = False
         self._waiting = waiting
         self._clock = clock
         self._awake = asyncio.Event()
+        self._wake = wake or self._awake.set
+        self._is_told = False
+
+    def enter(self) -> None:
+        """Take the last place of the line."""
+        self._waiting.join(self)
+
+    def leave(self) -> None:
+        """Go for good."""
+        self._waiting.leave(self)
 
     def __enter__(self) -> Seat:
-        self._waiting.join(self)
+        self.enter()
         return self
 
     def __exit__(
@@ -105,12 +150,12 @@ class Seat:
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
-        self._waiting.leave(self)
+        self.leave()
 
     def look(self) -> None:
         """Say that work is looked for from now on: what woke the seat before is used up."""
         self._awake.clear()
-        self.prompted = self.called
+        self.prompted = self.called and self._is_told
         if self.called:
             self.called = False
             self._waiting.join(self)
@@ -130,7 +175,8 @@ class Seat:
         finally:
             timer.cancel()
 
-    def call(self) -> None:
-        """Wake this seat, which has left its line."""
+    def call(self, *, told: bool = True) -> None:
+        """Wake this seat, which has left its line; `told`: for one message."""
         self.called = True
-        self._awake.set()
+        self._is_told = told
+        self._wake()

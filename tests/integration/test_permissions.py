@@ -80,6 +80,7 @@ TABLE = [
     Row("POST", "/queues/{queue}/messages/batch", ("publish",), {"messages": [DRAFT]}),
     Row("POST", "/queues/{queue}/messages/lease", ("consume",), {}),
     Row("GET", "/queues/{queue}/messages/consume", ("consume",)),
+    Row("GET", "/queues/{queue}/messages/stream", ("consume",), goes_on=True),
     Row("GET", "/queues/{queue}/messages", ("read",)),
     Row("GET", "/messages/{message}", ("read",)),
     Row("DELETE", "/messages/{message}", ("manage",)),

@@ -36,6 +36,10 @@ IN_QUERIES = {
         {"limit": (1, 1000), "after": (0, MAX_INT64)},
     ),
     ("GET", "/queues/q/messages/consume"): (wire.ConsumeOptions, LEASE),
+    ("GET", "/queues/q/messages/stream"): (
+        wire.StreamOptions,
+        {"prefetch": (1, 1000), "lease_seconds": (1, 43_200)},
+    ),
     ("POST", "/queues/q/messages"): (wire.RawOptions, MESSAGE),
 }
 """What is a number in the query string of a route, and its bounds."""

@@ -9,6 +9,7 @@ from broker.builtin.rest.messages import MessageRoutes
 from broker.builtin.rest.queues import QueueRoutes
 from broker.builtin.rest.settle import SettleRoutes
 from broker.builtin.rest.status import StatusRoutes
+from broker.builtin.rest.streaming import StreamRoutes
 
 
 class RestTransport(Transport):
@@ -20,6 +21,7 @@ class RestTransport(Transport):
             QueueRoutes(broker),
             MessageRoutes(broker),
             SettleRoutes(broker),
+            StreamRoutes(broker),
         )
 
     def routes(self) -> tuple[Route, ...]:

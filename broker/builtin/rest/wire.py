@@ -167,6 +167,13 @@ class ConsumeOptions(Fields, frozen=True, kw_only=True):
     lease_seconds: LeaseSeconds | None = None
 
 
+class StreamOptions(Fields, frozen=True, kw_only=True):
+    """The query string of a stream of leases."""
+
+    prefetch: Annotated[int, Meta(ge=1, le=limits.MAX_PREFETCH)] = 16
+    lease_seconds: LeaseSeconds | None = None
+
+
 class Item(Fields, frozen=True, kw_only=True):
     """One lease that is settled; a bare receipt says the same."""
 

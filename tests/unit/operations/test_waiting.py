@@ -230,3 +230,54 @@ async def test_of_each_line_no_more_are_woken_than_work_can_have_come():
     assert sorted(log) == [("a0", True), ("b0", True)]
     waiting.wake_all()
     await asyncio.gather(*tasks)
+
+
+async def test_when_time_brings_work_one_looks_and_goes_on_to_wake_the_next_while_there_is_some():
+    clock = ManualClock()
+    waiting, log = Waiting(clock), []
+    tasks = [
+        asyncio.ensure_future(sit(waiting, "q", clock.now() + 9000, log, name)) for name in "abc"
+    ]
+    await settle_loop()
+
+    waiting.expect("q", clock.now() + 1000)
+    clock.advance(0.999)
+    await settle_loop()
+    assert log == []
+    clock.advance(0.001)
+    await asyncio.gather(*tasks)
+
+    assert log == [("a", True), ("b", True), ("c", True)]
+
+
+async def test_the_next_to_become_visible_is_what_is_waited_for():
+    clock = ManualClock()
+    waiting = Waiting(clock)
+    called = []
+    seat = waiting.seat("q", lambda: called.append(clock.now()))
+    start = clock.now()
+    seat.enter()
+    for when in (2000, 1000, 3000, None):
+        waiting.expect("q", when and start + when)
+
+    clock.advance(1)
+    assert called == [start + 1000]
+    seat.look()
+    clock.advance(5)
+
+    assert (called, seat.prompted) == ([start + 1000], False)  # who looks is told what is next
+    seat.leave()
+
+
+async def test_nobody_is_woken_where_nobody_waits():
+    clock = ManualClock()
+    waiting = Waiting(clock)
+    waiting.expect("q", clock.now() + 1000)
+    seat = waiting.seat("q", lambda: pytest.fail("nobody told of work"))
+    with seat:
+        seat.look()
+        clock.advance(2)
+        waiting.expect("q", clock.now() + 1000)
+
+    clock.advance(2)
+    assert waiting._alarms == {}
