@@ -61,6 +61,10 @@ class Pending:
     task: "asyncio.Task[Answer]"
     gone: asyncio.Event
     going_on: asyncio.Event
+    reading: asyncio.Event
+    """Whether the client takes what is sent."""
+    outgoing: list[dict[str, Any]]
+    """What was sent so far."""
 
     @property
     def done(self) -> bool:
@@ -104,11 +108,18 @@ class Server:
             sent.append(("content-type", content_type))
 
         async def begin() -> Pending:
-            gone, going_on = asyncio.Event(), asyncio.Event()
+            gone, going_on, reading = asyncio.Event(), asyncio.Event(), asyncio.Event()
+            reading.set()
+            outgoing: list[dict[str, Any]] = []
             if not slowly:
                 going_on.set()
-            request = _request(self._app, method, path, sent, body, gone, going_on, client=client)
-            pending = Pending(asyncio.ensure_future(request), gone, going_on)
+            request = _request(
+                *(self._app, method, path, sent, body, gone, going_on),
+                client=client,
+                reading=reading,
+                outgoing=outgoing,
+            )
+            pending = Pending(asyncio.ensure_future(request), gone, going_on, reading, outgoing)
             await _let_others_run()
             return pending
 
@@ -197,6 +208,8 @@ async def _request(
     going_on: asyncio.Event | None = None,
     *,
     client: str = "203.0.113.7",
+    reading: asyncio.Event | None = None,
+    outgoing: list[dict[str, Any]] | None = None,
 ) -> Answer:
     path, _, query = target.partition("?")
     if isinstance(body, bytes):
@@ -224,7 +237,7 @@ async def _request(
     }
     incoming = [{"type": "http.request", "body": part, "more_body": True} for part in parts]
     incoming[-1]["more_body"] = False
-    outgoing: list[dict[str, Any]] = []
+    outgoing = [] if outgoing is None else outgoing
 
     async def receive() -> dict[str, Any]:
         if incoming:
@@ -235,6 +248,8 @@ async def _request(
         return {"type": "http.disconnect"}
 
     async def send(event: dict[str, Any]) -> None:
+        if reading is not None:
+            await reading.wait()
         outgoing.append(event)
 
     await app(scope, receive, send)
