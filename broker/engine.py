@@ -33,6 +33,7 @@ from broker.models import (
     MessageQuery,
     Page,
     PublishResult,
+    Settled,
     SettleResult,
 )
 from broker.operations.consuming import Consuming, Consumption
@@ -235,13 +236,14 @@ class Broker:
         settlements: Sequence[Settlement],
         *,
         publish: Sequence[Draft] = (),
-    ) -> list[SettleResult]:
+    ) -> Settled:
         """End or change leases, one result each; with `publish`, all or nothing."""
         return await self._settling.settle(identity, settlements, publish)
 
     async def settle_one(self, identity: Identity, settlement: Settlement) -> SettleResult:
         """Settle one lease; raises MessageNotFound, LeaseLost or WrongState when it was not ok."""
-        [result] = await self._settling.settle(identity, [settlement], ())
+        settled = await self._settling.settle(identity, [settlement], ())
+        [result] = settled.results
         if result.outcome != "ok":
             raise refusal(result)
         return result

@@ -205,10 +205,27 @@ class Lease(msgspec.Struct, frozen=True):
     """16 random bytes, fresh at each lease."""
 
 
+class Ended(msgspec.Struct, frozen=True, kw_only=True):
+    """The end of a message's life in a queue.
+
+    `failed`: it was rejected, or delivered too often. `expired`: its ttl passed.
+    """
+
+    id: int
+    queue: str
+    """Where it was."""
+    how: Literal["failed", "expired"]
+    reason: str
+    moved_to: str | None = None
+    """The queue where it lives on, as a dead letter."""
+
+
 class LeaseResult(msgspec.Struct, frozen=True, kw_only=True):
     """What one call of lease took, in lease order."""
 
     leases: list[Lease]
+    ended: tuple[Ended, ...] = ()
+    """What it came across that could not be leased any more."""
     paused: bool = False
     next_visible_at: int | None = None
     """When the next message becomes visible by itself, if one is scheduled or leased."""
@@ -244,6 +261,16 @@ class SettleResult(msgspec.Struct, frozen=True, kw_only=True):
     """Where the message is now, if it is somewhere: a dead letter moved."""
     visible_at: int | None = None
     """For retry and extend: what was set."""
+    reason: str | None = None
+    """Why the message failed, if it did."""
+
+
+class Settled(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one call of settle: of each operation, and of each message to publish."""
+
+    results: list[SettleResult]
+    published: list[PublishResult] = []
+    """Empty also if nothing was published because an operation is not `ok`."""
 
 
 class MessageQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -268,30 +295,23 @@ class Page(msgspec.Struct, frozen=True):
     after: int | None = None
 
 
-class Maintenance(msgspec.Struct, frozen=True, kw_only=True):
-    """What one call of maintain did, by cause, and when it has work again."""
-
-    lapsed: int = 0
-    failed: int = 0
-    dead_lettered: int = 0
-    expired: int = 0
-    retired: int = 0
-    next_due: int | None = None
-    """When the next lease, ttl or retention ends; at or before `now`: call again at once."""
-
-
-class Ended(msgspec.Struct, frozen=True, kw_only=True):
-    """A message that came to the end of its life in a queue, neither acked nor removed by anybody.
-
-    `failed`: rejected, or delivered too often. `expired`: its ttl passed.
-    """
+class BulkResult(msgspec.Struct, frozen=True, kw_only=True):
+    """A message to which bulk did what was asked."""
 
     id: int
     queue: str
-    how: Literal["failed", "expired"]
-    reason: str
-    moved_to: str | None = None
-    """The queue where it goes on as a dead letter."""
+    """Where it was deleted; or where it is now that it was redriven."""
+
+
+class Maintenance(msgspec.Struct, frozen=True, kw_only=True):
+    """What one call of maintain did, and when it has work again."""
+
+    lapsed: dict[str, int] = {}
+    """How many leases were noticed to be over, by queue."""
+    ended: tuple[Ended, ...] = ()
+    retired: int = 0
+    next_due: int | None = None
+    """When the next lease, ttl or retention ends; at or before `now`: call again at once."""
 
 
 class Delivery(msgspec.Struct, frozen=True):

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import ClassVar, Literal, get_args
 
 from broker.models import (
+    BulkResult,
     LeaseResult,
     Maintenance,
     MessageQuery,
@@ -17,7 +18,7 @@ from broker.models import (
     QueueSpec,
     QueueStatus,
     Settle,
-    SettleResult,
+    Settled,
 )
 from broker.provider import Provider
 
@@ -90,7 +91,7 @@ class Storage(Provider):
         Ids are positive, grow in the order of publishing and are never used again. A message
         whose `dedup_key` was used in its queue within `dedup_window` is not stored: its result
         is the first id, `duplicate`. Raises QueueNotFound, and QueueFull when the queue's limits
-        and `overflow = reject` forbid it.
+        and `overflow = reject` forbid it. What `drop_oldest` removes is only counted.
         """
 
     @abstractmethod
@@ -103,12 +104,16 @@ class Storage(Provider):
         more than `max_in_flight` allows, nothing from a paused queue. Stops after the message
         with which the bodies reach `broker.limits.MAX_BATCH_BYTES`. Lease, count and token are
         durable before it returns. Raises QueueNotFound.
+
+        What is expired or exhausted it may end on the way, and then tells in `ended`: of each end
+        the one call that brought it tells. When there are too many in front, it may give up with
+        nothing leased and a `next_visible_at` of `now`.
         """
 
     @abstractmethod
     async def settle(
         self, ops: Sequence[Settle], *, now: int, publish: Sequence[NewMessage] = ()
-    ) -> list[SettleResult]:
+    ) -> Settled:
         """Carry out operations, each by itself, comparing its token; one result an operation.
 
         With `publish`, all or nothing: if an operation is not `ok`, nothing is done and nothing
@@ -126,8 +131,8 @@ class Storage(Provider):
     @abstractmethod
     async def bulk(
         self, query: MessageQuery, action: Literal["delete", "redrive"], *, now: int, limit: int
-    ) -> int:
-        """Do `action` to at most `limit` of the messages that the query names; return how many.
+    ) -> list[BulkResult]:
+        """Do `action` to at most `limit` of the messages that the query names; return to which.
 
         `delete` removes them, leased ones too. `redrive` brings failed ones and dead letters
         back to their `origin_queue` (or to their own queue) as pending, with delivery_count 0,
@@ -137,7 +142,8 @@ class Storage(Provider):
     @abstractmethod
     async def maintain(self, *, now: int, limit: int) -> Maintenance:
         """Do what time brings: lapse leases, expire ttls, remove what retention is over, forget
-        dedup keys; at most `limit` messages a call. Idempotent: any process, at any time."""
+        dedup keys; at most `limit` messages a call. Idempotent: any process, at any time. It tells
+        of each end that it brought, and of no other."""
 
     def watch(self) -> AsyncIterator[str]:
         """Yield names of queues with new work; only asked of a storage with `watch`."""

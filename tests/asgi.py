@@ -37,7 +37,8 @@ class Bench:
         self.broker = SimpleNamespace(
             served=self.served,
             clock=ManualClock(),
-            draining=False, retiring=False,
+            draining=False,
+            retiring=False,
             identify=self._identify,
             turns=Turns(1),
         )

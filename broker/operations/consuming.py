@@ -13,7 +13,7 @@ from broker.errors import Overloaded, QueueNotFound
 from broker.limits import MAX_LEASE_MESSAGES
 from broker.models import Delivery, Lease, Settle
 from broker.operations.checking import check_consume
-from broker.operations.leasing import deliver, recheck_ms, release, release_of
+from broker.operations.leasing import deliver, recheck_ms, release, release_of, take
 from broker.operations.prepaying import Prepaid
 from broker.operations.queues import Queues
 from broker.operations.runtime import Runtime
@@ -203,14 +203,14 @@ class Consuming:
         policy = await self._queues.policy(self.queue)
         now = runtime.clock.now()
         lease_seconds = self._lease_seconds or policy.lease_seconds
-        result = await runtime.storage.lease(
+        result = await take(
+            runtime,
             self.queue,
             limit=limit,
             lease_until=now + 1000 * lease_seconds,
             owner=identity.subject,
             now=now,
         )
-        runtime.waiting.expect(self.queue, result.next_visible_at)
         if not result.leases:
             return
         if self._is_closed or not self._has_memory(result.leases):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 from broker.auth import Identity
 from broker.errors import QueueNotFound
@@ -11,7 +12,7 @@ from broker.models import Deliveries, Delivery, Lease, LeaseResult, Settle
 from broker.operations.checking import check_lease
 from broker.operations.places import Places
 from broker.operations.queues import Queues
-from broker.operations.runtime import Runtime
+from broker.operations.runtime import BROKER, Runtime
 from broker.receipts import Receipt, read_receipt, write_receipt
 from broker.stream import Recheck
 from broker.turn import resting
@@ -101,20 +102,23 @@ class Leasing:
     async def _take(self, identity: Identity, queue: str, limit: int, lease_ms: int) -> LeaseResult:
         now = self._runtime.clock.now()
         task = self._runtime.tasks.start(
-            self._runtime.storage.lease(
-                queue, limit=limit, lease_until=now + lease_ms, owner=identity.subject, now=now
+            take(
+                self._runtime,
+                queue,
+                limit=limit,
+                lease_until=now + lease_ms,
+                owner=identity.subject,
+                now=now,
             )
         )
         try:
-            result = await asyncio.shield(task)
+            return await asyncio.shield(task)
         except asyncio.CancelledError:
             self._runtime.tasks.start(self._return_late(task))
             raise
         except QueueNotFound:
             self._queues.forget(queue)
             raise
-        self._runtime.waiting.expect(queue, result.next_visible_at)
-        return result
 
     async def _return_late(self, task: asyncio.Task[LeaseResult]) -> None:
         [result] = await asyncio.gather(task, return_exceptions=True)
@@ -146,10 +150,18 @@ def release_of(lease: Lease) -> Settle:
     return Settle(id=message.id, queue=message.queue, kind="release", token=lease.token)
 
 
+async def take(runtime: Runtime, queue: str, **options: Any) -> LeaseResult:
+    """Lease as `Storage.lease` does; tell of what ended instead, and note when there is more."""
+    result = await runtime.storage.lease(queue, **options)
+    runtime.note_ended(BROKER, result.ended)
+    runtime.waiting.expect(queue, result.next_visible_at)
+    return result
+
+
 async def release(runtime: Runtime, ops: Sequence[Settle]) -> list[Settle]:
     """Carry out releases and wake whom they leave work for; return those that had an effect."""
-    results = await runtime.storage.settle(ops, now=runtime.clock.now())
-    done = [op for op, result in zip(ops, results, strict=True) if result.outcome == "ok"]
+    settled = await runtime.storage.settle(ops, now=runtime.clock.now())
+    done = [op for op, result in zip(ops, settled.results, strict=True) if result.outcome == "ok"]
     for op in done:
         runtime.waiting.wake(op.queue)
     return done

@@ -7,10 +7,9 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from broker.auth import Identity
 from broker.errors import StorageFailed
 from broker.models import Maintenance
-from broker.operations.runtime import Runtime
+from broker.operations.runtime import BROKER, Runtime
 
 CHUNK = 1000
 """Messages in one call, so that others get their turn."""
@@ -22,8 +21,6 @@ BUSY_MS = 50
 """The shortest pause."""
 
 FAILED_MS = 5_000
-
-BROKER = Identity(subject="broker")
 
 logger = logging.getLogger("broker.maintenance")
 
@@ -51,18 +48,23 @@ async def _maintain(runtime: Runtime) -> None:
             logger.exception("the storage could not be maintained")
             pause = FAILED_MS
         else:
-            _report(runtime, done)
+            report(runtime, done)
             due = done.next_due
             pause = IDLE_MS if due is None else min(max(due - now, BUSY_MS), IDLE_MS)
         await runtime.clock.sleep_until(runtime.clock.now() + pause)
 
 
-def _report(runtime: Runtime, done: Maintenance) -> None:
-    moved = done.lapsed + done.failed + done.expired
-    if moved:
-        runtime.waiting.wake_all()
-    if moved + done.retired:
-        runtime.observe(BROKER, "maintenance.done", "", count=moved + done.retired)
+def report(runtime: Runtime, done: Maintenance) -> None:
+    """Wake those for whom upkeep brought work, and tell the observers."""
+    for queue, count in done.lapsed.items():
+        runtime.waiting.wake(queue, count)
+    for one in done.ended:
+        # The next of its group may be leased now.
+        runtime.waiting.wake(one.queue)
+    runtime.note_ended(BROKER, done.ended)
+    count = sum(done.lapsed.values()) + len(done.ended) + done.retired
+    if count:
+        runtime.observe(BROKER, "maintenance.done", "", count=count)
 
 
 @asynccontextmanager

@@ -58,10 +58,18 @@ class Publishing:
             batch = await _intercept(name, interceptor, identity, batch)
         return batch
 
-    def wake(self, batch: Sequence[NewMessage]) -> None:
-        """Wake a waiting consumer for each message."""
-        for message in batch:
-            self._runtime.waiting.wake(message.queue)
+    def note(
+        self, identity: Identity, batch: Sequence[NewMessage], results: Sequence[PublishResult]
+    ) -> None:
+        """Wake a waiting consumer for each message that was stored, and tell the observers."""
+        new = [
+            (message.queue, result.id)
+            for message, result in zip(batch, results, strict=True)
+            if not result.duplicate
+        ]
+        for queue, _ in new:
+            self._runtime.waiting.wake(queue)
+        self._runtime.observe_messages(identity, "message.published", "pending", new)
 
     async def _store(self, identity: Identity, batch: Sequence[NewMessage]) -> list[PublishResult]:
         runtime = self._runtime
@@ -70,17 +78,7 @@ class Publishing:
         except QueueNotFound as error:
             self._queues.forget(error.name)
             raise
-        self.wake(batch)
-        runtime.observe_messages(
-            identity,
-            "message.published",
-            "pending",
-            (
-                (message.queue, result.id)
-                for message, result in zip(batch, results, strict=True)
-                if not result.duplicate
-            ),
-        )
+        self.note(identity, batch, results)
         return results
 
     def _address(self, draft: Draft, policy: QueuePolicy, now: int) -> NewMessage:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -16,7 +17,15 @@ from broker.errors import (
     VersionMismatch,
 )
 from broker.extend import EventKind
-from broker.models import MessageQuery, Queue, QueuePolicy, QueueSpec, QueueStatus, StateFilter
+from broker.models import (
+    BulkResult,
+    MessageQuery,
+    Queue,
+    QueuePolicy,
+    QueueSpec,
+    QueueStatus,
+    StateFilter,
+)
 from broker.operations.census import Census
 from broker.operations.checking import check_finished, check_queue_name
 from broker.operations.runtime import Runtime
@@ -239,7 +248,8 @@ class Queues:
 
     async def _drop(self, identity: Identity, name: str) -> None:
         # In pieces first, so that others get their turn; the rest goes with the queue.
-        await self._in_pieces(MessageQuery(queue=name), "delete")
+        async for _ in self._in_pieces(MessageQuery(queue=name), "delete"):
+            pass
         existed = await self._storage.drop_queue(name)
         self.forget(name)
         if not existed:
@@ -269,27 +279,37 @@ class Queues:
         kind: EventKind,
     ) -> int:
         assert query.queue is not None
-        done = await self._in_pieces(query, action)
+        done = 0
+        async for results in self._in_pieces(query, action):
+            done += len(results)
+            # What went may have held back the next of its group, or taken a place in flight.
+            self._runtime.waiting.wake(query.queue, len(results))
+            if action == "redrive":
+                self._note_redriven(identity, results)
         if action == "delete" and "processing" in query.states:
             self._runtime.holders.doubt(query.queue)
-        # A dead letter goes back to any queue, but no more of them than these are there to lease.
-        self._runtime.waiting.wake_each(done)
         self._runtime.observe(identity, kind, query.queue, count=done)
         return done
 
-    async def _in_pieces(self, query: MessageQuery, action: Literal["delete", "redrive"]) -> int:
+    def _note_redriven(self, identity: Identity, results: Sequence[BulkResult]) -> None:
+        for result in results:
+            self._runtime.waiting.wake(result.queue)
+        redriven = ((result.queue, result.id) for result in results)
+        self._runtime.observe_messages(identity, "message.redriven", "pending", redriven)
+
+    async def _in_pieces(
+        self, query: MessageQuery, action: Literal["delete", "redrive"]
+    ) -> AsyncIterator[Sequence[BulkResult]]:
         assert query.queue is not None
         # What is there now, and not what arrives or fails again meanwhile, so that this ends.
         left = (await self._status(query.queue)).counts.total
-        done = 0
         while left > 0:
             limit = min(left, BULK_LIMIT)
-            count = await self._storage.bulk(query, action, now=self._clock.now(), limit=limit)
-            done += count
-            left -= count
-            if count < limit:
+            results = await self._storage.bulk(query, action, now=self._clock.now(), limit=limit)
+            yield results
+            left -= len(results)
+            if len(results) < limit:
                 break
-        return done
 
 
 def _demand_version(name: str, found: Queue | None, expect: int) -> None:

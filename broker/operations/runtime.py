@@ -17,6 +17,9 @@ from broker.operations.unsettled import Holders
 from broker.operations.waiting import Waiting
 from broker.storage import CAPABILITIES, Capability, Storage
 
+BROKER = Identity(subject="broker")
+"""Who does what happens by itself."""
+
 
 class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     """The bound parts of a broker: plain attributes, so that no operation looks anything up."""
@@ -71,7 +74,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
         identity: Identity,
         kind: EventKind,
         state: str | None,
-        messages: Iterable[tuple[str, int | None]],
+        messages: Iterable[tuple[str, int]],
     ) -> None:
         """Tell the observers that the same thing happened to several (queue, message id)."""
         if self.observers.want(kind):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -17,6 +17,7 @@ from broker.models import (
     NewMessage,
     QueuePolicy,
     Settle,
+    Settled,
     SettleKind,
     SettleResult,
 )
@@ -48,7 +49,7 @@ class Settling:
 
     async def settle(
         self, identity: Identity, settlements: Sequence[Settlement], publish: Sequence[Draft]
-    ) -> list[SettleResult]:
+    ) -> Settled:
         """Settle each, or with `publish` all or nothing; one result a settlement."""
         gate = self._runtime.gate
         queues = [settlement.receipt.queue for settlement in settlements]
@@ -58,8 +59,9 @@ class Settling:
             gate.permit(identity, "consume", queue)
         ops = [await self._op(settlement) for settlement in settlements]
         batch = await self._publishing.admit(identity, publish) if publish else ()
-        results = await self._runtime.tasks.finish(self._store(identity, ops, batch))
-        return await self._veiled(identity, results)
+        settled = await self._runtime.tasks.finish(self._store(identity, ops, batch))
+        results = await self._veiled(identity, settled.results)
+        return msgspec.structs.replace(settled, results=results)
 
     async def _veiled(self, identity: Identity, results: list[SettleResult]) -> list[SettleResult]:
         """Name no queue that the identity may not see, and no message in it.
@@ -115,19 +117,18 @@ class Settling:
 
     async def _store(
         self, identity: Identity, ops: Sequence[Settle], batch: Sequence[NewMessage]
-    ) -> list[SettleResult]:
+    ) -> Settled:
         runtime = self._runtime
-        results = await runtime.storage.settle(ops, now=runtime.clock.now(), publish=batch)
-        pairs = list(zip(ops, results, strict=True))
+        settled = await runtime.storage.settle(ops, now=runtime.clock.now(), publish=batch)
+        pairs = list(zip(ops, settled.results, strict=True))
         done = [(op, result) for op, result in pairs if result.outcome == "ok"]
         if batch and len(done) < len(ops):
-            return results
+            return settled
         for op, result in done:
             runtime.holders.settle(op, result)
             # An ended lease can free the next of its group, or a place in max_in_flight.
             if op.kind != "extend":
                 runtime.waiting.wake(op.queue)
-        self._publishing.wake(batch)
         observers = runtime.observers
         observers.notify(
             [
@@ -136,12 +137,9 @@ class Settling:
                 if observers.want(_EVENT_KINDS[op.kind])
             ]
         )
-        runtime.note_ended(
-            identity, [_ended(op, result) for op, result in done if _has_failed(op, result)]
-        )
-        published = [(message.queue, None) for message in batch]
-        runtime.observe_messages(identity, "message.published", "pending", published)
-        return results
+        runtime.note_ended(identity, _failures(done))
+        self._publishing.note(identity, batch, settled.published)
+        return settled
 
     def _event(self, identity: Identity, op: Settle, result: SettleResult) -> Event:
         return self._runtime.event(
@@ -164,19 +162,14 @@ _EVENT_KINDS: dict[SettleKind, EventKind] = {
 }
 
 
-def _has_failed(op: Settle, result: SettleResult) -> bool:
-    """Tell whether the message failed: it is in that state, or a dead letter elsewhere."""
-    return result.state == "failed" or (result.queue is not None and result.queue != op.queue)
-
-
-def _ended(op: Settle, result: SettleResult) -> Ended:
-    return Ended(
-        id=op.id,
-        queue=op.queue,
-        how="failed",
-        reason=op.reason or "rejected",
-        moved_to=result.queue if result.queue != op.queue else None,
-    )
+def _failures(done: Iterable[tuple[Settle, SettleResult]]) -> Iterator[Ended]:
+    """Yield the ends that operations brought to messages."""
+    for op, result in done:
+        if result.reason is not None:
+            moved_to = None if result.queue == op.queue else result.queue
+            yield Ended(
+                id=op.id, queue=op.queue, how="failed", reason=result.reason, moved_to=moved_to
+            )
 
 
 def refusal(result: SettleResult) -> BrokerError:

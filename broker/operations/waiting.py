@@ -53,11 +53,6 @@ class Waiting:
         """Wake everybody who waits for this queue."""
         self.wake(queue, len(self._lines.get(queue, ())))
 
-    def wake_each(self, count: int) -> None:
-        """Wake as many of those who wait for each queue."""
-        for queue in list(self._lines):
-            self.wake(queue, count)
-
     def wake_all(self) -> None:
         """Wake everybody who waits for anything."""
         for queue in list(self._lines):

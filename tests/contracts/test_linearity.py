@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from broker import Counts, LeaseResult, Storage, Totals
+from broker import BulkResult, Counts, LeaseResult, Storage, Totals
 from broker.builtin.memory import MemoryStorage
 from broker.testing import ManualClock, StorageContract, Workbench
 from broker.testing.storage.life import Bulk, Call, Lease, Look, Publish, Settle
@@ -156,10 +156,10 @@ class Lagging(MemoryStorage):
 class Halving(MemoryStorage):
     """Deletes one message at a time, and lets others in between."""
 
-    async def bulk(self, query: Any, action: str, *, now: int, limit: int) -> int:
-        done = 0
-        while await super().bulk(query, action, now=now, limit=1):
-            done += 1
+    async def bulk(self, query: Any, action: str, *, now: int, limit: int) -> list[BulkResult]:
+        done: list[BulkResult] = []
+        while more := await super().bulk(query, action, now=now, limit=1):
+            done += more
             await asyncio.sleep(0)
         return done
 

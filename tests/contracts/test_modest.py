@@ -7,13 +7,14 @@ from typing import ClassVar
 import msgspec
 
 from broker import (
+    BulkResult,
     Capability,
     MessageQuery,
     NewMessage,
     Page,
     PublishResult,
     Settle,
-    SettleResult,
+    Settled,
     Storage,
     Unsupported,
 )
@@ -29,7 +30,7 @@ class ModestStorage(MemoryStorage):
 
     async def settle(
         self, ops: Sequence[Settle], *, now: int, publish: Sequence[NewMessage] = ()
-    ) -> list[SettleResult]:
+    ) -> Settled:
         batch = [plain(message) for message in publish]
         return await super().settle(ops, now=now, publish=batch)
 
@@ -37,7 +38,9 @@ class ModestStorage(MemoryStorage):
         refuse_text(query)
         return await super().browse(query, now=now)
 
-    async def bulk(self, query: MessageQuery, action: str, *, now: int, limit: int) -> int:
+    async def bulk(
+        self, query: MessageQuery, action: str, *, now: int, limit: int
+    ) -> list[BulkResult]:
         refuse_text(query)
         return await super().bulk(query, action, now=now, limit=limit)
 

@@ -13,7 +13,7 @@ from broker import BrokerError, Storage
 from broker.builtin.memory import MemoryStorage
 from broker.testing import ManualClock, StorageContract
 from broker_storage_sqlite.storage import SQLiteStorage
-from contracts.planted import durability, ending, leasing, publishing, settling
+from contracts.planted import durability, ending, leasing, publishing, settling, telling
 
 RACE = "test_a_race_leases_no_message_twice_and_loses_none"
 
@@ -56,6 +56,19 @@ FOUND_BY = {
     publishing.KeepsDedupKeysOfADroppedQueue: "test_a_key_dies_with_its_queue",
     publishing.IgnoresVersions: "test_expecting_another_version_changes_nothing",
     publishing.CountsLeasedMessagesAgainstTheLimit: "test_a_leased_message_makes_room",
+    telling.TellsNothingOfWhatALeaseEnded: "test_what_a_lease_ended_is_told_once",
+    telling.TellsAgainWhatALeaseEnded: "test_what_a_lease_ended_is_told_once",
+    telling.TellsNothingOfWhatMaintainEnded: "test_what_maintain_ended_is_told_once",
+    telling.TellsWhereADeadLetterIsInsteadOfWhereItWas: "test_the_last_lapse_makes_a_dead_letter",
+    telling.TellsTheFirstOriginOfALetter: "test_a_letter_that_ends_again_is_told_of_where_it_was_last",
+    telling.TellsTheDeadLetterQueueOfThePolicy: "test_a_dead_letter_queue_that_takes_nothing_is_not_told",
+    telling.TellsThatWhatExpiredHasFailed: "test_an_expired_message_is_removed_and_counted",
+    telling.TellsTheReasonOfTheLastRetry: "test_a_retry_that_is_not_the_last_tells_of_no_failure",
+    telling.TellsLapsesOfTheWrongQueue: "test_lapses_are_told_by_queue",
+    telling.TellsWhatItPublishedAsNew: "test_a_settle_that_publishes_a_duplicate_tells_the_first_id",
+    telling.TellsOfNothingThatASettlePublished: "test_a_settle_that_publishes_tells_the_ids",
+    telling.TellsWhereRedrivenMessagesWere: "test_what_is_redriven_is_told_with_the_queue_where_it_is_now",
+    telling.TellsTheQueueThatWasAskedFor: "test_what_is_deleted_is_told_with_its_queue",
     durability.ForgetsDeliveryCounts: "test_everything_is_there_after_reopening",
     durability.ForgetsTotals: "test_everything_is_there_after_reopening",
     durability.ForgetsLeases: "test_a_lease_can_be_settled_after_reopening",
@@ -124,5 +137,5 @@ def test_a_planted_bug_is_found_by_the_test_of_that_name(
 
 
 def test_every_planted_bug_is_looked_for() -> None:
-    modules = (durability, ending, leasing, publishing, settling)
+    modules = (durability, ending, leasing, publishing, settling, telling)
     assert {*FOUND_BY} == {storage for module in modules for storage in planted(module)}

@@ -166,7 +166,7 @@ async def reject(bench: Workbench) -> AsyncIterator[None]:
 async def lapse(bench: Workbench) -> AsyncIterator[None]:
     """Make dead letters of leases that lapsed once too often, in three parts."""
     bench.advance(60)
-    while (await bench.maintain(limit=COUNT // 3)).dead_lettered:
+    while (await bench.maintain(limit=COUNT // 3)).ended:
         yield
 
 

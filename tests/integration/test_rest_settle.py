@@ -120,6 +120,29 @@ def test_settling_and_publishing_is_one_step(with_queue):
     assert [result["outcome"] for result in answer.json["results"]] == ["ok"]
     [published] = with_queue.lease("next")
     assert (published["content"], published["priority"]) == ("then", 7)
+    assert answer.json["published"] == [{"message_id": published["id"], "duplicate": False}]
+
+
+def test_a_settlement_that_publishes_again_tells_the_first_id(with_queue):
+    first, second = leased(with_queue, 2)
+    then = {"queue": "q", "content": "then", "dedup_key": "k"}
+
+    answers = [
+        settle(with_queue, ack=[message["receipt"]], publish=[then]).json
+        for message in (first, second)
+    ]
+
+    [published] = with_queue.lease(limit=9)
+    assert [answer["published"] for answer in answers] == [
+        [{"message_id": published["id"], "duplicate": False}],
+        [{"message_id": published["id"], "duplicate": True}],
+    ]
+
+
+def test_a_settlement_without_a_message_to_publish_tells_of_none(with_queue):
+    [message] = leased(with_queue)
+
+    assert [*settle(with_queue, ack=[message["receipt"]]).json] == ["results"]
 
 
 def test_nothing_is_published_when_a_lease_cannot_be_settled(with_queue):
@@ -140,8 +163,13 @@ def test_nothing_is_published_when_a_lease_cannot_be_settled(with_queue):
 
 
 def test_publishing_alone_is_fine(with_queue):
-    assert settle(with_queue, publish=[{"queue": "q", "content": ""}]).json == {"results": []}
-    assert with_queue("GET", "/queues/q").json["message_count"] == 1
+    answer = settle(with_queue, publish=[{"queue": "q", "content": ""}])
+
+    [published] = with_queue.lease()
+    assert answer.json == {
+        "results": [],
+        "published": [{"message_id": published["id"], "duplicate": False}],
+    }
 
 
 def test_a_settlement_cannot_publish_to_a_queue_that_is_not_there(with_queue):

@@ -1,10 +1,21 @@
 """What observers are told, and in which order."""
 
+import asyncio
+
 import pytest
 from house import ADMIN, House, turns
 
-from broker import QueuePolicy, QueueSpec, Settlement, VersionMismatch, read_receipt
+from broker import (
+    Draft,
+    PublishResult,
+    QueuePolicy,
+    QueueSpec,
+    Settlement,
+    VersionMismatch,
+    read_receipt,
+)
 from broker.builtin.memory import MemoryStorage
+from broker.operations.maintenance import report
 from broker.operations.runtime import Runtime
 
 
@@ -185,3 +196,218 @@ async def test_events_that_nobody_wants_are_not_made(monkeypatch):
         await house.broker.queues.pause(ADMIN, "q")
 
     assert made == house.seen.told() == ["message.failed"]
+
+
+async def test_what_a_settlement_publishes_is_told_with_its_id_and_a_duplicate_is_not():
+    async with House() as house:
+        [first] = await house.publish(b"1", dedup_key="k")
+        house.seen.events.clear()
+        drafts = [Draft(queue="q", body=b"2"), Draft(queue="q", body=b"3", dedup_key="k")]
+
+        settled = await house.broker.settle(ADMIN, [], publish=drafts)
+
+    new, duplicate = settled.published
+    assert (new.duplicate, duplicate) == (False, PublishResult(first, duplicate=True))
+    assert [facts(event) for event in house.seen.events] == [
+        ("message.published", "q", new.id, "pending", None, None)
+    ]
+
+
+async def test_a_settlement_that_could_not_publish_is_not_told_at_all():
+    async with House() as house:
+        await house.publish(b"1")
+        [delivery] = await house.lease()
+        ack = settlement(delivery, "ack")
+        await house.broker.settle_one(ADMIN, settlement(delivery, "retry"))
+        house.seen.events.clear()
+
+        settled = await house.broker.settle(ADMIN, [ack], publish=[Draft(queue="q", body=b"2")])
+
+    assert ([one.outcome for one in settled.results], settled.published) == (["stale"], [])
+    assert house.seen.events == []
+
+
+async def put_over(house, **policy):
+    """Publish a message that is then delivered too often, and one whose ttl has then passed."""
+    await house.broker.queues.patch(ADMIN, "q", {"max_deliveries": 1, **policy})
+    [spent] = await house.publish(b"spent")
+    await house.lease(lease_seconds=30)
+    [late] = await house.publish(b"late", ttl=30)
+    house.clock.advance(30)
+    house.seen.events.clear()
+    return spent, late
+
+
+ENDS = [
+    ("message.failed", "q", "failed", None, "not settled after 1 deliveries"),
+    ("message.expired", "q", None, None, "ttl passed"),
+]
+LETTERS = [
+    ("message.dead_lettered", "q", "pending", "dead", "not settled after 1 deliveries"),
+    ("message.dead_lettered", "q", "pending", "dead", "ttl passed"),
+]
+
+
+@pytest.mark.parametrize(("policy", "told"), [({}, ENDS), ({"dead_letter_queue": "dead"}, LETTERS)])
+async def test_what_upkeep_ends_is_told(policy, told):
+    async with House() as house:
+        await house.broker.queues.create(ADMIN, QueueSpec("dead"))
+        ids = await put_over(house, **policy)
+        async with house.broker.working():
+            await turns()
+        *events, done = house.seen.events
+
+    assert {event.subject for event in events} == {"broker"}
+    assert [event.message_id for event in events] == [*ids]
+    assert [without_id(event) for event in events] == told
+    assert (done.kind, done.count) == ("maintenance.done", 3)
+
+
+@pytest.mark.parametrize(("policy", "told"), [({}, ENDS), ({"dead_letter_queue": "dead"}, LETTERS)])
+async def test_what_a_lease_comes_across_that_is_over_is_told(policy, told):
+    async with House() as house:
+        await house.broker.queues.create(ADMIN, QueueSpec("dead"))
+        ids = await put_over(house, **policy)
+
+        assert await house.lease(limit=9) == []
+
+    assert {event.subject for event in house.seen.events} == {"broker"}
+    assert [event.message_id for event in house.seen.events] == [*ids]
+    assert [without_id(event) for event in house.seen.events] == told
+
+
+def without_id(event):
+    kind, queue, _, *rest = facts(event)
+    return (kind, queue, *rest)
+
+
+class SlowLease(MemoryStorage):
+    """Leases at once, and answers when it is let."""
+
+    def __init__(self):
+        super().__init__()
+        self.begun, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def lease(self, queue, **options):
+        result = await super().lease(queue, **options)
+        self.begun.set()
+        await self.go_on.wait()
+        return result
+
+
+async def test_what_a_lease_ended_is_told_although_its_client_went_away():
+    async with House(storage=SlowLease()) as house:
+        await house.publish(b"1", ttl=30)
+        house.clock.advance(30)
+        leasing = house.begin_lease()
+        await house.storage.begun.wait()
+        leasing.cancel()
+        await asyncio.wait([leasing])
+        house.storage.go_on.set()
+        await turns()
+
+    assert house.seen.told() == ["message.published", "message.expired"]
+
+
+@pytest.mark.parametrize("by", ["upkeep", "a lease"])
+async def test_who_waits_for_dead_letters_is_woken_when_some_come_by_themselves(by):
+    async with House() as house:
+        await with_dead_letters(house)
+        spent, late = await put_over(house)
+        waiting = [house.begin_lease(queue="dead", wait=20) for _ in range(2)]
+        await turns()
+
+        if by == "upkeep":
+            async with house.broker.working():
+                await turns()
+        else:
+            await house.lease()
+            await turns()
+
+        assert [one.done() for one in waiting] == [True, True]
+        assert [(await one)[0].message.id for one in waiting] == [spent, late]
+
+
+class Looks(MemoryStorage):
+    """Notes in which queues somebody looked for messages."""
+
+    def __init__(self):
+        super().__init__()
+        self.looked = []
+
+    async def lease(self, queue, **options):
+        self.looked.append(queue)
+        return await super().lease(queue, **options)
+
+
+async def test_upkeep_wakes_those_who_wait_for_a_queue_where_something_lapsed_and_nobody_else():
+    async with House(storage=Looks()) as house:
+        await house.broker.queues.create(ADMIN, QueueSpec("other"))
+        await house.publish(b"1", b"2")
+        await house.lease(limit=2, lease_seconds=30)
+        waiting = [house.begin_lease(queue=queue, wait=20) for queue in ("q", "q", "q", "other")]
+        await turns()
+        house.storage.looked.clear()
+        result = await house.storage.maintain(now=house.clock.now() + 30_000, limit=10)
+        house.storage.looked.clear()
+
+        report(house.broker._runtime, result)
+        await turns()
+
+        assert result.lapsed == {"q": 2}
+        assert house.storage.looked == ["q", "q"]
+        for one in waiting:
+            one.cancel()
+
+
+async def test_a_redrive_is_told_of_each_message_where_it_is_now_and_then_in_all():
+    async with House() as house:
+        await with_dead_letters(house)
+        letter, failed = await house.publish(b"1", b"2")
+        [first, second] = await house.lease(limit=2)
+        await house.broker.settle_one(ADMIN, settlement(first, "reject"))
+        await house.broker.queues.patch(ADMIN, "q", {"dead_letter_queue": None})
+        await house.broker.settle_one(ADMIN, settlement(second, "reject"))
+        house.seen.events.clear()
+
+        assert await house.broker.queues.redrive(ADMIN, "dead") == 1
+        assert await house.broker.queues.redrive(ADMIN, "q") == 1
+
+    assert [(*facts(event)[:4], event.count) for event in house.seen.events] == [
+        ("message.redriven", "q", letter, "pending", 1),
+        ("queue.redriven", "dead", None, None, 1),
+        ("message.redriven", "q", failed, "pending", 1),
+        ("queue.redriven", "q", None, None, 1),
+    ]
+
+
+async def test_a_redrive_wakes_who_waits_where_the_messages_are_now_and_nobody_else():
+    async with House(storage=Looks()) as house:
+        await with_dead_letters(house)
+        await house.broker.queues.create(ADMIN, QueueSpec("other"))
+        await house.publish(b"1")
+        [delivery] = await house.lease()
+        await house.broker.settle_one(ADMIN, settlement(delivery, "reject"))
+        waiting = [house.begin_lease(queue=queue, wait=20) for queue in ("q", "other")]
+        await turns()
+        house.storage.looked.clear()
+
+        await house.broker.queues.redrive(ADMIN, "dead")
+        await turns()
+
+        assert ([one.done() for one in waiting], house.storage.looked) == ([True, False], ["q"])
+        waiting[1].cancel()
+
+
+async def test_a_purge_is_told_once_and_a_deleted_message_by_itself():
+    async with House() as house:
+        [message_id, *_] = await house.publish(b"1", b"2", b"3")
+        house.seen.events.clear()
+
+        await house.broker.delete_message(ADMIN, message_id)
+        await house.broker.queues.purge(ADMIN, "q")
+
+    assert [(*facts(event)[:3], event.count) for event in house.seen.events] == [
+        ("message.deleted", "q", message_id, 1),
+        ("queue.purged", "q", None, 2),
+    ]

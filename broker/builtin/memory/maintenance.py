@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from broker import Maintenance
+from broker import Ended, Maintenance
 from broker.builtin.memory.queue import MemoryQueue
 from broker.builtin.memory.ranking import Ranking
 from broker.builtin.memory.row import Row
@@ -21,7 +21,12 @@ def maintain(store: Store, now: int, limit: int) -> Maintenance:
         round_.retire(queue)
         queue.keys.forget(now)
     due = (time for queue in store.queues.values() for time in _times(queue, now))
-    return Maintenance(**round_.done, next_due=min(due, default=None))
+    return Maintenance(
+        lapsed=dict(round_.lapsed),
+        ended=tuple(round_.ended),
+        retired=round_.retired,
+        next_due=min(due, default=None),
+    )
 
 
 class _Round:
@@ -29,29 +34,30 @@ class _Round:
         self._store = store
         self._now = now
         self._left = limit
-        self.done: Counter[str] = Counter()
+        self.lapsed: Counter[str] = Counter()
+        self.ended: list[Ended] = []
+        self.retired = 0
 
     def lapse(self, queue: MemoryQueue) -> None:
         while self._left > 0 and queue.suspects:
             self._left -= 1
             row_id, _ = queue.suspects.popitem()
             row = self._store.rows[row_id]
-            self.done["lapsed"] += row.lapse_is_new
-            row.lapse_is_new = False
+            if row.lapse_is_new:
+                self.lapsed[row.queue] += 1
+                row.lapse_is_new = False
             if row.is_exhausted(queue.policy):
-                self.done["failed"] += 1
-                self.done["dead_lettered"] += self._store.fail_exhausted(row, self._now)
+                self.ended.append(self._store.fail_exhausted(row, self._now))
 
     def expire(self, queue: MemoryQueue) -> None:
         while (row := self._next(queue.expiring, self._now)) is not None:
-            self.done["expired"] += 1
-            self.done["dead_lettered"] += self._store.expire(row, self._now)
+            self.ended.append(self._store.expire(row, self._now))
 
     def retire(self, queue: MemoryQueue) -> None:
         for finished, seconds in _retentions(queue):
             while (row := self._next(finished, self._now - seconds * 1000)) is not None:
                 self._store.remove(row, "retired")
-                self.done["retired"] += 1
+                self.retired += 1
 
     def _next(self, ranking: Ranking[int], due: int) -> Row | None:
         key = ranking.first_due(due) if self._left > 0 else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from broker import BrokerError, NewMessage, Settle, SettleResult
+from broker import BrokerError, NewMessage, Settle, Settled, SettleResult
 from broker.builtin.memory.publishing import publish
 from broker.builtin.memory.row import Row
 from broker.builtin.memory.store import Saved, Store
@@ -16,12 +16,10 @@ MAX_LEASE_MS = 43_200_000
 Outcome = Literal["ok", "not_found", "stale", "expired", "wrong_state"]
 
 
-def settle(
-    store: Store, ops: Sequence[Settle], batch: Sequence[NewMessage], now: int
-) -> list[SettleResult]:
+def settle(store: Store, ops: Sequence[Settle], batch: Sequence[NewMessage], now: int) -> Settled:
     """Settle each by itself; with a batch to publish, all or nothing."""
     if not batch:
-        return [_settle(store, op, now) for op in ops]
+        return Settled(results=[_settle(store, op, now) for op in ops])
     saved: list[Saved] = []
     results: list[SettleResult] = []
     for op in ops:
@@ -31,13 +29,13 @@ def settle(
         results.append(_settle(store, op, now))
     if any(result.outcome != "ok" for result in results):
         _undo(store, saved)
-        return results
+        return Settled(results=results)
     try:
-        publish(store, batch, now)
+        published = publish(store, batch, now)
     except BrokerError:
         _undo(store, saved)
         raise
-    return results
+    return Settled(results=results, published=published)
 
 
 def _undo(store: Store, saved: Sequence[Saved]) -> None:
@@ -51,20 +49,26 @@ def _settle(store: Store, op: Settle, now: int) -> SettleResult:
     if row is None or outcome != "ok":
         return SettleResult(id=op.id, outcome=outcome)
     visible_at = None
-    if op.kind == "ack":
+    reason = _failure(store, row, op)
+    if reason is not None:
+        store.fail(row, reason, now)
+    elif op.kind == "ack":
         _ack(store, row, now)
     elif op.kind == "retry":
         visible_at = _retry(store, row, op, now)
     elif op.kind == "extend":
         visible_at = _extend(store, row, op)
-    elif op.kind == "release":
-        _release(store, row, now)
     else:
-        store.fail(row, op.reason or "rejected", now)
+        _release(store, row, now)
     if row.id not in store.rows:
         return SettleResult(id=op.id, outcome="ok")
     return SettleResult(
-        id=op.id, outcome="ok", state=row.state, queue=row.queue, visible_at=visible_at
+        id=op.id,
+        outcome="ok",
+        state=row.state,
+        queue=row.queue,
+        visible_at=visible_at,
+        reason=reason,
     )
 
 
@@ -83,6 +87,15 @@ def _outcome(row: Row | None, op: Settle) -> Outcome:
     return "ok" if op.token is not None and op.kind == "ack" else "wrong_state"
 
 
+def _failure(store: Store, row: Row, op: Settle) -> str | None:
+    """Return why an operation makes a message fail, None if it does not."""
+    if op.kind == "reject":
+        return op.reason or "rejected"
+    if op.kind == "retry" and row.is_exhausted(store.queues[row.queue].policy):
+        return op.reason or f"gave up after {row.delivery_count} deliveries"
+    return None
+
+
 def _ack(store: Store, row: Row, now: int) -> None:
     if row.state == "processed":
         return
@@ -96,12 +109,8 @@ def _ack(store: Store, row: Row, now: int) -> None:
     queue.place(row)
 
 
-def _retry(store: Store, row: Row, op: Settle, now: int) -> int | None:
-    queue = store.queues[row.queue]
-    if row.is_exhausted(queue.policy):
-        store.fail(row, op.reason or f"gave up after {row.delivery_count} deliveries", now)
-        return None
-    queue.totals["retried"] += 1
+def _retry(store: Store, row: Row, op: Settle, now: int) -> int:
+    store.queues[row.queue].totals["retried"] += 1
     if op.reason is not None:
         row.reason = op.reason
     store.wait(row, until=now if op.visible_at is None else op.visible_at, now=now)

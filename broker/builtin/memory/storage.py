@@ -8,8 +8,10 @@ from itertools import islice
 from typing import ClassVar, Literal
 
 from broker import (
+    BulkResult,
     Capability,
     Closed,
+    Ended,
     Lease,
     LeaseResult,
     Maintenance,
@@ -22,7 +24,7 @@ from broker import (
     QueueSpec,
     QueueStatus,
     Settle,
-    SettleResult,
+    Settled,
     Storage,
     VersionMismatch,
     limits,
@@ -33,6 +35,9 @@ from broker.builtin.memory.queue import MemoryQueue
 from broker.builtin.memory.row import Row
 from broker.builtin.memory.settling import settle
 from broker.builtin.memory.store import Store
+
+MAX_ENDED = 1000
+"""After so many messages that are over, a lease gives up for once."""
 
 
 class MemoryStorage(Storage):
@@ -120,15 +125,18 @@ class MemoryStorage(Storage):
             return LeaseResult(leases=[], paused=True)
         if policy.max_in_flight is not None:
             limit = min(limit, policy.max_in_flight - len(source.leased))
-        leases = [
-            self._lease(source, row, lease_until, owner, now)
-            for row in self._pick(source, limit, now)
-        ]
-        return LeaseResult(leases=leases, next_visible_at=source.next_visible_at())
+        rows, ended = self._pick(source, limit, now)
+        leases = [self._lease(source, row, lease_until, owner, now) for row in rows]
+        gave_up = not rows and len(ended) >= MAX_ENDED
+        return LeaseResult(
+            leases=leases,
+            ended=tuple(ended),
+            next_visible_at=now if gave_up else source.next_visible_at(),
+        )
 
     async def settle(
         self, ops: Sequence[Settle], *, now: int, publish: Sequence[NewMessage] = ()
-    ) -> list[SettleResult]:
+    ) -> Settled:
         """Carry out operations; with `publish`, all or nothing."""
         return settle(self._store, ops, publish, now)
 
@@ -142,7 +150,7 @@ class MemoryStorage(Storage):
 
     async def bulk(
         self, query: MessageQuery, action: Literal["delete", "redrive"], *, now: int, limit: int
-    ) -> int:
+    ) -> list[BulkResult]:
         """Remove or bring back at most `limit` messages."""
         store = self._store
         chosen = self._select(query, now)
@@ -154,28 +162,29 @@ class MemoryStorage(Storage):
                 store.redrive(row, now)
             else:
                 store.remove(row, "deleted")
-        return len(rows)
+        return [BulkResult(id=row.id, queue=row.queue) for row in rows]
 
     async def maintain(self, *, now: int, limit: int) -> Maintenance:
         """Do what time brings to at most `limit` messages."""
         return maintain(self._store, now, limit)
 
-    def _pick(self, queue: MemoryQueue, limit: int, now: int) -> list[Row]:
-        """Return the rows to lease, in order, after ending those that are over instead."""
+    def _pick(self, queue: MemoryQueue, limit: int, now: int) -> tuple[list[Row], list[Ended]]:
+        """Return the rows to lease, in order, and how those that are over were ended instead."""
+        ended: list[Ended] = []
         while True:
             ready = islice(iter(queue.ready.take, None), max(limit, 0))
             picked = list(_within_budget(ready))
             over = [row for row in picked if row.is_expired(now) or row.is_exhausted(queue.policy)]
             if not over:
-                return picked
+                return picked, ended
             # An end can bring the next of a group forward, to a place before those picked.
             for row in picked:
                 queue.ready.put(row, visible=True)
             for row in over:
-                if row.is_expired(now):
-                    self._data.expire(row, now)
-                else:
-                    self._data.fail_exhausted(row, now)
+                end = self._data.expire if row.is_expired(now) else self._data.fail_exhausted
+                ended.append(end(row, now))
+            if len(ended) >= MAX_ENDED:
+                return [], ended
 
     def _lease(self, queue: MemoryQueue, row: Row, until: int, owner: str, now: int) -> Lease:
         token = secrets.token_bytes(16)

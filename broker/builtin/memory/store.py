@@ -7,7 +7,7 @@ from collections import Counter
 
 import msgspec
 
-from broker import QueueNotFound
+from broker import Ended, QueueNotFound
 from broker.builtin.memory.queue import MemoryQueue
 from broker.builtin.memory.row import Row
 
@@ -73,30 +73,33 @@ class Store:
         row.wait(until=until, now=now)
         queue.place(row)
 
-    def fail(self, row: Row, reason: str, now: int) -> bool:
-        """End a row's life in failure; True if it lives on as a dead letter."""
+    def fail(self, row: Row, reason: str, now: int) -> Ended:
+        """End a row's life in failure; it may live on as a dead letter."""
         queue = self.queues[row.queue]
         queue.totals["failed"] += 1
-        if self._dead_letter(row, reason, now):
-            return True
-        queue.lift(row)
-        row.finish("failed", now=now)
-        row.token = None
-        row.reason = reason
-        queue.place(row)
-        return False
+        target = self._dead_letter(row, reason, now)
+        if target is None:
+            queue.lift(row)
+            row.finish("failed", now=now)
+            row.token = None
+            row.reason = reason
+            queue.place(row)
+        return Ended(
+            id=row.id, queue=queue.queue.name, how="failed", reason=reason, moved_to=target
+        )
 
-    def fail_exhausted(self, row: Row, now: int) -> bool:
-        """Fail a row that was delivered often enough; True if it lives on as a dead letter."""
+    def fail_exhausted(self, row: Row, now: int) -> Ended:
+        """Fail a row that was delivered often enough."""
         return self.fail(row, f"not settled after {row.delivery_count} deliveries", now)
 
-    def expire(self, row: Row, now: int) -> bool:
-        """End a row whose ttl passed; True if it lives on as a dead letter."""
-        self.queues[row.queue].totals["expired"] += 1
-        if self._dead_letter(row, "ttl passed", now):
-            return True
-        self.remove(row)
-        return False
+    def expire(self, row: Row, now: int) -> Ended:
+        """End a row whose ttl passed: it lives on as a dead letter, or is removed."""
+        name, reason = row.queue, "ttl passed"
+        self.queues[name].totals["expired"] += 1
+        target = self._dead_letter(row, reason, now)
+        if target is None:
+            self.remove(row)
+        return Ended(id=row.id, queue=name, how="expired", reason=reason, moved_to=target)
 
     def can_redrive(self, row: Row) -> bool:
         """Tell whether a row failed or is a dead letter, and has a queue to go back to."""
@@ -122,17 +125,18 @@ class Store:
         self.insert(saved.row)
         self.queues[saved.row.queue].totals = saved.totals
 
-    def _dead_letter(self, row: Row, reason: str, now: int) -> bool:
+    def _dead_letter(self, row: Row, reason: str, now: int) -> str | None:
+        """Move a row to the dead letter queue of its queue; return its name if there is one."""
         queue = self.queues[row.queue]
         target = queue.policy.dead_letter_queue
         if target is None or target == row.queue or target not in self.queues:
-            return False
+            return None
         queue.totals["dead_lettered"] += 1
         origin = row.origin_queue or row.queue
         self._move(row, target, now)
         row.reason = reason
         row.origin_queue = origin
-        return True
+        return target
 
     def _move(self, row: Row, target: str, now: int) -> None:
         self.queues[row.queue].remove(row)

@@ -26,7 +26,7 @@ from broker.builtin.rest.reading import (
     read_query,
     read_queue,
 )
-from broker.builtin.rest.render import view_deliveries, view_delivery, view_message
+from broker.builtin.rest.render import view_deliveries, view_delivery, view_message, view_published
 from broker.builtin.rest.wire import (
     Batch,
     BrowseOptions,
@@ -98,13 +98,7 @@ class MessageRoutes:
         )
         drafts = [draft_message(message, queue) for message in batch.messages]
         results = await self._broker.publish(identity, drafts)
-        return json_response(
-            {
-                "results": [
-                    {"message_id": result.id, "duplicate": result.duplicate} for result in results
-                ]
-            }
-        )
+        return json_response({"results": view_published(results)})
 
     async def lease(self, request: Request) -> Response:
         """Lease messages; with none there, wait for one."""

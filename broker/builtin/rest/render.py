@@ -12,6 +12,7 @@ from broker import (
     Deliveries,
     Delivery,
     Message,
+    PublishResult,
     QueuePolicy,
     QueueStatus,
     SettleKind,
@@ -72,6 +73,13 @@ class DeliveriesView(msgspec.Struct, frozen=True, kw_only=True):
 
     messages: list[MessageView]
     paused: bool
+
+
+class PublishedView(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one message to publish."""
+
+    message_id: int
+    duplicate: bool
 
 
 class ResultView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -154,6 +162,11 @@ def view_queue(status: QueueStatus) -> QueueView:
         bytes=status.bytes,
         oldest_at=timestamp(status.oldest_at),
     )
+
+
+def view_published(results: Sequence[PublishResult]) -> list[PublishedView]:
+    """Show what became of messages to publish."""
+    return [PublishedView(message_id=one.id, duplicate=one.duplicate) for one in results]
 
 
 def view_results(

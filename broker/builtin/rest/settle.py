@@ -35,7 +35,7 @@ from broker.builtin.rest.reading import (
     read_optional_body,
     read_query,
 )
-from broker.builtin.rest.render import view_results
+from broker.builtin.rest.render import view_published, view_results
 from broker.builtin.rest.wire import (
     MAX_MESSAGES,
     Extend,
@@ -80,10 +80,12 @@ class SettleRoutes:
         drafts = [draft_message(message, message.queue) for message in body.publish]
         places = [place for place, _ in placed]
         settlements = [settlement for _, settlement in placed]
-        results = await self._broker.settle(identity, settlements, publish=drafts)
+        settled = await self._broker.settle(identity, settlements, publish=drafts)
+        answer: dict[str, object] = {"results": view_results(places, settled.results)}
         if drafts:
-            _demand_all_ok(places, results)
-        return json_response({"results": view_results(places, results)})
+            _demand_all_ok(places, settled.results)
+            answer["published"] = view_published(settled.published)
+        return json_response(answer)
 
     async def ack(self, request: Request) -> Response:
         """End a lease: the message is processed."""

@@ -32,6 +32,7 @@ from broker.testing.storage.queues import Queues
 from broker.testing.storage.races import Races
 from broker.testing.storage.redriving import Redriving
 from broker.testing.storage.settling import Settling
+from broker.testing.storage.telling import Telling
 from broker.testing.storage.upkeep import Upkeep
 
 __all__ = ["Steps", "StorageContract", "Workbench"]
@@ -49,6 +50,7 @@ class StorageContract(
     Upkeep,
     DeadLetters,
     Redriving,
+    Telling,
     Groups,
     Dedup,
     Limits,

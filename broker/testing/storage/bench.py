@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, Literal, TypeAlias
 
 from broker.models import (
+    BulkResult,
     Counts,
     Lease,
     LeaseResult,
@@ -21,6 +22,7 @@ from broker.models import (
     QueueSpec,
     QueueStatus,
     Settle,
+    Settled,
     SettleResult,
     Totals,
 )
@@ -174,7 +176,11 @@ class Workbench:
         )
 
     async def settle(self, *ops: Settle, publish: Sequence[NewMessage] = ()) -> list[SettleResult]:
-        """Carry out operations."""
+        """Carry out operations; return what became of them."""
+        return (await self.settle_and_publish(*ops, publish=publish)).results
+
+    async def settle_and_publish(self, *ops: Settle, publish: Sequence[NewMessage] = ()) -> Settled:
+        """Carry out operations; return also what became of the messages to publish."""
         return await self.storage.settle(ops, now=self.now, publish=publish)
 
     async def do(self, lease: Lease, kind: SettleKind, **options: Any) -> SettleResult:
@@ -244,12 +250,18 @@ class Workbench:
         return (await self.status(queue)).totals
 
     async def delete(self, *, limit: int = 1000, **query: Any) -> int:
-        """Remove the messages that a query names."""
-        return await self.storage.bulk(MessageQuery(**query), "delete", now=self.now, limit=limit)
+        """Remove the messages that a query names; return how many."""
+        return len(await self.bulk("delete", limit=limit, **query))
 
     async def redrive(self, *, limit: int = 1000, **query: Any) -> int:
-        """Bring back the messages that a query names."""
-        return await self.storage.bulk(MessageQuery(**query), "redrive", now=self.now, limit=limit)
+        """Bring back the messages that a query names; return how many."""
+        return len(await self.bulk("redrive", limit=limit, **query))
+
+    async def bulk(
+        self, action: Literal["delete", "redrive"], *, limit: int = 1000, **query: Any
+    ) -> list[BulkResult]:
+        """Do `action` to the messages that a query names."""
+        return await self.storage.bulk(MessageQuery(**query), action, now=self.now, limit=limit)
 
     async def maintain(self, *, limit: int = 1000) -> Maintenance:
         """Do what time brought."""

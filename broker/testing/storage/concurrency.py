@@ -95,12 +95,14 @@ class Concurrency:
 
     async def test_many_that_maintain_do_everything_once(self, bench: Workbench) -> None:
         await bench.make_queue(max_deliveries=1)
-        await bench.put_many(10)
+        failed = await bench.put_many(10)
         await bench.take(seconds=30)
-        await bench.put_many(10, ttl=30)
+        expired = await bench.put_many(10, ttl=30)
         bench.advance(30)
         rounds = await asyncio.gather(*(bench.maintain() for _ in range(TASKS)))
-        assert sum(done.failed for done in rounds) == 10
-        assert sum(done.expired for done in rounds) == 10
+        assert sum(done.lapsed.get("q", 0) for done in rounds) == 10
+        ended = sorted((one.how, one.id) for done in rounds for one in done.ended)
+        assert ended[:10] == [("expired", message_id) for message_id in expired]
+        assert ended[10:] == [("failed", message_id) for message_id in failed]
         totals = await bench.totals()
         assert (totals.lapsed, totals.failed, totals.expired) == (10, 10, 10)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from broker.models import Counts, Maintenance, SettleResult, Totals
+from broker.models import Counts, Ended, Maintenance, SettleResult, Totals
 from broker.testing.storage.bench import KINDS, SettleKind, Workbench
 
 
@@ -22,7 +22,7 @@ class DeadLetters:
         lease = await bench.take_one()
         bench.advance(1)
         assert await bench.do(lease, "reject", reason="bad") == SettleResult(
-            id=message_id, outcome="ok", state="pending", queue="dead"
+            id=message_id, outcome="ok", state="pending", queue="dead", reason="bad"
         )
         assert await bench.get(message_id) == msgspec.structs.replace(
             published,
@@ -76,6 +76,7 @@ class DeadLetters:
         await bench.do(await bench.take_one(), "retry")
         result = await bench.do(await bench.take_one(), "retry", seconds=60)
         assert (result.outcome, result.state, result.queue) == ("ok", "pending", "dead")
+        assert result.reason == "gave up after 2 deliveries"
         [message] = await bench.browse("dead")
         assert (message.reason, message.origin_queue) == ("gave up after 2 deliveries", "q")
         assert (message.visible_at, message.delivery_count) == (bench.now, 0)
@@ -86,7 +87,14 @@ class DeadLetters:
         await bench.put()
         lease = await bench.take_one(seconds=30)
         bench.advance(30)
-        assert await bench.maintain() == Maintenance(lapsed=1, failed=1, dead_lettered=1)
+        ended = Ended(
+            id=lease.message.id,
+            queue="q",
+            how="failed",
+            reason="not settled after 1 deliveries",
+            moved_to="dead",
+        )
+        assert await bench.maintain() == Maintenance(lapsed={"q": 1}, ended=(ended,))
         [message] = await bench.browse("dead")
         assert (message.id, message.origin_queue) == (lease.message.id, "q")
         assert (message.delivery_count, message.leased_by) == (0, None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from broker.models import Counts, Maintenance, Message, Totals
+from broker.models import Counts, Ended, Maintenance, Message, Totals
 from broker.testing.storage.bench import SettleKind, Workbench
 
 
@@ -43,7 +43,7 @@ class Expiring:
         await bench.make_queue()
         message_id = await bench.put(ttl=10)
         bench.advance(10)
-        assert await bench.maintain() == Maintenance(expired=1)
+        assert await bench.maintain() == Maintenance(ended=(expired(message_id),))
         assert await bench.find(message_id) is None
         status = await bench.status()
         assert (status.counts, status.bytes) == (Counts(), 0)
@@ -66,7 +66,7 @@ class Expiring:
         message_id = await bench.put(b"late", ttl=10, headers={"a": "b"})
         published_at = bench.now
         bench.advance(10)
-        assert await bench.maintain() == Maintenance(expired=1, dead_lettered=1)
+        assert await bench.maintain() == Maintenance(ended=(expired(message_id, moved_to="dead"),))
         assert await bench.get(message_id) == Message(
             id=message_id,
             queue="dead",
@@ -96,14 +96,14 @@ class Expiring:
         await bench.make_queue(dead_letter_queue="nowhere")
         message_id = await bench.put(ttl=10)
         bench.advance(10)
-        assert await bench.maintain() == Maintenance(expired=1)
+        assert await bench.maintain() == Maintenance(ended=(expired(message_id),))
         assert await bench.find(message_id) is None
 
     async def test_a_scheduled_message_expires_too(self, bench: Workbench) -> None:
         await bench.make_queue()
         message_id = await bench.put(delay=60, ttl=10)
         bench.advance(10)
-        assert await bench.maintain() == Maintenance(expired=1)
+        assert await bench.maintain() == Maintenance(ended=(expired(message_id),))
         assert await bench.find(message_id) is None
 
     async def test_a_ttl_that_ends_with_the_delay_is_never_delivered(
@@ -119,7 +119,7 @@ class Expiring:
         await bench.put(ttl=10)
         lease = await bench.take_one(seconds=30)
         bench.advance(20)
-        assert (await bench.maintain()).expired == 0
+        assert (await bench.maintain()).ended == ()
         assert await bench.get(lease.message.id) == lease.message
         assert (await bench.do(lease, "extend", seconds=30)).outcome == "ok"
         assert (await bench.ack(lease)).outcome == "ok"
@@ -143,7 +143,9 @@ class Expiring:
         await bench.put(ttl=10)
         lease = await bench.take_one(seconds=30)
         bench.advance(30)
-        assert await bench.maintain() == Maintenance(lapsed=1, expired=1)
+        assert await bench.maintain() == Maintenance(
+            lapsed={"q": 1}, ended=(expired(lease.message.id),)
+        )
         assert await bench.find(lease.message.id) is None
         assert await bench.totals() == Totals(published=1, delivered=1, lapsed=1, expired=1)
 
@@ -152,11 +154,16 @@ class Expiring:
         await bench.make_queue()
         message_id = await getattr(bench, finish)(ttl=10)
         bench.advance(10)
-        assert (await bench.maintain()).expired == 0
+        assert (await bench.maintain()).ended == ()
         assert await bench.find(message_id) is not None
 
     async def test_a_paused_queue_expires_too(self, bench: Workbench) -> None:
         await bench.make_queue(paused=True)
-        await bench.put(ttl=10)
+        message_id = await bench.put(ttl=10)
         bench.advance(10)
-        assert await bench.maintain() == Maintenance(expired=1)
+        assert await bench.maintain() == Maintenance(ended=(expired(message_id),))
+
+
+def expired(message_id: int, *, moved_to: str | None = None) -> Ended:
+    """Return what is told of a message of "q" whose ttl passed."""
+    return Ended(id=message_id, queue="q", how="expired", reason="ttl passed", moved_to=moved_to)

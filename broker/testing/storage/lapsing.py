@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from broker.models import Counts, Lease, LeaseResult, Maintenance, SettleResult, Totals
+from broker.models import Counts, Ended, Lease, LeaseResult, Maintenance, SettleResult, Totals
 from broker.testing.storage.bench import KINDS_BUT_ACK, SettleKind, Workbench
 
 looked_after = pytest.mark.parametrize(
@@ -56,7 +56,7 @@ class Lapsing:
 
     async def test_a_lapse_is_noticed_and_counted_once(self, bench: Workbench) -> None:
         await lapse(bench, maintained=False)
-        assert await bench.maintain() == Maintenance(lapsed=1)
+        assert await bench.maintain() == Maintenance(lapsed={"q": 1})
         assert await bench.maintain() == Maintenance()
         await bench.make_queue()
         assert await bench.maintain() == Maintenance()
@@ -71,7 +71,7 @@ class Lapsing:
         await bench.maintain()
         assert await bench.totals() == Totals(published=1, delivered=2, lapsed=1)
         await bench.do(lease, "retry")
-        assert (await bench.maintain()).lapsed == 0
+        assert (await bench.maintain()).lapsed == {}
         assert (await bench.totals()).lapsed == 1
 
     @looked_after
@@ -123,8 +123,9 @@ class Lapsing:
     async def test_after_its_last_delivery_a_lapsed_message_is_never_leased(
         self, bench: Workbench, maintained: bool
     ) -> None:
-        await lapse(bench, maintained=maintained, max_deliveries=1)
-        assert await bench.lease() == LeaseResult(leases=[])
+        lease = await lapse(bench, maintained=maintained, max_deliveries=1)
+        ended = () if maintained else (exhausted(lease.message.id, deliveries=1),)
+        assert await bench.lease() == LeaseResult(leases=[], ended=ended)
         assert (await bench.browse())[0].state == "failed"
 
     async def test_after_its_last_delivery_a_lapsed_message_fails(self, bench: Workbench) -> None:
@@ -133,7 +134,8 @@ class Lapsing:
         await bench.do(await bench.take_one(), "retry")
         lease = await bench.take_one(seconds=30, owner="ann")
         bench.advance(30)
-        assert await bench.maintain() == Maintenance(lapsed=1, failed=1)
+        ended = exhausted(lease.message.id, deliveries=2)
+        assert await bench.maintain() == Maintenance(lapsed={"q": 1}, ended=(ended,))
         message = await bench.get(lease.message.id)
         assert (message.state, message.finished_at) == ("failed", bench.now)
         assert (message.reason, message.delivery_count) == ("not settled after 2 deliveries", 2)
@@ -143,22 +145,22 @@ class Lapsing:
         )
 
     async def test_a_last_lapse_that_was_noticed_already_fails_too(self, bench: Workbench) -> None:
-        await lapse(bench, maintained=False, max_deliveries=1, retain_failed=None)
+        lease = await lapse(bench, maintained=False, max_deliveries=1, retain_failed=None)
         await bench.everything()
-        assert (await bench.maintain()).failed == 1
+        assert (await bench.maintain()).ended == (exhausted(lease.message.id, deliveries=1),)
         assert await bench.counts() == Counts(failed=1)
 
     async def test_raising_max_deliveries_saves_what_lapsed(self, bench: Workbench) -> None:
         lease = await lapse(bench, maintained=False, max_deliveries=1)
         await bench.everything()
         await bench.make_queue(max_deliveries=2)
-        assert (await bench.maintain()).failed == 0
+        assert (await bench.maintain()).ended == ()
         assert await bench.take_ids() == [lease.message.id]
 
     async def test_the_last_late_ack_wins_over_the_failure(self, bench: Workbench) -> None:
         lease = await lapse(bench, maintained=False, max_deliveries=1, retain_processed=None)
         assert (await bench.ack(lease)).outcome == "ok"
-        assert (await bench.maintain()).failed == 0
+        assert (await bench.maintain()).ended == ()
         assert await bench.counts() == Counts(processed=1)
 
     async def test_a_failed_message_takes_no_late_ack(self, bench: Workbench) -> None:
@@ -221,3 +223,9 @@ async def lapse(bench: Workbench, *, maintained: bool, **policy: Any) -> Lease:
     if maintained:
         await bench.maintain()
     return lease
+
+
+def exhausted(message_id: int, *, deliveries: int) -> Ended:
+    """Return what is told of a message of "q" whose last lease lapsed."""
+    reason = f"not settled after {deliveries} deliveries"
+    return Ended(id=message_id, queue="q", how="failed", reason=reason)

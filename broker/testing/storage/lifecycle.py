@@ -155,8 +155,8 @@ class Lifecycle:
             await other.publish([bench.message(b"shared")], now=bench.now)
             lease = await bench.take_one()
             assert lease.message.body == b"shared"
-            [result] = await other.settle([bench.op(lease, "ack")], now=bench.now)
-            assert result.outcome == "ok"
+            settled = await other.settle([bench.op(lease, "ack")], now=bench.now)
+            assert [result.outcome for result in settled.results] == ["ok"]
         finally:
             await other.close()
 

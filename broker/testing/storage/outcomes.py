@@ -146,7 +146,9 @@ class Outcomes:
         )
         assert results == [
             SettleResult(id=stale.message.id, outcome="stale"),
-            SettleResult(id=other.message.id, outcome="ok", state="failed", queue="q"),
+            SettleResult(
+                id=other.message.id, outcome="ok", state="failed", queue="q", reason="bad"
+            ),
             SettleResult(id=4711, outcome="not_found"),
             SettleResult(id=good.message.id, outcome="ok", state="processed", queue="q"),
         ]

@@ -7,9 +7,9 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from itertools import count
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from broker.models import Lease, MessageQuery
+from broker.models import Lease
 from broker.testing.storage import life
 from broker.testing.storage.bench import KINDS, Workbench
 from broker.testing.storage.life import Books, Call, Life
@@ -106,14 +106,11 @@ class History:
 
     async def _bulk(self) -> Call:
         message_id = self._random.choice([None, *self._ids])
-        query = MessageQuery(queue=self._queue, ids=None if message_id is None else (message_id,))
+        ids = None if message_id is None else (message_id,)
+        query: dict[str, Any] = {"queue": self._queue, "ids": ids}
         if self._random.random() < 0.5:
-            redriven = await self._bench.storage.bulk(
-                query, "redrive", now=self._bench.now, limit=100
-            )
-            return life.Bulk("redrive", message_id, redriven)
-        deleted = await self._bench.storage.bulk(query, "delete", now=self._bench.now, limit=100)
-        return life.Bulk("delete", message_id, deleted)
+            return life.Bulk("redrive", message_id, await self._bench.redrive(**query))
+        return life.Bulk("delete", message_id, await self._bench.delete(**query))
 
     async def _look(self) -> Call:
         status = await self._bench.status(self._queue)

@@ -123,7 +123,7 @@ class _Racer:
             await self._settle([*leases, *self._extended])
             await take_turns()
             if self._happens(0.05):
-                await self._call(self._bench.maintain())
+                await self._maintain()
 
     async def _publish(self) -> None:
         count = min(self._random.randint(0, BATCH), self._race.unpublished)
@@ -145,6 +145,7 @@ class _Racer:
         if result is None:
             self._referee.go_away()
             return [], False
+        self._referee.end(result.ended)
         if result.leases:
             return self._referee.lease(asked, result.leases), False
         if result.next_visible_at is not None:
@@ -164,6 +165,13 @@ class _Racer:
             self._referee.go_away(work)
         else:
             self._referee.settle(asked, work, results)
+
+    async def _maintain(self) -> None:
+        done = await self._call(self._bench.maintain())
+        if done is None:
+            self._referee.go_away()
+        else:
+            self._referee.end(done.ended)
 
     def _second_thoughts(self) -> list[tuple[Held, SettleKind]]:
         """Choose a few leases that were dealt with, or left to lapse, to be settled (again)."""

@@ -13,7 +13,16 @@ from collections.abc import Sequence
 import msgspec
 
 from broker.context import Clock
-from broker.models import Lease, Message, Settle, SettleKind, SettleOutcome, SettleResult, Totals
+from broker.models import (
+    Ended,
+    Lease,
+    Message,
+    Settle,
+    SettleKind,
+    SettleOutcome,
+    SettleResult,
+    Totals,
+)
 
 Outcomes = frozenset[SettleOutcome]
 
@@ -161,6 +170,14 @@ class Referee:
             self.deliveries[held.id] -= 1
         self.done["failed" if is_dead else _TOTALS[kind]] += 1
 
+    def end(self, ended: Sequence[Ended]) -> None:
+        """Take note of messages that came to their end by themselves."""
+        for one in ended:
+            assert (one.queue, one.how, one.moved_to) == ("q", "failed", "dead"), one
+            assert one.id not in self.acked, f"message {one.id} ended twice"
+            assert one.id not in self.failed, f"message {one.id} ended twice"
+            self.failed.add(one.id)
+
     def go_away(self, work: Sequence[tuple[Held, Settle]] = ()) -> None:
         """Take note that a caller was cancelled: what it asked for was done, or not."""
         self.is_blind = True
@@ -190,6 +207,7 @@ class Referee:
     def _check_all(self, acked: Sequence[Message], dead: Sequence[Message], totals: Totals) -> None:
         assert len(acked) + len(dead) == len(self.published)
         assert len(acked) == len(self.acked)
+        assert {message.id for message in dead} == self.failed, "nobody told of a dead letter"
         assert {message.id: message.delivery_count for message in acked} == {
             message_id: self.deliveries[message_id] for message_id in self.acked
         }

@@ -166,7 +166,7 @@ class Settling:
         lease = await bench.take_one()
         bench.advance(1)
         assert await bench.do(lease, "reject", reason="unreadable") == SettleResult(
-            id=lease.message.id, outcome="ok", state="failed", queue="q"
+            id=lease.message.id, outcome="ok", state="failed", queue="q", reason="unreadable"
         )
         message = await bench.get(lease.message.id)
         assert (message.state, message.reason) == ("failed", "unreadable")

@@ -5,7 +5,8 @@ What may differ is written down here, and nowhere else:
 - tokens, and ids as long as they grow in the same order: a refused batch may leave a gap;
 - when a lapse is noticed, until somebody maintains: `totals.lapsed`, and the `updated_at` and
   `leased_by` of the message;
-- how work is cut into rounds and pages: `maintain` and `browse` are called until they are done.
+- how work is cut into rounds and pages: `maintain` and `browse` are called until they are done;
+- the order in which one call tells of what ended, was deleted or redriven.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from msgspec.structs import replace
 from broker.builtin.memory import MemoryStorage
 from broker.errors import BrokerError
 from broker.models import (
+    BulkResult,
+    Ended,
     Lease,
     LeaseResult,
     Maintenance,
@@ -28,6 +31,7 @@ from broker.models import (
     PublishResult,
     Queue,
     QueueStatus,
+    Settled,
     SettleResult,
 )
 from broker.testing.storage.bench import Workbench
@@ -123,6 +127,8 @@ class Twins:
                 self.queue_ids.learn(model.id, store.id)
             case PublishResult() | Message(), PublishResult() | Message():
                 self.message_ids.learn(model.id, store.id)
+            case Settled(), Settled():
+                self._learn(model.published, store.published)
             case list(), list() if len(model) == len(store):
                 for pair in zip(model, store, strict=True):
                     self._learn(*pair)
@@ -134,9 +140,8 @@ class Twins:
                 found = store[: len(model)] if isinstance(store, list) else []
                 pairs = zip_longest(model, found)
                 return [self._expect(*pair, exact=exact) for pair in pairs]
-            case LeaseResult():
-                leases = self._expect(model.leases, getattr(store, "leases", []), exact=exact)
-                return replace(model, leases=leases)
+            case LeaseResult() | Maintenance() | Settled():
+                return self._expect_parts(model, store, exact=exact)
             case Lease():
                 known = store if isinstance(store, Lease) else model
                 return Lease(self._expect_message(model.message, known.message), known.token)
@@ -148,11 +153,26 @@ class Twins:
 
     def _renumber(self, model: Any) -> Any:
         match model:
-            case PublishResult() | SettleResult():
+            case PublishResult() | SettleResult() | Ended() | BulkResult():
                 return replace(model, id=self.message_ids[model.id])
             case Queue():
                 return replace(model, id=self.queue_ids[model.id])
         return model
+
+    def _expect_parts(self, model: Any, store: Any, *, exact: bool) -> Any:
+        """Return what one call has to tell, of what ended in the order in which it tells it."""
+        known = store if isinstance(store, type(model)) else model
+        if isinstance(model, Settled):
+            results = self._expect(model.results, known.results, exact=exact)
+            published = self._expect(model.published, known.published, exact=exact)
+            return Settled(results=results, published=published)
+        place = {one.id: number for number, one in enumerate(known.ended)}
+        expected = [self._renumber(one) for one in model.ended]
+        ended = tuple(sorted(expected, key=lambda one: place.get(one.id, 0)))
+        if isinstance(model, Maintenance):
+            return replace(model, ended=ended)
+        leases = self._expect(model.leases, known.leases, exact=exact)
+        return replace(model, leases=leases, ended=ended)
 
     def _expect_message(self, model: Message, store: object) -> Message:
         is_lapsed = model.state == "pending" and model.leased_by is not None
@@ -189,19 +209,15 @@ async def pages(bench: Workbench, query: MessageQuery) -> list[Message]:
 
 async def maintain(bench: Workbench, *, limit: int) -> Maintenance:
     """Maintain until nothing is due; return what was done in all, but for the lapses."""
-    total = Maintenance()
+    ended: tuple[Ended, ...] = ()
+    retired = 0
     for _ in range(ROUNDS):
         done = await bench.maintain(limit=limit)
-        assert done.failed + done.expired + done.retired <= limit
-        total = Maintenance(
-            failed=total.failed + done.failed,
-            dead_lettered=total.dead_lettered + done.dead_lettered,
-            expired=total.expired + done.expired,
-            retired=total.retired + done.retired,
-            next_due=done.next_due,
-        )
+        assert len(done.ended) + done.retired <= limit
+        ended += done.ended
+        retired += done.retired
         if done.next_due is None or done.next_due > bench.now:
-            return total
+            return Maintenance(ended=ended, retired=retired, next_due=done.next_due)
     raise AssertionError(f"maintenance is always due at once: {done}")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from broker import MessageQuery
+from broker import BulkResult, MessageQuery
 
 from broker_storage_sqlite import moves
 from broker_storage_sqlite.rows import ROW_COLUMNS, Row
@@ -19,8 +19,8 @@ def bulk(
     *,
     now: int,
     limit: int,
-) -> int:
-    """Do it to at most `limit` messages; return how many."""
+) -> list[BulkResult]:
+    """Do it to at most `limit` messages; return to which."""
     if action == "delete":
         # By age, there is an index that leads straight to what is old, but not by id.
         in_order = query.finished_before is None
@@ -29,24 +29,25 @@ def bulk(
     return _redrive(tx, select_redrivable(query, now=now, limit=limit), now)
 
 
-def _delete(tx: Transaction, selection: Selection, now: int) -> int:
+def _delete(tx: Transaction, selection: Selection, now: int) -> list[BulkResult]:
     rows = _rows(tx, selection)
     tx.executemany("DELETE FROM messages WHERE id = ?", [(row.id,) for row in rows])
     for row in rows:
         moves.count_lapse(tx, row, now)
         tx.uncount(row)
         tx.counters.add(row.queue_id, total_deleted=1)
-    return len(rows)
+    return [BulkResult(id=row.id, queue=tx.queue_by_id(row.queue_id).name) for row in rows]
 
 
-def _redrive(tx: Transaction, selection: Selection, now: int) -> int:
-    rows = _rows(tx, selection)
-    for row in rows:
+def _redrive(tx: Transaction, selection: Selection, now: int) -> list[BulkResult]:
+    results: list[BulkResult] = []
+    for row in _rows(tx, selection):
         moves.count_lapse(tx, row, now)
         tx.counters.add(row.queue_id, total_redriven=1)
         origin = row.origin_queue or tx.queue_by_id(row.queue_id).name
         moves.restart(tx, row, now, target=tx.queue(origin), reason=None, origin=None)
-    return len(rows)
+        results.append(BulkResult(id=row.id, queue=origin))
+    return results
 
 
 def _rows(tx: Transaction, selection: Selection) -> list[Row]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from typing import Any
 
-from broker import Lease, LeaseResult, Queue, limits
+from broker import Ended, Lease, LeaseResult, Queue, limits
 
 from broker_storage_sqlite import moves
 from broker_storage_sqlite.due import notice_due
@@ -53,6 +53,7 @@ def lease(
     if queue.policy.paused:
         return LeaseResult(leases=[], paused=True)
     rows: Sequence[Any] = ()
+    ended: list[Ended] = []
     is_behind = False
     room = _room(tx, queue, limit, now)
     if room > 0:
@@ -63,11 +64,11 @@ def lease(
             "owner": owner,
             "now": now,
         }
-        rows, is_behind = _take(tx, queue, wanted, now)
+        rows, is_behind = _take(tx, queue, wanted, ended, now)
     leases = _lease(tx, queue, rows, now)
     # Whoever found nothing only because there was too much to look at shall come back at once.
     next_visible_at = now if is_behind and not rows else _next_visible_at(tx, queue, now)
-    return LeaseResult(leases=leases, next_visible_at=next_visible_at)
+    return LeaseResult(leases=leases, ended=tuple(ended), next_visible_at=next_visible_at)
 
 
 def _room(tx: Transaction, queue: Queue, limit: int, now: int) -> int:
@@ -79,14 +80,14 @@ def _room(tx: Transaction, queue: Queue, limit: int, now: int) -> int:
 
 
 def _take(
-    tx: Transaction, queue: Queue, wanted: dict[str, Any], now: int
+    tx: Transaction, queue: Queue, wanted: dict[str, Any], ended: list[Ended], now: int
 ) -> tuple[Sequence[Any], bool]:
-    """Return the rows to lease, and whether there is more to look at."""
+    """Return the rows to lease, and whether there is more to look at; add to what `ended`."""
     fit: Sequence[Any] = ()
     for _ in range(_ROUNDS):
         is_behind = notice_due(tx, queue.id, now)
         rows = _within_budget(tx.execute(_READY, wanted))
-        fit = [row for row in rows if not _ends(tx, queue, row, now)]
+        fit = [row for row in rows if not _ends(tx, queue, row, ended, now)]
         if len(fit) == len(rows) and (fit or not is_behind):
             return fit, False
         tx.regroup()
@@ -106,7 +107,7 @@ def _within_budget(cursor: sqlite3.Cursor) -> list[Any]:
     return rows
 
 
-def _ends(tx: Transaction, queue: Queue, row: Sequence[Any], now: int) -> bool:
+def _ends(tx: Transaction, queue: Queue, row: Sequence[Any], ended: list[Ended], now: int) -> bool:
     """End the life of a message that may not be leased any more; False if it may."""
     expires_at = row[_EXPIRES_AT]
     is_expired = expires_at is not None and expires_at <= now
@@ -114,10 +115,8 @@ def _ends(tx: Transaction, queue: Queue, row: Sequence[Any], now: int) -> bool:
         return False
     found = tx.row(row[0])
     assert found is not None, "it was found a moment ago"
-    if is_expired:
-        moves.expire(tx, found, now)
-    else:
-        moves.fail_exhausted(tx, found, now)
+    end = moves.expire if is_expired else moves.fail_exhausted
+    ended.append(end(tx, found, now))
     return True
 
 

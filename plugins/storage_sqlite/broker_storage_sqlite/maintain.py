@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from broker import Maintenance
+from broker import Ended, Maintenance
 
 from broker_storage_sqlite import moves
 from broker_storage_sqlite.due import notice_lapses, show_scheduled
@@ -54,59 +54,57 @@ _SPARE_PAGES = 2000
 
 def maintain(tx: Transaction, now: int, limit: int) -> Maintenance:
     """Lapse, expire and retire at most `limit` messages."""
-    done: Counter[str] = Counter()
+    lapsed: Counter[str] = Counter()
+    ended: list[Ended] = []
     left = limit
-    left -= _lapse(tx, now, left, done)
-    left -= _fail_exhausted(tx, now, left, done)
-    left -= _expire(tx, now, left, done)
-    left -= _retire(tx, now, left, done)
+    left -= _lapse(tx, now, left, lapsed, ended)
+    left -= _fail_exhausted(tx, now, left, ended)
+    left -= _expire(tx, now, left, ended)
+    retired = _retire(tx, now, left)
+    left -= retired
     show_scheduled(tx, now, limit)
     tx.executemany(_FORGET_KEY, tx.execute(_OVERDUE_KEYS, (now, limit)).fetchall())
     tx.regroup()
     if left == limit:
         _shrink(tx)
-    return Maintenance(**done, next_due=_next_due(tx, now))
+    return Maintenance(
+        lapsed=dict(lapsed), ended=tuple(ended), retired=retired, next_due=_next_due(tx, now)
+    )
 
 
-def _lapse(tx: Transaction, now: int, limit: int, done: Counter[str]) -> int:
-    lapsed = notice_lapses(tx, now, limit)
-    done["lapsed"] += len(lapsed)
-    for message_id in lapsed:
+def _lapse(tx: Transaction, now: int, limit: int, lapsed: Counter[str], ended: list[Ended]) -> int:
+    noticed = notice_lapses(tx, now, limit)
+    for message_id in noticed:
         row = _row(tx, message_id)
-        if is_exhausted(row.delivery_count, tx.queue_by_id(row.queue_id).policy):
-            _fail(tx, row, now, done)
-    return len(lapsed)
+        queue = tx.queue_by_id(row.queue_id)
+        lapsed[queue.name] += 1
+        if is_exhausted(row.delivery_count, queue.policy):
+            ended.append(moves.fail_exhausted(tx, row, now))
+    return len(noticed)
 
 
-def _fail_exhausted(tx: Transaction, now: int, limit: int, done: Counter[str]) -> int:
+def _fail_exhausted(tx: Transaction, now: int, limit: int, ended: list[Ended]) -> int:
     """Fail those whose last lapse was noticed earlier, by a lease that did not come as far."""
     exhausted = tx.execute(_EXHAUSTED, (limit,)).fetchall()
     for [message_id] in exhausted:
-        _fail(tx, _row(tx, message_id), now, done)
+        ended.append(moves.fail_exhausted(tx, _row(tx, message_id), now))
     return len(exhausted)
 
 
-def _fail(tx: Transaction, row: Row, now: int, done: Counter[str]) -> None:
-    done["failed"] += 1
-    done["dead_lettered"] += moves.fail_exhausted(tx, row, now).status == "pending"
-
-
-def _expire(tx: Transaction, now: int, limit: int, done: Counter[str]) -> int:
+def _expire(tx: Transaction, now: int, limit: int, ended: list[Ended]) -> int:
     expired = tx.execute(_EXPIRED, (now, limit)).fetchall()
     for [message_id] in expired:
-        done["expired"] += 1
-        done["dead_lettered"] += moves.expire(tx, _row(tx, message_id), now) is not None
+        ended.append(moves.expire(tx, _row(tx, message_id), now))
     return len(expired)
 
 
-def _retire(tx: Transaction, now: int, limit: int, done: Counter[str]) -> int:
+def _retire(tx: Transaction, now: int, limit: int) -> int:
     retired = 0
     for statement in _RETIREMENTS:
         rows = tx.execute(statement, {"now": now, "limit": limit - retired}).fetchall()
         retired += len(rows)
         for queue_id, status, size in rows:
             tx.counters.add(queue_id, **{status: -1}, bytes=-size, total_retired=1)
-    done["retired"] += retired
     return retired
 
 

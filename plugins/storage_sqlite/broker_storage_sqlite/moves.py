@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from broker import Queue
+from broker import Ended, Queue
 from msgspec.structs import replace
 
 from broker_storage_sqlite.rows import BLOCKED, DONE, READY, SCHEDULED, Row, rank_of
@@ -53,29 +53,30 @@ def restart(
     )
 
 
-def fail(tx: Transaction, row: Row, reason: str, now: int) -> Row:
+def fail(tx: Transaction, row: Row, reason: str, now: int) -> Ended:
     """End a message's life in failure, or begin its life as a dead letter."""
     tx.counters.add(row.queue_id, total_failed=1)
-    letter = _dead_letter(tx, row, reason, now)
-    if letter is not None:
-        return letter
-    after = replace(row, status="failed", shelf=DONE, finished_at=now, token=None, reason=reason)
-    tx.save(row, after, now)
-    return after
+    queue = tx.queue_by_id(row.queue_id)
+    target = _dead_letter(tx, row, queue, reason, now)
+    if target is None:
+        failed = {"status": "failed", "shelf": DONE, "finished_at": now, "token": None}
+        tx.save(row, replace(row, **failed, reason=reason), now)
+    return Ended(id=row.id, queue=queue.name, how="failed", reason=reason, moved_to=target)
 
 
-def fail_exhausted(tx: Transaction, row: Row, now: int) -> Row:
+def fail_exhausted(tx: Transaction, row: Row, now: int) -> Ended:
     """Fail a message that was delivered as often as its queue allows."""
     return fail(tx, row, f"not settled after {row.delivery_count} deliveries", now)
 
 
-def expire(tx: Transaction, row: Row, now: int) -> Row | None:
-    """Remove a message whose ttl passed, or make it a dead letter, which is returned."""
+def expire(tx: Transaction, row: Row, now: int) -> Ended:
+    """Remove a message whose ttl passed, or make it a dead letter."""
     tx.counters.add(row.queue_id, total_expired=1)
-    letter = _dead_letter(tx, row, "ttl passed", now)
-    if letter is None:
+    queue, reason = tx.queue_by_id(row.queue_id), "ttl passed"
+    target = _dead_letter(tx, row, queue, reason, now)
+    if target is None:
         tx.remove(row)
-    return letter
+    return Ended(id=row.id, queue=queue.name, how="expired", reason=reason, moved_to=target)
 
 
 def count_lapse(tx: Transaction, row: Row, now: int) -> None:
@@ -84,12 +85,13 @@ def count_lapse(tx: Transaction, row: Row, now: int) -> None:
         tx.counters.add(row.queue_id, total_lapsed=1)
 
 
-def _dead_letter(tx: Transaction, row: Row, reason: str, now: int) -> Row | None:
-    queue = tx.queue_by_id(row.queue_id)
+def _dead_letter(tx: Transaction, row: Row, queue: Queue, reason: str, now: int) -> str | None:
+    """Move a message to the dead letter queue of its queue; return its name if there is one."""
     name = queue.policy.dead_letter_queue
     target = None if name is None or name == queue.name else tx.find_queue(name)
     if target is None:
         return None
     tx.counters.add(row.queue_id, total_dead_lettered=1)
     origin = row.origin_queue or queue.name
-    return restart(tx, row, now, target=target, reason=reason, origin=origin)
+    restart(tx, row, now, target=target, reason=reason, origin=origin)
+    return target.name

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Literal
 
-from broker import NewMessage, Settle, SettleResult
+from broker import NewMessage, Settle, Settled, SettleResult
 from msgspec.structs import replace
 
 from broker_storage_sqlite import moves
@@ -26,16 +26,16 @@ _Outcome = Literal["ok", "stale", "expired", "wrong_state"]
 
 def settle(
     tx: Transaction, ops: Sequence[Settle], batch: Sequence[NewMessage], now: int
-) -> list[SettleResult]:
+) -> Settled:
     """Settle each by itself; with a batch to publish, all or nothing."""
     settling = _Settling(tx, ops, now)
     results = [settling.settle(op) for op in ops]
     settling.acks.write(tx, now)
-    if batch:
-        if any(result.outcome != "ok" for result in results):
-            raise Undone(results)
-        publish(tx, batch, now)
-    return results
+    if not batch:
+        return Settled(results=results)
+    if any(result.outcome != "ok" for result in results):
+        raise Undone(Settled(results=results))
+    return Settled(results=results, published=publish(tx, batch, now))
 
 
 class _Settling:
@@ -89,7 +89,7 @@ class _Settling:
             return self._retry(row, op)
         if op.kind == "release":
             return self._release(row, op)
-        return self._ended(moves.fail(self._tx, row, op.reason or "rejected", self._now))
+        return self._fail(row, op.reason or "rejected")
 
     def _ack(self, row: Row, op: Settle) -> SettleResult:
         self.acks.add(row)
@@ -108,8 +108,7 @@ class _Settling:
 
     def _retry(self, row: Row, op: Settle) -> SettleResult:
         if is_exhausted(row.delivery_count, self._tx.queue_by_id(row.queue_id).policy):
-            given_up = op.reason or f"gave up after {row.delivery_count} deliveries"
-            return self._ended(moves.fail(self._tx, row, given_up, self._now))
+            return self._fail(row, op.reason or f"gave up after {row.delivery_count} deliveries")
         self._tx.counters.add(row.queue_id, total_retried=1)
         visible_at = self._now if op.visible_at is None else op.visible_at
         reason = row.reason if op.reason is None else op.reason
@@ -125,11 +124,13 @@ class _Settling:
         moves.wait(self._tx, before, self._now, visible_at=self._now, delivery_count=left)
         return SettleResult(id=op.id, outcome="ok", state="pending", queue=op.queue)
 
-    def _ended(self, row: Row) -> SettleResult:
-        """Return the result for a message that failed, or became a dead letter elsewhere."""
+    def _fail(self, row: Row, reason: str) -> SettleResult:
+        """End a message in failure, or make it a dead letter elsewhere."""
+        ended = moves.fail(self._tx, row, reason, self._now)
         return SettleResult(
             id=row.id,
             outcome="ok",
-            state="failed" if row.status == "failed" else "pending",
-            queue=self._tx.queue_by_id(row.queue_id).name,
+            state="failed" if ended.moved_to is None else "pending",
+            queue=ended.moved_to or ended.queue,
+            reason=reason,
         )

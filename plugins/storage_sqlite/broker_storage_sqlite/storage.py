@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import ClassVar, Literal, TypeVar
 
 from broker import (
+    BulkResult,
     Capability,
     LeaseResult,
     Maintenance,
@@ -22,7 +23,7 @@ from broker import (
     QueueSpec,
     QueueStatus,
     Settle,
-    SettleResult,
+    Settled,
     Storage,
 )
 
@@ -169,11 +170,11 @@ class SQLiteStorage(Storage):
 
     async def settle(
         self, ops: Sequence[Settle], *, now: int, publish: Sequence[NewMessage] = ()
-    ) -> list[SettleResult]:
+    ) -> Settled:
         """Carry out operations; with `publish`, all or nothing."""
         size = sum(len(message.body) for message in publish)
 
-        def operation(tx: Transaction) -> list[SettleResult]:
+        def operation(tx: Transaction) -> Settled:
             if publish:
                 demand_room(tx.sql, self._path, size)
             return settle(tx, ops, publish, now)
@@ -186,7 +187,7 @@ class SQLiteStorage(Storage):
 
     async def bulk(
         self, query: MessageQuery, action: Literal["delete", "redrive"], *, now: int, limit: int
-    ) -> int:
+    ) -> list[BulkResult]:
         """Remove or bring back at most `limit` messages."""
         return await self._writer.run(
             partial(bulk, query=query, action=action, now=now, limit=limit)

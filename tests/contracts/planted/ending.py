@@ -4,23 +4,25 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from broker import Maintenance, Settle, SettleResult
+from broker import BulkResult, Maintenance, Settle, Settled, SettleResult
 from broker.builtin.memory import MemoryStorage
 
 
 class MovesDeadLettersInTwoSteps(MemoryStorage):
     """Between them a letter is nowhere, and stays nowhere if its caller goes away then."""
 
-    async def settle(self, ops: Sequence[Settle], **options: Any) -> list[SettleResult]:
-        results = await super().settle(ops, **options)
-        moved = [op.id for op, result in zip(ops, results, strict=True) if is_moved(op, result)]
+    async def settle(self, ops: Sequence[Settle], **options: Any) -> Settled:
+        settled = await super().settle(ops, **options)
+        moved = [
+            op.id for op, result in zip(ops, settled.results, strict=True) if is_moved(op, result)
+        ]
         letters = [self._store.rows.pop(message_id) for message_id in moved]
         for letter in letters:
             self._store.queues[letter.queue].remove(letter)
         await asyncio.sleep(0)
         for letter in letters:
             self._store.insert(letter)
-        return results
+        return settled
 
 
 def is_moved(op: Settle, result: SettleResult) -> bool:
@@ -28,20 +30,20 @@ def is_moved(op: Settle, result: SettleResult) -> bool:
 
 
 class GivesDeadLettersNewIds(MemoryStorage):
-    async def settle(self, ops: Sequence[Settle], **options: Any) -> list[SettleResult]:
-        results = await super().settle(ops, **options)
-        for op, result in zip(ops, results, strict=True):
+    async def settle(self, ops: Sequence[Settle], **options: Any) -> Settled:
+        settled = await super().settle(ops, **options)
+        for op, result in zip(ops, settled.results, strict=True):
             if is_moved(op, result):
                 row = self._store.rows[op.id]
                 self._store.remove(row)
                 row.id = self._store.next_message_id
                 self._store.next_message_id += 1
                 self._store.insert(row)
-        return results
+        return settled
 
 
 class PurgesWithoutCounting(MemoryStorage):
-    async def bulk(self, query: Any, action: str, **options: Any) -> int:
+    async def bulk(self, query: Any, action: str, **options: Any) -> list[BulkResult]:
         before = {name: queue.totals["deleted"] for name, queue in self._store.queues.items()}
         done = await super().bulk(query, action, **options)
         for name, queue in self._store.queues.items():
@@ -50,7 +52,7 @@ class PurgesWithoutCounting(MemoryStorage):
 
 
 class PurgesWithoutCountingBytes(MemoryStorage):
-    async def bulk(self, query: Any, action: str, **options: Any) -> int:
+    async def bulk(self, query: Any, action: str, **options: Any) -> list[BulkResult]:
         before = {name: queue._bytes for name, queue in self._store.queues.items()}
         done = await super().bulk(query, action, **options)
         for name, queue in self._store.queues.items():
@@ -59,7 +61,7 @@ class PurgesWithoutCountingBytes(MemoryStorage):
 
 
 class RedrivesWithTheOldCount(MemoryStorage):
-    async def bulk(self, query: Any, action: str, **options: Any) -> int:
+    async def bulk(self, query: Any, action: str, **options: Any) -> list[BulkResult]:
         before = {row.id: row.delivery_count for row in self._store.rows.values()}
         done = await super().bulk(query, action, **options)
         for row in self._store.rows.values():

@@ -3,18 +3,18 @@
 from collections.abc import Sequence
 from typing import Any
 
-from broker import NewMessage, PublishResult, Queue, QueueFull, Settle, SettleResult
+from broker import NewMessage, PublishResult, Queue, QueueFull, Settle, Settled
 from broker.builtin.memory import MemoryStorage
 from broker.builtin.memory.keys import DedupKeys
 
 
 class ForgetsDedupKeysAtAck(MemoryStorage):
-    async def settle(self, ops: Sequence[Settle], **options: Any) -> list[SettleResult]:
-        results = await super().settle(ops, **options)
+    async def settle(self, ops: Sequence[Settle], **options: Any) -> Settled:
+        settled = await super().settle(ops, **options)
         for op in ops:
             if op.kind == "ack" and op.queue in self._store.queues:
                 self._store.queues[op.queue].keys = DedupKeys()
-        return results
+        return settled
 
 
 class RemembersDedupKeysAcrossQueues(MemoryStorage):

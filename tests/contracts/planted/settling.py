@@ -7,12 +7,12 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from broker import LeaseResult, NewMessage, Settle, SettleResult
+from broker import LeaseResult, NewMessage, Settle, Settled
 from broker.builtin.memory import MemoryStorage
 
 
 class ChecksNoToken(MemoryStorage):
-    async def settle(self, ops: Sequence[Settle], **options: Any) -> list[SettleResult]:
+    async def settle(self, ops: Sequence[Settle], **options: Any) -> Settled:
         return await super().settle([replace(op, token=None) for op in ops], **options)
 
 
@@ -27,7 +27,7 @@ class TakesTokensOfEarlierLeases(MemoryStorage):
             self.tokens[lease.message.id].add(lease.token)
         return result
 
-    async def settle(self, ops: Sequence[Settle], **options: Any) -> list[SettleResult]:
+    async def settle(self, ops: Sequence[Settle], **options: Any) -> Settled:
         return await super().settle(
             [replace(op, token=None) if op.token in self.tokens[op.id] else op for op in ops],
             **options,
@@ -39,7 +39,7 @@ class ComparesTokensAndSettlesLater(MemoryStorage):
 
     async def settle(
         self, ops: Sequence[Settle], *, now: int, publish: Sequence[NewMessage] = ()
-    ) -> list[SettleResult]:
+    ) -> Settled:
         rows = [self._store.find(op.id, now) for op in ops]
         right = [
             row is not None and row.token == op.token for row, op in zip(rows, ops, strict=True)
@@ -53,18 +53,16 @@ class ComparesTokensAndSettlesLater(MemoryStorage):
 
 
 class ForgetsTheTokenOfAnAck(MemoryStorage):
-    async def settle(self, ops: Sequence[Settle], **options: Any) -> list[SettleResult]:
-        results = await super().settle(ops, **options)
+    async def settle(self, ops: Sequence[Settle], **options: Any) -> Settled:
+        settled = await super().settle(ops, **options)
         for row in self._store.rows.values():
             if row.state == "processed":
                 row.token = None
-        return results
+        return settled
 
 
 class TakesNoLateAck(MemoryStorage):
-    async def settle(
-        self, ops: Sequence[Settle], *, now: int, **options: Any
-    ) -> list[SettleResult]:
+    async def settle(self, ops: Sequence[Settle], *, now: int, **options: Any) -> Settled:
         for op in ops:
             row = self._store.find(op.id, now)
             if row is not None and row.is_lapsed:
@@ -75,14 +73,13 @@ class TakesNoLateAck(MemoryStorage):
 class SettlesBeforeItPublishes(MemoryStorage):
     async def settle(
         self, ops: Sequence[Settle], *, now: int, publish: Sequence[NewMessage] = ()
-    ) -> list[SettleResult]:
-        results = await super().settle(ops, now=now)
-        await self.publish(publish, now=now)
-        return results
+    ) -> Settled:
+        settled = await super().settle(ops, now=now)
+        return replace(settled, published=await self.publish(publish, now=now))
 
 
 class ShortensLeases(MemoryStorage):
-    async def settle(self, ops: Sequence[Settle], **options: Any) -> list[SettleResult]:
+    async def settle(self, ops: Sequence[Settle], **options: Any) -> Settled:
         for op in ops:
             row = self._store.rows.get(op.id)
             if op.kind == "extend" and op.visible_at is not None and row is not None:
@@ -91,9 +88,9 @@ class ShortensLeases(MemoryStorage):
 
 
 class CountsReleasedDeliveries(MemoryStorage):
-    async def settle(self, ops: Sequence[Settle], **options: Any) -> list[SettleResult]:
-        results = await super().settle(ops, **options)
-        for op, result in zip(ops, results, strict=True):
+    async def settle(self, ops: Sequence[Settle], **options: Any) -> Settled:
+        settled = await super().settle(ops, **options)
+        for op, result in zip(ops, settled.results, strict=True):
             if op.kind == "release" and result.outcome == "ok":
                 self._store.rows[op.id].delivery_count += 1
-        return results
+        return settled

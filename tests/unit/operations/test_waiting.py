@@ -211,27 +211,6 @@ async def test_what_happens_to_one_queue_wakes_those_who_wait_for_it_and_nobody_
     assert [seat.called for seat in seats] == [True, False, True]
 
 
-async def test_of_each_line_no_more_are_woken_than_work_can_have_come():
-    clock = ManualClock()
-    waiting, log = Waiting(clock), []
-    tasks = [
-        asyncio.ensure_future(sit(waiting, queue, clock.now() + 1000, log, queue + str(n)))
-        for queue in "ab"
-        for n in range(3)
-    ]
-    await settle_loop()
-
-    waiting.wake_each(0)
-    await settle_loop()
-    assert log == []
-    waiting.wake_each(1)
-    await settle_loop()
-
-    assert sorted(log) == [("a0", True), ("b0", True)]
-    waiting.wake_all()
-    await asyncio.gather(*tasks)
-
-
 async def test_when_time_brings_work_one_looks_and_goes_on_to_wake_the_next_while_there_is_some():
     clock = ManualClock()
     waiting, log = Waiting(clock), []
