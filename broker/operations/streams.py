@@ -55,8 +55,9 @@ class Streams:
         return len(self._stays)
 
     def join(self, stream: Stream) -> None:
-        """Count a stream until it leaves; raises TooManyStreams, Unavailable when the broker drains,
-        and InvalidToken for credentials that are over, whatever leeway they have elsewhere."""
+        """Count a stream until it leaves; raises TooManyStreams, Unavailable when the broker
+        drains, and InvalidToken for credentials that are over, whatever leeway they have
+        elsewhere."""
         if self._is_closed:
             raise Unavailable("the broker is shutting down; try again when it is back")
         now = self._clock.now()

@@ -49,7 +49,8 @@ def transports(config, directory):
 
 
 @pytest.mark.parametrize("block", blocks(README, "toml"))
-def test_every_config_in_the_readme_is_one(block, tmp_path):
+def test_every_config_in_the_readme_is_one(block, tmp_path, monkeypatch):
+    monkeypatch.setenv("EVENTS_URL", "redis://127.0.0.1:6379")
     data = tomllib.loads(block)
     data.setdefault("broker", {"plugins": ["sse"]})
 
