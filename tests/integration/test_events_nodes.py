@@ -146,6 +146,18 @@ async def test_a_client_goes_from_node_to_node_and_misses_nothing(tmp_path, valk
     assert set(received) <= {*published}
 
 
+async def test_a_ticket_of_one_node_opens_one_stream_of_another(tmp_path, valkey):
+    async with broker_nodes(tmp_path, valkey.url, valkey.url) as (a, b):
+        ticket = (await a.http.post("/events/ticket")).json()["ticket"]
+        async with b.events(ticket=ticket) as stream:
+            assert (await anext(stream)).event == "open"
+        again = [await node.http.get("/events", params={"ticket": ticket}) for node in (a, b)]
+
+    assert [(answer.status_code, answer.json()["code"]) for answer in again] == [
+        (401, "invalid-ticket")
+    ] * 2
+
+
 async def test_nodes_with_another_prefix_know_nothing_of_each_other(tmp_path, valkey):
     async with (
         broker_node(tmp_path / "a", valkey.url, sse={"redis_prefix": "one"}) as a,

@@ -9,7 +9,7 @@ from broker_sse.config import SseConfig
 from broker_sse.door import Door
 from broker_sse.hub import Hub
 from broker_sse.log import EventLog, LocalLog
-from broker_sse.tickets import LocalTickets
+from broker_sse.tickets import LocalTickets, Tickets
 from broker_sse.transport import SseTransport
 
 
@@ -36,10 +36,21 @@ def make_log(plugin: PluginContext) -> EventLog:
 def make_transport(plugin: PluginContext, broker: Broker) -> SseTransport:
     """Return the routes, with what finds out who asks."""
     plugin.once(make_log).wake = broker.wake
-    tickets = LocalTickets(plugin.clock)
+    tickets = _make_tickets(plugin)
     return SseTransport(
         broker,
         plugin.once(make_hub),
+        tickets=tickets,
         door=Door(broker, tickets),
         admission=Admission(broker, tickets),
     )
+
+
+def _make_tickets(plugin: PluginContext) -> Tickets:
+    config: SseConfig = plugin.config
+    if config.redis_url is None:
+        return LocalTickets(plugin.clock)
+    from broker_sse.redis_tickets import RedisTickets
+
+    url = config.redis_url.get_secret_value()
+    return RedisTickets(plugin.clock, url, prefix=config.redis_prefix)

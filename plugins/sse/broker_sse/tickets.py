@@ -94,6 +94,17 @@ class LocalTickets(Tickets):
         self._forget_expired(self._clock.now())
         return self._forget(digest_of(ticket)).credentials
 
+    def _is_known(self, digest: bytes) -> bool:
+        return digest in self._unused
+
+    def _is_here(self, digest: bytes) -> bool:
+        return self._is_known(digest) and self._unused[digest].is_here
+
+    def _send_away(self, digest: bytes) -> None:
+        """Only count a ticket whose credentials are kept elsewhere."""
+        unused = self._unused[digest]
+        self._unused[digest] = msgspec.structs.replace(unused, credentials=None, is_here=False)
+
     def _forget_expired(self, now: int) -> None:
         expired = []
         for digest, unused in self._unused.items():
@@ -117,6 +128,7 @@ class _Unused(msgspec.Struct, frozen=True):
     credentials: Credentials | None
     whose: str
     expires_at: int
+    is_here: bool = True
 
 
 def new_ticket() -> str:

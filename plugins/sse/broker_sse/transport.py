@@ -25,6 +25,7 @@ from broker_sse.filters import Filter
 from broker_sse.full_feed import FullFeed
 from broker_sse.history import Start
 from broker_sse.hub import Hub
+from broker_sse.tickets import Tickets
 from broker_sse.wire import write_event
 
 HEADERS = (
@@ -38,11 +39,29 @@ HEADERS = (
 class SseTransport(Transport):
     """Streams of events."""
 
-    def __init__(self, broker: Broker, hub: Hub, *, door: Door, admission: Admission) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        hub: Hub,
+        *,
+        tickets: Tickets,
+        door: Door,
+        admission: Admission,
+    ) -> None:
+        """`tickets` are opened and closed with this; door and admission use them."""
         self._broker = broker
         self._hub = hub
+        self._tickets = tickets
         self._door = door
         self._admission = admission
+
+    async def open(self) -> None:
+        """Open the tickets."""
+        await self._tickets.open()
+
+    async def close(self) -> None:
+        """Close the tickets."""
+        await self._tickets.close()
 
     def routes(self) -> Sequence[Route]:
         """Return the routes."""
