@@ -133,6 +133,13 @@ class QueueStatus(msgspec.Struct, frozen=True, kw_only=True):
     """When the oldest message that could be leased now was published."""
 
 
+class Overview(msgspec.Struct, frozen=True, kw_only=True):
+    """All queues at one moment, by name."""
+
+    at: int
+    queues: tuple[QueueStatus, ...]
+
+
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
     """A message as its sender writes it; None leaves it to the queue's policy."""
 

@@ -20,6 +20,7 @@ from broker.extend import EventKind
 from broker.models import (
     BulkResult,
     MessageQuery,
+    Overview,
     Queue,
     QueuePolicy,
     QueueSpec,
@@ -28,6 +29,7 @@ from broker.models import (
 )
 from broker.operations.census import Census
 from broker.operations.checking import check_finished, check_queue_name
+from broker.operations.overview import Lookout
 from broker.operations.runtime import Runtime
 
 LIST_LIMIT = 1000
@@ -41,11 +43,13 @@ SHARED_POLICY_MS = 1000
 
 
 class Queues:
-    """The queues of a broker. Every method takes the identity that asks, and checks it."""
+    """The queues of a broker. Every method that clients reach takes the identity that asks, and
+    checks it."""
 
     def __init__(self, runtime: Runtime, *, most: int) -> None:
         self._runtime = runtime
         self._census = Census(runtime.storage, runtime.clock, most=most)
+        self._lookout = Lookout(runtime.storage, runtime.clock)
         self._storage = runtime.storage
         self._gate = runtime.gate
         self._clock = runtime.clock
@@ -141,6 +145,14 @@ class Queues:
                 break
             after = page[-1].queue.name
         return found[:limit]
+
+    async def overview(self) -> Overview:
+        """Return all queues, as they were a second ago at most, unless the storage is slow.
+
+        Nobody pays for it and nobody's permission is asked: show a client only what
+        `Broker.permits` it to read.
+        """
+        return await self._lookout.overview()
 
     async def drop(self, identity: Identity, name: str, *, expect: int | None = None) -> None:
         """Delete a queue with all that it holds; raises QueueNotFound, and VersionMismatch if

@@ -14,6 +14,7 @@ from broker_sse.entry import Entry
 from broker_sse.filters import Filter
 from broker_sse.history import Start
 from broker_sse.hub import Hub
+from broker_sse.stats import Stats
 from broker_sse.wire import write_event, write_id, write_retry
 
 ENDS = {"auth-expired": "auth-expired", "slow": "dropped"}
@@ -58,10 +59,12 @@ class Feed(Stream):
         opening: bytes,
         write: Write,
         demands: Iterable[Demand] = (),
+        stats: Stats | None = None,
     ) -> None:
         """`opening` is sent first, then what is there from `start` on, each as `write` writes it.
 
-        With a right that it `demands`, the identity loses the stream.
+        With a right that it `demands`, the identity loses the stream. `stats` are shown to who
+        wants them.
         """
         super().__init__(identity, recheck=recheck)
         self.wants = wants
@@ -75,6 +78,10 @@ class Feed(Stream):
         self._waiting: deque[Entry | bytes] = deque()
         self._position: int | None = start.position
         self._has_moved = False
+        self._stats = stats if wants.stats else None
+        self._newest_stats = b""
+        if self._stats is not None:
+            self._stats.join(self)
         # First, so that nothing is missed between the history and what is new.
         hub.subscribe(self)
         self._read_history(start.position)
@@ -103,11 +110,19 @@ class Feed(Stream):
         self._has_moved = True
         self.wake()
 
+    def show(self, piece: bytes) -> None:
+        """Take the newest stats; older ones that were not taken yet mean nothing any more."""
+        self._newest_stats = piece
+        self.wake()
+
     async def take(self) -> bytes:
         """Return what there is, a piece of it if it is much."""
         if self._opening:
             opening, self._opening = self._opening, b""
             return opening
+        if self._newest_stats:
+            stats, self._newest_stats = self._newest_stats, b""
+            return stats
         while self._entries or self._fetch():
             if piece := await self._next_piece():
                 self._has_moved = False
@@ -134,6 +149,8 @@ class Feed(Stream):
     async def close(self) -> None:
         """Listen no more."""
         self._hub.unsubscribe(self)
+        if self._stats is not None:
+            self._stats.leave(self)
 
     def _drop(self) -> None:
         self._waiting.clear()

@@ -25,6 +25,7 @@ from broker_sse.filters import Filter
 from broker_sse.full_feed import FullFeed
 from broker_sse.history import Start
 from broker_sse.hub import Hub
+from broker_sse.stats import Stats
 from broker_sse.tickets import Tickets
 from broker_sse.wire import write_event
 
@@ -54,13 +55,16 @@ class SseTransport(Transport):
         self._tickets = tickets
         self._door = door
         self._admission = admission
+        self._stats = Stats(broker)
 
     async def open(self) -> None:
-        """Open the tickets."""
+        """Open the tickets, and begin to look after those who want stats."""
         await self._tickets.open()
+        self._stats.start()
 
     async def close(self) -> None:
-        """Close the tickets."""
+        """Do neither any more."""
+        await self._stats.stop()
         await self._tickets.close()
 
     def routes(self) -> Sequence[Route]:
@@ -90,6 +94,7 @@ class SseTransport(Transport):
             opening=self._open(start),
             write=lambda entry: entry.as_event,
             demands=demands,
+            stats=self._stats,
         )
         return Response(headers=HEADERS, stream=feed)
 

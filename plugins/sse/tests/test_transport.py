@@ -358,3 +358,20 @@ async def test_who_may_not_read_a_queue_any_more_watches_it_no_more():
 
         with pytest.raises(Forbidden):
             feed.admit(await feed.recheck())
+
+
+async def test_stats_are_for_who_names_them():
+    async with running() as house:
+        await house.make("q")
+        feed = await house.events(event="stats", queue="q")
+        other = await house.events()
+        await feed.take()
+        [shown] = parse(await feed.next())
+        await house.publish("q")
+
+        assert (shown.name, shown.id) == ("stats", "")
+        assert shown.json["queues"] == 1
+        assert await feed.take() == b""
+        assert [event.name for event in await told(other)] == ["open", "message.published"]
+        await feed.close()
+        assert not house.transport._stats._watchers
