@@ -25,6 +25,9 @@ from broker.serving.endpoint import (
 )
 from broker.serving.strictness import refuse
 
+CUT_SECONDS = 0.5
+"""How long Granian may take to end when its requests are cut off."""
+
 _SIDE_BY_SIDE = ("2", "2.0")
 """HTTP/2, where it is not the end of a connection that ends a request."""
 
@@ -43,6 +46,8 @@ async def serve(app: ASGIApp, endpoint: Endpoint, drained: asyncio.Event) -> Non
         await serving
     finally:
         requests.cancel()
+        # Granian would report an error if it ended only after it was cancelled.
+        await asyncio.wait((serving,), timeout=CUT_SECONDS)
         serving.cancel()
         draining.cancel()
 

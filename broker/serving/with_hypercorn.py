@@ -153,6 +153,9 @@ class _Connection(TCPServer):
         await super()._initiate_server_close()
 
     async def _close(self) -> None:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():  # cut off: there is no time for a farewell
+            self.writer.transport.abort()
         self._limit_farewell()
         with suppress(OSError):  # of TLS, or of a client that is gone without a word
             await super()._close()
