@@ -89,13 +89,17 @@ class MessageStream(Stream):
 
 
 class MessageEvents(MessageStream):
-    """Messages as Server-Sent Events; JSON has no line breaks, so each is one line."""
+    """Messages as Server-Sent Events; JSON has no line breaks, so each is one line.
+
+    An empty line stands after messages only: some clients take any other for an event, too.
+    """
 
     media_type = "text/event-stream"
+    heartbeat = b": hb\n"
 
     def greeting(self) -> bytes:
         """Return after how long to come again."""
-        return b"retry: %d\n\n" % random.uniform(0.8 * RETRY_MS, 1.2 * RETRY_MS)
+        return b"retry: %d\n" % random.uniform(0.8 * RETRY_MS, 1.2 * RETRY_MS)
 
     def write_message(self, message: bytes) -> bytes:
         """Return an event."""
