@@ -276,3 +276,37 @@ async def test_a_page_of_another_origin_gets_nothing(served, host, refused):
         assert await story.asked("GET /events") == {200: 1, refused: 1}
         assert await story.asked("POST /events/ticket") == {}
         assert len(await context.cookies()) == 1
+
+
+async def test_what_messages_hold_arrives_whole_and_is_nothing_else(served):
+    contents = [
+        "one\ntwo",
+        "\r\n",
+        "a\rb\n\nc\r\n",
+        "\0",
+        "\u2028\x85",
+        "x\n\nevent: open\ndata: y",
+    ]
+    async with telling(served) as (story, context):
+        page = await Page.load(context, story.url)
+        await page.watch(story.token)
+        await page.run(
+            """() => {
+                window.bodies = new EventSource("/events?payload=1&event=message.published");
+                bodies.onmessage = () => shown.push("what nobody sent");
+                for (const name of ["open", "message.published"])
+                    bodies.addEventListener(name, (event) => {
+                        if (event.data) shown.push(JSON.parse(event.data));
+                    });
+            }"""
+        )
+        await page.shown(2)
+        await page.run("source.close()")
+
+        for content in contents:
+            await story.publish(content)
+        opening, other_opening, *told = await page.shown(2 + len(contents))
+
+        assert "gap" in opening
+        assert "gap" in other_opening
+        assert [event["content"] for event in told] == contents
