@@ -37,6 +37,7 @@ WITHOUT_BODY = [
     ("GET", "/queues/q"),
     ("DELETE", "/queues/q"),
     ("GET", "/queues/q/messages/consume"),
+    ("GET", "/queues/q/messages/stream"),
     ("GET", "/queues/q/messages"),
     ("GET", "/messages/1"),
     ("DELETE", "/messages/1"),
@@ -55,6 +56,10 @@ QUERIES = {
     },
     "/queues/q/messages/consume": {
         "wait": ("", "-1", "20.1", "nan", "inf", "x", str(2**70)),
+        "lease_seconds": ("", "0", "43201", "1.5", "-1", "x", "true"),
+    },
+    "/queues/q/messages/stream": {
+        "prefetch": ("", "0", "1001", "1.5", "-1", "x", "true"),
         "lease_seconds": ("", "0", "43201", "1.5", "-1", "x", "true"),
     },
 }
@@ -210,6 +215,7 @@ def test_a_query_parameter_that_is_not_known_is_named(in_use, refuse, method, pa
         ("GET", "/queues", "limit"),
         ("GET", "/queues/q/messages", "after"),
         ("GET", "/queues/q/messages/consume", "wait"),
+        ("GET", "/queues/q/messages/stream", "prefetch"),
         ("POST", "/queues/q/messages", "priority"),
         ("POST", "/messages/1/nack", "requeue"),
     ],
@@ -255,6 +261,7 @@ def test_a_bad_idempotency_key_of_a_described_message_is_named(in_use, refuse, v
         ("POST", "/messages/batch"),
         ("POST", "/messages/lease"),
         ("GET", "/messages/consume"),
+        ("GET", "/messages/stream"),
         ("GET", "/messages"),
         ("POST", "/purge"),
         ("POST", "/redrive"),
