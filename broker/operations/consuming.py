@@ -11,7 +11,7 @@ from broker.budget import Budget, Share, whose_identity
 from broker.context import Timer
 from broker.errors import Overloaded, QueueNotFound
 from broker.limits import MAX_LEASE_MESSAGES
-from broker.models import Delivery, Lease, Settle
+from broker.models import Delivery, Lease, Message, Settle
 from broker.operations.checking import check_consume
 from broker.operations.leasing import deliver, recheck_ms, release, release_of, take
 from broker.operations.prepaying import Prepaid
@@ -28,7 +28,7 @@ FIRST_BYTES = 4 * 1024
 
 MAX_UNSENT_BYTES = 128 * 1024 * 1024
 """How much of what is leased and not sent yet is in memory for all consumers, but for a piece of
-each. A body counts twice: as it is, and as it is written to be sent."""
+each. A message counts twice: as it is, and as it is written to be sent."""
 
 FULL_MS = 1_000
 """After how long is tried again whether there is memory."""
@@ -122,7 +122,8 @@ class Consuming:
 
         Raises QueueNotFound when the queue is gone.
         """
-        if self._unsent:
+        self._forget_lapsed()
+        if self._unsent or self._is_closed:
             return
         self._memory.give_back()  # what was taken before is sent
         self._rest()
@@ -134,7 +135,7 @@ class Consuming:
             self._leave()
         elif self._has_reason():
             await self._look_for_work(room)
-        if not self._unsent:
+        if not self._unsent and not self._is_closed:
             self._wake_in_time(is_full=room <= 0)
 
     def take(self) -> list[Delivery]:
@@ -142,7 +143,7 @@ class Consuming:
         piece: list[Delivery] = []
         size = 0
         while self._unsent:
-            size += len(self._unsent[0].message.body)
+            size += _size(self._unsent[0].message)
             if piece and size > PIECE_BYTES:
                 break
             piece.append(self._unsent.popleft())
@@ -162,6 +163,11 @@ class Consuming:
         if releases:
             await self._runtime.tasks.finish(self._give_back(releases))
 
+    def _forget_lapsed(self) -> None:
+        """Do not send what can be settled no more, because those before it were taken so slowly."""
+        held = self._unsettled.ids()
+        self._unsent = deque(one for one in self._unsent if one.message.id in held)
+
     def _has_reason(self) -> bool:
         seat = self._seat
         if seat is None or seat.called:
@@ -174,10 +180,11 @@ class Consuming:
 
     async def _look_for_work(self, room: int) -> None:
         runtime = self._runtime
-        if self._seat is None:
-            self._seat = runtime.waiting.seat(self.queue, self._wake)
-            self._seat.enter()
-        self._seat.look()
+        seat = self._seat
+        if seat is None:
+            seat = self._seat = runtime.waiting.seat(self.queue, self._wake)
+            seat.enter()
+        seat.look()
         self._recheck_at = runtime.clock.now() + self._recheck_ms
         limit = await self._prepaid.get(self.identity, self._limit(room))
         if limit:
@@ -188,7 +195,7 @@ class Consuming:
                 raise
         else:
             self._pause(self._prepaid.pause_ms)
-        self._seat.served = bool(self._unsent)
+        seat.served = bool(self._unsent)
         if self._unsent or self._is_paused():
             self._leave()
 
@@ -227,7 +234,7 @@ class Consuming:
         )
 
     def _has_memory(self, leases: Sequence[Lease]) -> bool:
-        sizes = [len(lease.message.body) for lease in leases]
+        sizes = [_size(lease.message) for lease in leases]
         self._typical_bytes = max(1, sum(sizes) // len(sizes))
         try:
             self._memory.hold(2 * (sum(sizes) - PIECE_BYTES))
@@ -268,6 +275,11 @@ class Consuming:
         if self._seat is not None:
             self._seat.leave()
             self._seat = None
+
+
+def _size(message: Message) -> int:
+    headers = message.headers
+    return len(message.body) + sum(len(name) + len(headers[name]) for name in headers)
 
 
 def _tell_nobody() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, KeysView
 
 import msgspec
 
@@ -106,6 +106,11 @@ class Unsettled:
     def due(self) -> float:
         """When to look and count again though nothing was told (milliseconds)."""
         return min(self._first_end, self._look_at) if self._held else math.inf
+
+    def ids(self) -> KeysView[int]:
+        """Return which messages they are of."""
+        self.count()
+        return self._held.keys()
 
     def keep(self, leases: Iterable[Lease]) -> None:
         """Count new leases."""

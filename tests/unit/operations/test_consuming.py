@@ -469,6 +469,53 @@ async def test_who_got_no_memory_gave_back_what_was_leased_and_tries_again(monke
     await late.leave()
 
 
+async def test_headers_take_memory_as_bodies_do():
+    house = await House().open()
+    await house.publish(12, headers={"a": "x" * 16_000})
+    reader = await house.read(prefetch=12)
+
+    assert [len(piece) for piece in reader.pieces] == [4, 4, 4]
+    await reader.leave()
+
+
+async def test_what_lapsed_while_others_were_sent_is_leased_anew_and_not_sent_stale():
+    house = await House().open(lease_seconds=10)
+    await house.publish(3, body=b"x" * 40_000)
+    reader = await house.read(prefetch=3)
+    reader.got.clear()
+    consumer = await house.broker.consume(ADMIN, "q", prefetch=3)
+    await reader.leave()
+    await consumer.fetch()
+    assert [one.message.id for one in consumer.take()] == [1]
+
+    await house.advance(10)
+    await consumer.fetch()
+
+    again = consumer.take()
+    assert [(one.message.id, one.message.delivery_count) for one in again] == [(1, 2)]
+    assert await house.settle(again) == ["ok"]
+    await consumer.close()
+
+
+async def test_who_is_closed_in_the_midst_of_a_lease_is_over_when_it_ends():
+    house = await House(Watched()).open()
+    await house.publish(1)
+    house.storage.answering.clear()
+    consumer = await house.broker.consume(ADMIN, "q")
+    fetching = asyncio.ensure_future(consumer.fetch())
+    await settle_loop()
+
+    await consumer.close()
+    house.storage.answering.set()
+    await fetching
+    await consumer.fetch()
+    await settle_loop()
+
+    assert consumer.take() == []
+    assert (await house.counts()).processing == 0
+    assert house.runtime.waiting._lines == {}
+
+
 class Node(House):
     """A broker of its own over the data of another."""
 
