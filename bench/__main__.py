@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from bench import auth, backlog, batches, delivery, growth, hostile, ratelimit, single
+from bench import auth, backlog, batches, delivery, events, growth, hostile, ratelimit, single
 from bench.figures import CORES, Measured, Suite
 from bench.machine import describe
 
@@ -19,6 +19,7 @@ SUITES: dict[str, Suite] = {
     "batches": batches.measure,
     "backlog": backlog.measure,
     "delivery": delivery.measure,
+    "events": events.measure,
     "growth": growth.measure,
     "hostile": hostile.measure,
     "ratelimit": ratelimit.measure,

@@ -6,6 +6,7 @@ import asyncio
 import sys
 from typing import Any
 
+from broker.delivery import ASGIApp
 from broker.server import listen
 from broker.serving import server_named
 from broker.serving.endpoint import Endpoint
@@ -27,15 +28,15 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-def main(server: str) -> None:
-    """Serve until the process is terminated; say where as `broker serve --json` does."""
+def serve(app: ASGIApp, server: str) -> None:
+    """Serve an app until the process is terminated; say where as `broker serve --json` does."""
     with listen("127.0.0.1", 0) as listener:
         host, port = listener.getsockname()
         sys.stdout.write(f'{{"url": "http://{host}:{port}"}}\n')
         sys.stdout.flush()
-        endpoint = Endpoint(listener, None, grace_seconds=1, max_connections=1000)
-        asyncio.run(server_named(server)(echo, endpoint, asyncio.Event()))
+        endpoint = Endpoint(listener, None, grace_seconds=1, max_connections=2000)
+        asyncio.run(server_named(server)(app, endpoint, asyncio.Event()))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    serve(echo, sys.argv[1])

@@ -63,7 +63,7 @@ def run(job: Job) -> Result:
     """Do a job; raises RuntimeError for any answer that is not a success."""
     with select.epoll() as poll:
         connections = [
-            _Connection(job.port, _DIALOGUES[job.kind](job)) for _ in range(job.connections)
+            Connection(job.port, _DIALOGUES[job.kind](job)) for _ in range(job.connections)
         ]
         by_number = {connection.number: connection for connection in connections}
         for connection in connections:
@@ -75,10 +75,10 @@ def run(job: Job) -> Result:
                 connection.close()
 
 
-def _measure(job: Job, poll: select.epoll, connections: dict[int, _Connection]) -> Result:
+def _measure(job: Job, poll: select.epoll, connections: dict[int, Connection]) -> Result:
     latencies: list[float] = []
-    start, cpu = time.perf_counter(), _cpu_seconds()
-    pace = _Pace(job.rate)
+    start, cpu = time.perf_counter(), cpu_seconds()
+    pace = Pace(job.rate)
     for connection in connections.values():
         pace.add(connection)
     answered = -job.warm_up
@@ -92,26 +92,26 @@ def _measure(job: Job, poll: select.epoll, connections: dict[int, _Connection]) 
             answered += 1
             if answered == 0:
                 latencies.clear()
-                start, cpu = time.perf_counter(), _cpu_seconds()
+                start, cpu = time.perf_counter(), cpu_seconds()
     seconds = time.perf_counter() - start
     latencies.sort()
     return Result(
         rate=answered / seconds,
         p50=latencies[len(latencies) // 2],
         p99=latencies[len(latencies) * 99 // 100],
-        cpu=(_cpu_seconds() - cpu) / seconds,
+        cpu=(cpu_seconds() - cpu) / seconds,
     )
 
 
-class _Pace:
+class Pace:
     """When the connections ask: each at once, or whichever are free when a request is due."""
 
     def __init__(self, rate: float | None) -> None:
         self._gap_seconds = 1 / rate if rate else 0.0
         self._due = time.perf_counter()
-        self._free: deque[_Connection] = deque()
+        self._free: deque[Connection] = deque()
 
-    def add(self, connection: _Connection) -> None:
+    def add(self, connection: Connection) -> None:
         """Take one that has nothing to wait for."""
         if not self._gap_seconds:
             connection.ask(time.perf_counter())
@@ -130,7 +130,7 @@ class _Pace:
         return [number for number, _ in poll.poll(0 if self._free else None)]
 
 
-class _Connection:
+class Connection:
     """One connection and what it is waiting for."""
 
     def __init__(self, port: int, dialogue: Dialogue) -> None:
@@ -162,6 +162,7 @@ class _Connection:
         return latency
 
     def close(self) -> None:
+        """Go without a word."""
         self._socket.close()
 
 
@@ -178,10 +179,14 @@ def post(port: int, path: str, body: bytes, headers: Mapping[str, str] = EMPTY) 
     return head.encode() + body
 
 
-def _post(job: Job) -> Dialogue:
-    request = post(job.port, job.path, job.body, job.headers)
+def repeat(request: bytes) -> Dialogue:
+    """Say the same again and again."""
     while True:
         yield request
+
+
+def _post(job: Job) -> Dialogue:
+    return repeat(post(job.port, job.path, job.body, job.headers))
 
 
 class _Leased(msgspec.Struct):
@@ -221,7 +226,8 @@ def _body_of(answer: bytes) -> bytes | None:
     return body if len(body) == length else None
 
 
-def _cpu_seconds() -> float:
+def cpu_seconds() -> float:
+    """Return how long this process kept a core busy until now."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ _CONFIG = """
 plugins = {plugins}
 disable = ["log"]
 anonymous = true
+{settings}
 """
 
 
@@ -44,8 +45,15 @@ class Server:
 
     def resident_mib(self) -> float:
         """Return the memory that the process holds, in MiB."""
+        return self._memory_mib("VmRSS")
+
+    def peak_mib(self) -> float:
+        """Return the most that it ever held."""
+        return self._memory_mib("VmHWM")
+
+    def _memory_mib(self, field: str) -> float:
         status = Path(f"/proc/{self._pid}/status").read_text()
-        [line] = [line for line in status.splitlines() if line.startswith("VmRSS:")]
+        [line] = [line for line in status.splitlines() if line.startswith(f"{field}:")]
         return int(line.split()[1]) / 1024
 
 
@@ -55,22 +63,37 @@ def broker(
     *,
     server: str = "hypercorn",
     plugins: Sequence[str] = ("storage_sqlite",),
+    settings: str = "",
     tables: str = "",
 ) -> Iterator[Server]:
-    """Run `broker serve` with SQLite in a directory, which may hold a database already, and with
-    the tables of its plugins."""
+    """Run `broker serve` with SQLite in a directory, which may hold a database already, with more
+    settings of its own and with the tables of its plugins."""
     config = directory / "broker.toml"
-    config.write_text(_CONFIG.format(plugins=list(plugins)) + tables)
+    config.write_text(_CONFIG.format(plugins=list(plugins), settings=settings) + tables)
     config.chmod(0o600)  # there may be a secret in it
     options = ("--config", str(config), "--port", "0", "--server", server, "--json")
     with _process("broker", "serve", *options) as running:
         yield running
 
 
+def audible(directory: Path, **options: Any) -> AbstractContextManager[Server]:
+    """Run `broker serve` in a new directory, with events for many subscribers at one address."""
+    directory.mkdir()
+    settings = "max_streams = 2000\nmax_streams_per_identity = 2000"
+    return broker(directory, plugins=("storage_sqlite", "sse"), settings=settings, **options)
+
+
 @contextmanager
 def echo(*, server: str = "hypercorn") -> Iterator[Server]:
     """Run the bare app on the same server."""
     with _process("bench.echo", server) as running:
+        yield running
+
+
+@contextmanager
+def broadcast(*, server: str = "hypercorn") -> Iterator[Server]:
+    """Run the bare app that tells listeners on the same server."""
+    with _process("bench.broadcast", server) as running:
         yield running
 
 
@@ -83,17 +106,26 @@ def run_module(*module: str, stdin: bytes = b"") -> bytes:
 class Crowd:
     """Many clients in a process beside the load generator."""
 
-    def __init__(self, pid: int) -> None:
-        self._pid = pid
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
         self._start, self._cpu = time.perf_counter(), self._cpu_seconds()
 
     def cpu(self) -> float:
         """Return how many cores it kept busy since it was at work."""
         return (self._cpu_seconds() - self._cpu) / (time.perf_counter() - self._start)
 
+    def result(self) -> bytes:
+        """Return what it prints at its end, if it has one of its own; raises RuntimeError if it
+        failed, and has said why."""
+        assert self._process.stdout is not None, "it was asked for"
+        printed = self._process.stdout.read()
+        if self._process.wait():
+            raise RuntimeError("it gave up")
+        return printed
+
     def _cpu_seconds(self) -> float:
         # The name, which comes first, may hold spaces; user and system time are fields 14 and 15.
-        fields = Path(f"/proc/{self._pid}/stat").read_text().rpartition(")")[2].split()
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
@@ -101,7 +133,7 @@ class Crowd:
 def beside(module: str, job: msgspec.Struct) -> Iterator[Crowd]:
     """Run a module that reads a job and prints a line once it is at work, while the block runs.
 
-    Raises RuntimeError if it gave up before the block ended; it has said why.
+    Raises RuntimeError if it failed before the block ended; it has said why.
     """
     command = [sys.executable, "-m", module]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
@@ -111,8 +143,8 @@ def beside(module: str, job: msgspec.Struct) -> Iterator[Crowd]:
             process.stdin.write(msgspec.json.encode(job))
             process.stdin.close()
             process.stdout.readline()
-            yield Crowd(process.pid)
-            if process.poll() is not None:
+            yield Crowd(process)
+            if process.poll():
                 raise RuntimeError(f"{module} gave up")
         finally:
             process.terminate()
