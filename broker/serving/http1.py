@@ -8,6 +8,7 @@ from typing import Any
 
 import h11
 from h11._receivebuffer import ReceiveBuffer
+from h11._writers import ChunkedWriter
 from hypercorn.events import Closed, RawData
 from hypercorn.protocol.events import Body, StreamClosed
 from hypercorn.protocol.h11 import H11Protocol
@@ -40,6 +41,13 @@ class _Reader(h11.Connection):
     def __init__(self, limit: int) -> None:
         super().__init__(h11.SERVER, max_incomplete_event_size=limit)
         self._receive_buffer = _Lines()
+
+    def send(self, event: Any) -> Any:
+        """Return what is sent of an event; raises LocalProtocolError if it may not be sent now."""
+        # A chunk of many changes nothing, and the library would look at all that it might change.
+        if type(event) is h11.Data and event.data and type(self._writer) is ChunkedWriter:
+            return b"%x\r\n%b\r\n" % (len(event.data), event.data)
+        return super().send(event)
 
     def next_event(self) -> Any:
         """Return what came next: nothing after the last request; raises RemoteProtocolError."""
@@ -83,6 +91,9 @@ class Http1(H11Protocol):
         if not isinstance(event, Body):
             if not self._is_closed or isinstance(event, StreamClosed):
                 await super().stream_send(event)
+            return
+        if len(event.data) <= PIECE_BYTES and not self._is_closed:
+            await super().stream_send(event)
             return
         rest = memoryview(event.data)
         while rest and not self._is_closed:
