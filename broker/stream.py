@@ -42,7 +42,8 @@ class Stream(ABC):
         self.is_closed = False
         self.was_taken = False
         """Whether the client took everything, the farewell too."""
-        self._awake = asyncio.Event()
+        self._is_awake = False
+        self._sleep: asyncio.Future[None] | None = None
         self._is_ahead = False
         self._is_idle = False
         self._is_over = False
@@ -70,36 +71,39 @@ class Stream(ABC):
 
     def wake(self) -> None:
         """Say that there may be something to take."""
-        self._awake.set()
+        self._is_awake = True
+        if self._sleep is not None and not self._sleep.done():
+            self._sleep.set_result(None)
 
     def end(self, reason: EndReason) -> None:
         """Send nothing more but the farewell; the first reason counts."""
         if self.end_reason is None:
             self.end_reason = reason
-            self._awake.set()
+            self.wake()
 
     def beat(self) -> None:
         """Send the heartbeat, unless there is something better to send."""
         self._is_idle = True
-        self._awake.set()
+        self.wake()
 
     async def next(self) -> bytes:
         """Return the next piece as soon as there is one; nothing at the end."""
-        if self._is_ahead:  # or one that always has more would keep all others from their turn
-            await asyncio.sleep(0)
-        self._is_ahead = True
         while not self._is_over:
-            self._awake.clear()
+            self._is_awake = False
             if self.end_reason is not None:
                 self._is_over = True
                 return self.farewell(self.end_reason)
             piece = await self.take()
+            if piece and self._is_ahead:
+                await asyncio.sleep(0)  # or who always has more would keep others from their turn
+            self._is_ahead = bool(piece)
             if self.end_reason is not None:
                 continue
             if piece or self._is_idle:
                 self._is_idle = False
                 return piece or self.heartbeat
-            self._is_ahead = False
-            await self._awake.wait()
+            if not self._is_awake:
+                self._sleep = asyncio.get_running_loop().create_future()
+                await self._sleep
         self.was_taken = True
         return b""

@@ -6,7 +6,7 @@ import itertools
 import logging
 import re
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -146,9 +146,9 @@ class Translator:
                 await self.finish(stream)
             raise
 
-    async def next_piece(self, stream: Stream) -> bytes:
+    def next_piece(self, stream: Stream) -> Awaitable[bytes]:
         """Return what an answer goes on with, nothing at its end."""
-        return await self._broker.streams.next(stream)
+        return self._broker.streams.next(stream)
 
     async def finish(self, stream: Stream) -> None:
         """Close the stream of an answer; to do so twice does no harm."""
