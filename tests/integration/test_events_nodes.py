@@ -89,6 +89,18 @@ async def test_a_publish_on_one_node_is_told_on_all(tmp_path, valkey):
     assert [data(event)["event"] for event in told[2]] == ["message.published"] * 3
 
 
+async def test_a_publish_on_one_node_reaches_who_consumes_a_stream_of_another(
+    tmp_path, valkey, never_look_again
+):
+    async with broker_nodes(tmp_path, valkey.url, valkey.url) as (a, b):
+        await a.make("q")
+        async with b.events(path="/queues/q/messages/stream") as stream:
+            await waiting(b)
+            await a.publish("q", "from a")
+
+            assert data(await anext(stream))["content"] == "from a"
+
+
 async def test_a_node_replays_what_happened_elsewhere_before_it_started(tmp_path, valkey):
     async with broker_node(tmp_path / "a", valkey.url) as a:
         await a.make("q")

@@ -14,14 +14,11 @@ from broker_sse.hub import Hub
 from broker_sse.log import EventLog, LocalLog
 from broker_sse.outgoing import Outgoing
 from broker_sse.redis_mistakes import mistake
-from broker_sse.redis_order import LEAST_KEPT, RedisOrder
+from broker_sse.redis_order import TOGETHER, RedisOrder
 from broker_sse.redis_reader import RedisReader
 
-SEND_TOGETHER = 500
-"""How many events one script puts in order, so that others get their turn at the server."""
-
-MOST_ON_THEIR_WAY = LEAST_KEPT
-"""How many events of this node may not be back from Redis yet: no more than are kept there."""
+MOST_ON_THEIR_WAY = 50_000
+"""How many events of this node may not be back from Redis yet: some 20 MB."""
 
 RETRY_MS = 1_000
 """How long after a failed try comes the next one."""
@@ -154,7 +151,7 @@ class RedisLog(EventLog):
     async def _send(self) -> None:
         while True:
             await self._outgoing.unsent()
-            while events := self._outgoing.next(SEND_TOGETHER):
+            while events := self._outgoing.next(TOGETHER):
                 if len(self._outgoing) > MOST_ON_THEIR_WAY:
                     raise OSError(f"more than {MOST_ON_THEIR_WAY} events are on their way")
                 written = [write_crossing(self._node, *numbered) for numbered in events]

@@ -23,8 +23,9 @@ SEND = Script("send.lua")
 LEAST_KEPT = 10_000
 """How many events are kept for nodes that are behind, however little history is wanted."""
 
-READ_TOGETHER = 100
-"""How many events are read at once; fewer than wait for a client, so that it can keep up."""
+TOGETHER = 500
+"""How many events are put there at once, so that others get their turn at the server, and how many
+are read, so that whoever puts many reads as fast."""
 
 WAIT_MS = 1_000
 """How long a question for what comes next waits for an answer that there is something."""
@@ -81,7 +82,7 @@ class RedisOrder:
         """Return what comes next, as soon as there is something, or nothing after a while."""
         order, events = self._keys
         block = ("BLOCK", WAIT_MS) if wait else ()
-        read = ("XREAD", "COUNT", READ_TOGETHER, *block, "STREAMS", events, str(after))
+        read = ("XREAD", "COUNT", TOGETHER, *block, "STREAMS", events, str(after))
         epoch, streams = await self._reading.ask_all(
             [("HGET", order, "epoch"), read], wait_seconds=WAIT_MS / 1000
         )

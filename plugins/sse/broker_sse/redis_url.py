@@ -60,7 +60,8 @@ def read_redis_url(text: str) -> RedisUrl:
         port = url.port or 6379
     except (KeyError, ValueError) as error:
         raise ValueError(EXPECTED) from error
-    if url.fragment or bool(url.hostname) == (way == "unix"):
+    host = url.hostname or ""
+    if url.fragment or "," in host or bool(host) == (way == "unix"):
         raise ValueError(EXPECTED)
     options = _options(url, way)
     if way == "unix":
@@ -68,7 +69,6 @@ def read_redis_url(text: str) -> RedisUrl:
         if path in ("", "/"):
             raise ValueError("expected the path of a socket: unix:///run/redis.sock")
         return RedisUrl(way, path, {**options, "path": path})
-    host = url.hostname or ""
     database = _database(url.path.removeprefix("/"), "after the host, such as /0")
     place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     return RedisUrl(way, place, {**options, "host": host, "port": port, "db": database})

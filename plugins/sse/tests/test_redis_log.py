@@ -2,11 +2,15 @@
 
 import asyncio
 import random
+import re
+from pathlib import Path
 
 import pytest
 from redis_nodes import HISTORY, KEYS, Node, opened
 
+from broker import Clock, Identity
 from broker_sse.entry import EventId
+from broker_sse.redis_tickets import RedisTickets
 
 
 def sequences(node):
@@ -256,3 +260,24 @@ async def test_events_cross_once_and_in_order_whatever_the_batches(valkey):
     for index, node in enumerate(nodes):
         own = [queue for queue in nodes[0].listener.queues if queue.startswith(f"{index}-")]
         assert own == [f"{index}-{number}" for number in range(told[node])]
+
+
+async def test_it_needs_the_rights_that_its_readme_names(valkey):
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    sentence = readme[readme.index("its user needs") : readme.index("on keys that begin with")]
+    rights = [f"+{name.lower()}" for name in re.findall("`([A-Z]+)`", sentence)]
+    valkey.ask("ACL", "SETUSER", "events", "on", ">secret", "~{test}:*", *rights)
+    url = f"redis://events:secret@{valkey.address}"
+    a, b = Node(url), Node(url)
+    tickets = RedisTickets(Clock(), url, prefix="test")
+    async with opened(a, b):
+        valkey.ask("SCRIPT", "FLUSH")
+        a.tell("q")
+        await b.listener.until_told("q")
+        ticket = await tickets.issue(Identity(subject="ann"), None)
+        kept = valkey.ask("KEYS", "{test}:ticket:*")
+        assert await tickets.redeem(ticket) is None
+        await tickets.close()
+
+    assert len(kept) == 1
+    assert len(rights) == 14
