@@ -115,6 +115,11 @@ def what_came(connection):
     return came
 
 
+def read_and_close(connection):
+    with connection:
+        return read_all(connection)
+
+
 def wait_for_end(served):
     """Return the exit code, and how long it took since the signal."""
     began = time.monotonic()
@@ -153,7 +158,7 @@ def test_all_who_stream_wait_or_idle_are_told_and_nothing_acknowledged_is_lost(s
     idle = [crowd.connect() for _ in range(IDLE)]
     with ThreadPoolExecutor(PUBLISHERS + 1) as pool:
         publishers = crowd.begin_publishing(pool)
-        reading = pool.submit(read_all, busy)
+        reading = pool.submit(read_and_close, busy)
         assert crowd.readiness() == 200
         began = time.monotonic()
         served.process.send_signal(signal.SIGTERM)
@@ -161,11 +166,11 @@ def test_all_who_stream_wait_or_idle_are_told_and_nothing_acknowledged_is_lost(s
             pass
         assert not any(END in what_came(connection) for connection in streams)
         assert not any(publisher.done() for publisher in publishers)
-        answers = [read_all(connection) for connection in streams]
+        answers = [read_and_close(connection) for connection in streams]
         for one in several:
             one.read_to_the_end()
             one.socket.close()
-        waited = [read_all(connection) for connection in polls]
+        waited = [read_and_close(connection) for connection in polls]
         for connection in idle:
             connection.close()
         code = served.process.wait()
