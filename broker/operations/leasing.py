@@ -127,7 +127,7 @@ class Leasing:
 
     async def _release(self, deliveries: Sequence[Delivery]) -> None:
         receipts = [read_receipt(delivery.receipt) for delivery in deliveries]
-        await release(
+        released = await release(
             self._runtime,
             [
                 Settle(
@@ -135,6 +135,9 @@ class Leasing:
                 )
                 for receipt in receipts
             ],
+        )
+        self._runtime.observe_messages(
+            BROKER, "message.released", "pending", ((op.queue, op.id) for op in released)
         )
 
 

@@ -298,10 +298,14 @@ class Queues:
             self._runtime.waiting.wake(query.queue, len(results))
             if action == "redrive":
                 self._note_redriven(identity, results)
-        if action == "delete" and "processing" in query.states:
-            self._runtime.holders.doubt(query.queue)
+            else:
+                self._note_deleted(results)
         self._runtime.observe(identity, kind, query.queue, count=done)
         return done
+
+    def _note_deleted(self, results: Sequence[BulkResult]) -> None:
+        for result in results:
+            self._runtime.holders.remove(result.id)
 
     def _note_redriven(self, identity: Identity, results: Sequence[BulkResult]) -> None:
         for result in results:

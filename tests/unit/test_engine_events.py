@@ -411,3 +411,17 @@ async def test_a_purge_is_told_once_and_a_deleted_message_by_itself():
         ("message.deleted", "q", message_id, 1),
         ("queue.purged", "q", None, 2),
     ]
+
+
+async def test_what_is_given_back_for_a_client_that_is_gone_is_told():
+    async with House() as house:
+        ids = await house.publish(b"1", b"2")
+        deliveries = await house.lease(limit=2)
+        await house.broker.settle_one(ADMIN, settlement(deliveries[0], "ack"))
+        house.seen.events.clear()
+
+        await house.broker.give_back(deliveries)
+
+    assert [(event.subject, *facts(event)) for event in house.seen.events] == [
+        ("broker", "message.released", "q", ids[1], "pending", None, None)
+    ]

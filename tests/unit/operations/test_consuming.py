@@ -95,6 +95,20 @@ async def test_every_way_to_end_a_lease_makes_room_and_an_extension_makes_none(k
     await reader.leave()
 
 
+@pytest.mark.parametrize("states", [("processing",), ()], ids=["leased", "every"])
+async def test_a_purge_of_what_is_leased_makes_room(states):
+    house = await House().open()
+    await house.publish(1)
+    reader = await house.read(prefetch=1)
+
+    await house.broker.queues.purge(ADMIN, "q", states=states)
+    await house.publish(1)
+    await settle_loop()
+
+    assert reader.ids == [1, 2]
+    await reader.leave()
+
+
 async def test_who_goes_leaves_at_once_what_is_unsettled_as_if_it_had_not_been_delivered():
     house = await House().open()
     await house.publish(5)

@@ -5,7 +5,7 @@ import itertools
 import msgspec
 import pytest
 
-from broker import Lease, Message, Settle, SettleResult, Totals
+from broker import Ended, Lease, Message, Settle, SettleResult, Totals
 from broker.testing import ManualClock
 from broker.testing.storage.referee import Held, Referee
 
@@ -272,3 +272,44 @@ def test_a_wrong_delivery_count_at_the_end_ends_the_race(
     finished(referee, clock)
     with pytest.raises(AssertionError):
         referee.check([message(1, delivery_count=2)], [message(2)], RIGHT)
+
+
+def ended(message_id: int, **said: object) -> Ended:
+    facts = {"queue": "q", "how": "failed", "reason": "", "moved_to": "dead", **said}
+    return Ended(id=message_id, **facts)
+
+
+def test_an_end_that_is_told_once_is_right(referee: Referee) -> None:
+    referee.published = {1, 2, 3}
+    referee.end([ended(2)])
+    referee.end([ended(3)])
+    assert referee.failed == {2, 3}
+
+
+@pytest.mark.parametrize(
+    "said", [{"queue": "dead"}, {"how": "expired"}, {"moved_to": None}], ids=str
+)
+def test_an_end_that_cannot_be_in_a_race_ends_it(referee: Referee, said: dict[str, object]) -> None:
+    with pytest.raises(AssertionError, match="Ended"):
+        referee.end([ended(1, **said)])
+
+
+def test_an_end_that_is_told_twice_ends_the_race(referee: Referee) -> None:
+    referee.end([ended(1)])
+    with pytest.raises(AssertionError, match="message 1 ended twice"):
+        referee.end([ended(1)])
+
+
+@pytest.mark.parametrize("kind", ["ack", "reject"])
+def test_an_end_after_a_settlement_that_was_one_ends_the_race(
+    referee: Referee, clock: ManualClock, kind: str
+) -> None:
+    settle(referee, take(referee, clock, 1), kind, queue="q" if kind == "ack" else "dead")
+    with pytest.raises(AssertionError, match="message 1 ended twice"):
+        referee.end([ended(1)])
+
+
+def test_a_dead_letter_of_which_nobody_told_ends_the_race(referee: Referee) -> None:
+    referee.published = {1}
+    with pytest.raises(AssertionError, match="nobody told of a dead letter"):
+        referee.check([], [message(1)], Totals(published=1, failed=1, dead_lettered=1))
