@@ -92,6 +92,19 @@ def test_who_comes_later_and_who_goes_are_reckoned_with():
     assert second.heard == [[2], [3]]
 
 
+def test_who_comes_later_is_told_of_nothing_else():
+    hub = make(Listener("q"))
+    hub.tell(entries("q"))
+    late, all_ = Listener("other"), Listener()
+    hub.subscribe(late)
+    hub.subscribe(all_)
+    hub.tell(entries("q", "other", start=2))
+
+    assert late.heard == [[3]]
+    assert all_.heard == [[2, 3]]
+    assert hub._routed == sum(1 + len(route) for route in hub._routes.values())
+
+
 def test_globs_are_matched_once_for_each_queue(monkeypatch):
     asked = []
     monkeypatch.setattr(Filter, "covers", lambda self, queue: asked.append(queue) or False)

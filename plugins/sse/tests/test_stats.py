@@ -172,6 +172,23 @@ async def test_a_storage_that_cannot_answer_is_asked_again(caplog):
         assert [record.message for record in caplog.records] == ["the queues cannot be looked at"]
 
 
+async def test_nothing_is_shown_as_long_as_nobody_looked_again(monkeypatch, caplog):
+    async with running() as (house, stats):
+        same = await house.broker.queues.overview()
+
+        async def overview():
+            return same
+
+        monkeypatch.setattr(house.broker.queues, "overview", overview)
+        watcher = Watcher()
+        stats.join(watcher)
+        for _ in range(3):
+            await second(house)
+
+        assert len(watcher.shown) == 1
+        assert not caplog.records
+
+
 async def test_who_cannot_be_authorised_now_does_not_hurt_others(monkeypatch):
     async with running() as (house, stats):
         permits = house.broker.permits
