@@ -15,6 +15,7 @@ import pytest
 from backstage import BACKSTAGE
 from examples import blocks
 from proxy import Proxy
+from raw import trust
 from served import HTTP_SERVERS, Served
 
 CHROMIUM = shutil.which("chromium")
@@ -65,17 +66,25 @@ on_both_servers = pytest.mark.parametrize("served", HTTP_SERVERS, indirect=True)
 
 
 @pytest.fixture
-def served(request, tmp_path, site, install, monkeypatch):
+def start(tmp_path, site, install, monkeypatch):
+    """Start a broker with these settings of the table `[server]`."""
     install("backstage", BACKSTAGE)
     monkeypatch.setenv("PYTHONPATH", str(site.directory))
-    served = Served(
-        tmp_path,
-        plugins=["backstage", "auth_jwt", "sse"],
-        anonymous="false",
-        http_server=getattr(request, "param", HTTP_SERVERS[0]),
-    )
-    yield served
-    served.end()
+    started = []
+
+    def start(**server):
+        plugins = ["backstage", "auth_jwt", "sse"]
+        started.append(Served(tmp_path, plugins=plugins, anonymous="false", **server))
+        return started[-1]
+
+    yield start
+    for served in started:
+        served.end()
+
+
+@pytest.fixture
+def served(request, start):
+    return start(http_server=getattr(request, "param", HTTP_SERVERS[0]))
 
 
 @asynccontextmanager
@@ -84,7 +93,11 @@ async def telling(served):
     from playwright.async_api import async_playwright
 
     async with (
-        httpx.AsyncClient(base_url=served.url, timeout=100) as client,
+        httpx.AsyncClient(
+            base_url=served.url,
+            timeout=100,
+            verify=trust(served) if served.url.startswith("https") else True,
+        ) as client,
         async_playwright() as playwright,
     ):
         story = Story(served, client)
@@ -93,7 +106,7 @@ async def telling(served):
             executable_path=CHROMIUM,
             args=["--no-sandbox"],  # there is none for root in a container
         )
-        async with browser, await browser.new_context() as context:
+        async with browser, await browser.new_context(ignore_https_errors=True) as context:
             yield story, context
 
 
@@ -238,6 +251,25 @@ async def test_the_cookie_is_out_of_the_reach_of_scripts_and_is_for_streams_alon
         assert await page.run(status, ["DELETE", "/events/session"]) == 204
         assert await context.cookies() == []
         assert await page.run(status, ["GET", "/events"]) == 401
+
+
+async def test_over_https_the_cookie_is_for_this_host_and_https_alone(start):
+    async with telling(start(tls="dev")) as (story, context):
+        page = await Page.load(context, story.url)
+        await page.watch(story.token)
+        message = await story.publish()
+        shown = await page.shown(2)
+
+        assert published(shown) == [message]
+        [cookie] = await context.cookies()
+        assert (cookie["name"], cookie["secure"], cookie["httpOnly"], cookie["sameSite"]) == (
+            "__Host-broker_session",
+            True,
+            True,
+            "Strict",
+        )
+        session = f"performance.getEntriesByName('{story.url}/events/session')[0]"
+        assert await page.run(f"{session}.nextHopProtocol") == "h2"
 
 
 @pytest.mark.parametrize(("host", "refused"), [("127.0.0.1", 403), ("localhost", 401)])
