@@ -41,11 +41,6 @@ class RedisLink:
         self._url = url
         self._connection: Any = None
 
-    @property
-    def is_open(self) -> bool:
-        """Tell whether it was opened and not closed since."""
-        return self._connection is not None
-
     async def open(self) -> None:
         """Connect anew, and log in."""
         await self.close()

@@ -20,6 +20,9 @@ from broker_sse.redis_reader import RedisReader
 MOST_ON_THEIR_WAY = 50_000
 """How many events of this node may not be back from Redis yet: some 20 MB."""
 
+QUIET_SECONDS = 15.0
+"""After how long without events Redis is asked something, so that nobody ends the connection."""
+
 RETRY_MS = 1_000
 """How long after a failed try comes the next one."""
 
@@ -150,7 +153,11 @@ class RedisLog(EventLog):
 
     async def _send(self) -> None:
         while True:
-            await self._outgoing.unsent()
+            try:
+                async with asyncio.timeout(QUIET_SECONDS):
+                    await self._outgoing.unsent()
+            except TimeoutError:
+                await self._order.stay()
             while events := self._outgoing.next(TOGETHER):
                 if len(self._outgoing) > MOST_ON_THEIR_WAY:
                     raise OSError(f"more than {MOST_ON_THEIR_WAY} events are on their way")

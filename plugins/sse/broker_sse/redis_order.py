@@ -78,6 +78,10 @@ class RedisOrder:
         done: int = await self._sending.run(SEND, self._keys, epoch, self._kept, version, *events)
         return done == 1
 
+    async def stay(self) -> None:
+        """Keep the connection that sends; raises OSError if that is gone."""
+        await self._sending.ask("HGET", self._keys[0], "epoch")
+
     async def read(self, after: EventId, *, wait: bool = True) -> Found:
         """Return what comes next, as soon as there is something, or nothing after a while."""
         order, events = self._keys

@@ -28,13 +28,9 @@ class RedisTickets(LocalTickets):
     def __init__(self, clock: Clock, url: str, *, prefix: str) -> None:
         super().__init__(clock)
         self._prefix = prefix
-        self._link = RedisLink(read_redis_url(url))
+        self._url = read_redis_url(url)
         self._turn = asyncio.Lock()
         self._ask_again_at = 0
-
-    async def close(self) -> None:
-        """Disconnect."""
-        await self._link.close()
 
     async def issue(self, identity: Identity, credentials: Credentials | None) -> str:
         """Return a new ticket."""
@@ -70,17 +66,19 @@ class RedisTickets(LocalTickets):
         return f"{{{self._prefix}}}:ticket:{digest_of(ticket).hex()}"
 
     async def _ask(self, *command: str | bytes | int) -> bytes | None:
+        # By a new connection each time: one that is seldom used may be gone when it is.
+        link = RedisLink(self._url)
         async with self._turn:
             if self._clock.now() < self._ask_again_at:
                 raise ConnectionError("no answer a moment ago")
             try:
-                if not self._link.is_open:
-                    await self._link.open()
-                answer: bytes | None = await self._link.ask(*command)
+                await link.open()
+                answer: bytes | None = await link.ask(*command)
             except OSError:
                 self._ask_again_at = self._clock.now() + RETRY_MS
-                await self._link.close()
                 raise
+            finally:
+                await link.close()
             return answer
 
 

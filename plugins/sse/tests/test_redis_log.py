@@ -262,6 +262,17 @@ async def test_events_cross_once_and_in_order_whatever_the_batches(valkey):
         assert own == [f"{index}-{number}" for number in range(told[node])]
 
 
+async def test_a_node_with_nothing_to_send_keeps_its_connection(valkey, monkeypatch):
+    monkeypatch.setattr("broker_sse.redis_log.QUIET_SECONDS", 0.001)
+    a = Node(valkey.url)
+    async with opened(a):
+        # One of them is asked with each question for what comes next, once in a second.
+        while valkey.ask("INFO", "commandstats").get("cmdstat_hget", {"calls": 0})["calls"] < 10:
+            await asyncio.sleep(0)
+        a.tell("q")
+        await a.listener.until_told("q")
+
+
 async def test_it_needs_the_rights_that_its_readme_names(valkey):
     readme = (Path(__file__).parents[1] / "README.md").read_text()
     sentence = readme[readme.index("its user needs") : readme.index("on keys that begin with")]
@@ -277,7 +288,6 @@ async def test_it_needs_the_rights_that_its_readme_names(valkey):
         ticket = await tickets.issue(Identity(subject="ann"), None)
         kept = valkey.ask("KEYS", "{test}:ticket:*")
         assert await tickets.redeem(ticket) is None
-        await tickets.close()
 
     assert len(kept) == 1
     assert len(rights) == 14
