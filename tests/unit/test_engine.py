@@ -127,6 +127,21 @@ async def test_each_message_wakes_one_long_poll():
         assert [poll.done() for poll in polls] == [True, True, False]
 
 
+@pytest.mark.parametrize(("count", "looks"), [(1, 1), (2, 2), (None, 3)])
+async def test_what_another_process_did_wakes_as_many_as_may_find_something(count, looks):
+    storage = Counting()
+    async with House(storage=storage) as house:
+        polls = [house.begin_lease(wait=20) for _ in range(3)]
+        await turns()
+        storage.looks = 0
+
+        house.broker.wake("q", count)
+        await turns()
+        assert storage.looks == looks
+        house.broker.drain()
+        await asyncio.gather(*polls)
+
+
 async def test_an_ack_wakes_who_waits_for_the_next_of_the_group():
     async with House() as house:
         await house.publish(b"1", b"2", group="g")

@@ -188,6 +188,22 @@ async def test_an_idle_node_notices_too(valkey, patience, outage):
         await returned(a)
 
 
+async def test_what_happens_while_a_node_tries_in_vain_is_told(valkey, monkeypatch):
+    a = Node(valkey.url)
+    async with opened(a):
+
+        async def fail(*, anew):
+            a.tell("meanwhile")
+            raise OSError("not yet")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(a.log._order, "join", fail)
+            valkey.ask("CLIENT", "KILL", "TYPE", "NORMAL")
+            await a.listener.until_told("meanwhile", "meanwhile")
+
+    assert a.listener.gaps[0] == LOST
+
+
 async def test_a_redis_that_is_slow_is_away(valkey, patience):
     async with Proxy(valkey.port) as proxy:
         a = Node(f"redis://{proxy.address}")
