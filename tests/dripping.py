@@ -1,7 +1,19 @@
 """A plugin whose streams send as much as is asked for, and that tells what became of them."""
 
 DRIPPING = """
+    import os
+
+    import broker.client
+    import broker.delivery
+    import broker.operations.streams
     from broker import Identity, Response, Route, Stream, Transport, hookimpl, json_response
+
+    # What takes long is asserted elsewhere.
+    if "DRIPPING_PIECE_SECONDS" in os.environ:
+        seconds = float(os.environ["DRIPPING_PIECE_SECONDS"])
+        broker.client.PIECE_SECONDS = broker.delivery.PIECE_SECONDS = seconds
+    if "DRIPPING_HEARTBEAT_MS" in os.environ:
+        broker.operations.streams.HEARTBEAT_MS = int(os.environ["DRIPPING_HEARTBEAT_MS"])
 
 
     class Drip(Stream):

@@ -2,7 +2,9 @@ import asyncio
 
 import pytest
 
+from broker import delivery, server
 from broker.delivery import UNDELIVERED, Delivery
+from broker.serving import with_hypercorn
 
 START = {"type": "http.response.start", "status": 200, "headers": []}
 END = {"type": "http.response.body", "body": b""}
@@ -63,3 +65,9 @@ async def test_a_request_that_is_cancelled_while_it_sends_is_undone():
         await task
 
     assert undone == [True]
+
+
+def test_who_never_reads_is_gone_within_45_seconds():
+    """From the first piece that is not taken until the connection is closed."""
+    assert delivery.PIECE_SECONDS + with_hypercorn.FAREWELL_SECONDS <= 45
+    assert delivery.PIECE_SECONDS + server.SILENT_SECONDS <= 45  # with granian the system closes it

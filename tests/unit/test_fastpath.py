@@ -6,7 +6,7 @@ import json
 import pytest
 from asgi import DISCONNECT, Bench, part
 
-from broker import bodies, client, reception
+from broker import bodies
 from broker.http import Response
 from broker.testing import ManualClock
 
@@ -95,155 +95,6 @@ async def test_a_client_that_goes_before_its_body_is_whole_asked_nothing(incomin
     assert (bench.sent, bench.served.requests) == ([], {})
 
 
-async def test_a_client_that_goes_while_its_handler_works_ends_the_handler():
-    ended = []
-
-    async def handler(_):
-        try:
-            await asyncio.Event().wait()
-        finally:
-            ended.append(True)
-
-    bench = Bench(handler, gives=True)
-    task = bench.begin(part(), part(b"more than whole"))
-    await settle()
-    assert not task.done()
-    bench.incoming.put_nowait(DISCONNECT)
-    await task
-
-    assert (ended, bench.sent, bench.served.requests) == ([True], [], {})
-    assert task.cancelling() == 0
-
-
-def giving(bench):
-    async def handler(_):
-        return Response(body=b"leased", undelivered=bench.give_back)
-
-    return handler
-
-
-async def test_an_answer_that_nobody_takes_is_undone():
-    bench = Bench(lambda request: giving(bench)(request))
-    bench.sending.clear()
-    task = bench.begin(part())
-    await settle()
-    assert bench.undelivered == []
-    bench.incoming.put_nowait(DISCONNECT)
-    await task
-
-    assert (bench.sent, bench.undelivered) == ([], [True])
-
-
-@pytest.mark.parametrize("gives", [True, False])
-async def test_one_who_went_before_the_answer_is_given_nothing_away(gives):
-    bench = Bench(lambda request: giving(bench)(request), gives=gives)
-    task = bench.begin(part(), DISCONNECT)
-    await task
-
-    assert (bench.sent, bench.undelivered, task.cancelling()) == ([], [True], 0)
-
-
-async def test_nobody_looks_after_a_client_who_is_given_nothing():
-    async def handler(_):
-        await settle()
-        return Response(body=b"done")
-
-    bench = Bench(handler)
-    *_, body = await bench.ask(part(), DISCONNECT)
-
-    assert body == b"done"
-    assert bench.incoming.get_nowait() == DISCONNECT
-
-
-async def test_the_work_for_a_client_who_is_given_something_can_be_interrupted():
-    async def handler(_):
-        await asyncio.Event().wait()
-
-    bench = Bench(handler, gives=True)
-    await bench.begin(part(), DISCONNECT)
-
-    assert bench.sent == []
-
-
-async def test_an_answer_that_is_taken_is_not_undone():
-    bench = Bench(lambda request: giving(bench)(request))
-    *_, body = await bench.ask(part())
-
-    assert (body, bench.undelivered) == (b"leased", [])
-
-
-async def test_an_answer_that_is_taken_too_slowly_is_undone(monkeypatch):
-    monkeypatch.setattr(client, "ANSWER_SECONDS", 0)
-    bench = Bench(lambda request: giving(bench)(request))
-    bench.sending.clear()
-    await bench.begin(part())
-
-    assert (bench.sent, bench.undelivered) == ([], [True])
-
-
-async def test_an_answer_that_cannot_be_sent_is_undone_and_the_server_hears_why():
-    async def send(_):
-        raise ConnectionResetError
-
-    bench = Bench(lambda request: giving(bench)(request))
-    bench.send = send
-    with pytest.raises(ConnectionResetError):
-        await bench.begin(part())
-
-    assert bench.undelivered == [True]
-
-
-@pytest.mark.parametrize("incoming", [[], [part()]], ids=["body", "answer"])
-async def test_a_server_that_cancels_is_obeyed(incoming):
-    bench = Bench(lambda request: giving(bench)(request))
-    bench.sending.clear()
-    task = bench.begin(*incoming)
-    await settle()
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-
-    assert bench.undelivered == [True] * len(incoming)
-
-
-async def test_a_server_that_cancels_when_the_client_went_is_obeyed():
-    bench = Bench(lambda request: giving(bench)(request))
-    bench.sending.clear()
-    task = bench.begin(part())
-    await settle()
-    bench.incoming.put_nowait(DISCONNECT)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-
-
-async def test_a_handler_that_cancels_itself_gives_no_answer():
-    async def handler(_):
-        raise asyncio.CancelledError
-
-    bench = Bench(handler)
-    await bench.begin(part())
-
-    assert bench.sent == []
-
-
-async def test_a_handler_that_goes_on_without_its_client_is_let():
-    async def handler(_):
-        try:
-            await asyncio.Event().wait()
-        except asyncio.CancelledError:
-            return Response(body=b"stubborn")
-
-    bench = Bench(handler, gives=True)
-    task = bench.begin(part())
-    await settle()
-    bench.incoming.put_nowait(DISCONNECT)
-    await task
-
-    assert bench.sent[-1]["body"] == b"stubborn"
-    assert task.cancelling() == 0
-
-
 @pytest.mark.parametrize(
     "scope",
     [
@@ -294,14 +145,3 @@ async def test_a_body_that_comes_too_slowly_for_a_server_that_cancels_is_no_answ
         await task
 
     assert bench.sent == []
-
-
-async def test_a_connection_that_timed_out_took_no_answer():
-    async def send(_):
-        raise TimeoutError
-
-    bench = Bench(lambda request: giving(bench)(request))
-    bench.send = send
-    await bench.begin(part())
-
-    assert bench.undelivered == [True]
