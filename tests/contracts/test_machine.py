@@ -14,6 +14,7 @@ from broker.builtin.memory import MemoryStorage
 from broker.testing import ManualClock, StorageContract
 from broker.testing.storage import programs
 from contracts.planted.publishing import ForgetsDedupKeysAtAck
+from contracts.planted.telling import TellsNothingOfWhatALeaseEnded
 
 # To find a bug may take some hundred programs.
 pytestmark = pytest.mark.timeout(300)
@@ -143,6 +144,12 @@ def test_maintenance_that_comes_a_millisecond_late_is_found(tmp_path: Path) -> N
     program = program_against(tmp_path, lambda _: MaintainsLate())
     *_, last, _ = program.splitlines()
     assert last.startswith("state.maintain(")
+
+
+@pytest.mark.usefixtures("unshrunk")
+def test_an_end_of_which_nobody_tells_is_found(tmp_path: Path) -> None:
+    program = program_against(tmp_path, lambda _: TellsNothingOfWhatALeaseEnded())
+    assert "state.begin(" in program
 
 
 def test_a_durable_storage_that_keeps_everything_in_a_file_passes(

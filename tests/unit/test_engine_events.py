@@ -180,8 +180,9 @@ async def test_a_put_that_expects_a_version_gives_way_to_who_changed_the_queue_m
         assert house.seen.told() == []
 
 
-async def test_events_that_nobody_wants_are_not_made(monkeypatch):
-    async with House(kinds=frozenset({"message.failed"})) as house:
+@pytest.mark.parametrize("kinds", [[], ["message.failed"]])
+async def test_events_that_nobody_wants_are_not_made(monkeypatch, kinds):
+    async with House(kinds=frozenset(kinds)) as house:
         made = []
         make = Runtime.event
 
@@ -195,7 +196,7 @@ async def test_events_that_nobody_wants_are_not_made(monkeypatch):
         await house.broker.settle_one(ADMIN, settlement(delivery, "reject"))
         await house.broker.queues.pause(ADMIN, "q")
 
-    assert made == house.seen.told() == ["message.failed"]
+    assert made == house.seen.told() == kinds
 
 
 async def test_what_a_settlement_publishes_is_told_with_its_id_and_a_duplicate_is_not():
@@ -320,11 +321,12 @@ async def test_who_waits_for_dead_letters_is_woken_when_some_come_by_themselves(
         if by == "upkeep":
             async with house.broker.working():
                 await turns()
+                assert [one.done() for one in waiting] == [True, True]
         else:
             await house.lease()
             await turns()
+            assert [one.done() for one in waiting] == [True, True]
 
-        assert [one.done() for one in waiting] == [True, True]
         assert [(await one)[0].message.id for one in waiting] == [spent, late]
 
 
@@ -358,6 +360,38 @@ async def test_upkeep_wakes_those_who_wait_for_a_queue_where_something_lapsed_an
         assert house.storage.looked == ["q", "q"]
         for one in waiting:
             one.cancel()
+
+
+async def test_when_the_head_of_a_group_expires_the_next_goes_to_who_waits():
+    async with House() as house:
+        await house.publish(b"head", delay=60, ttl=3, group="g")
+        second = await house.publish(b"next", group="g")
+        waiting = house.begin_lease(wait=20)
+        await turns()
+        house.clock.advance(3)
+        await turns()
+        assert not waiting.done()
+
+        async with house.broker.working():
+            await turns()
+            assert waiting.done()
+
+        assert [delivery.message.id for delivery in await waiting] == second
+
+
+async def test_a_purge_of_what_is_in_flight_makes_room_for_who_waits():
+    async with House() as house:
+        await house.broker.queues.patch(ADMIN, "q", {"max_in_flight": 1})
+        _, second = await house.publish(b"1", b"2")
+        await house.lease()
+        waiting = house.begin_lease(wait=20)
+        await turns()
+
+        await house.broker.queues.purge(ADMIN, "q", states=("processing",))
+        await turns()
+
+        assert waiting.done()
+        assert [delivery.message.id for delivery in await waiting] == [second]
 
 
 async def test_a_redrive_is_told_of_each_message_where_it_is_now_and_then_in_all():

@@ -174,7 +174,7 @@ class Telling:
         bench.advance(30)
         looking = (bench.lease(queue, limit=3) for queue in ("q", "other") for _ in range(TASKS))
         upkeep = (bench.maintain(limit=7) for _ in range(TASKS))
-        leases, maintained = await asyncio.gather(asyncio.gather(*looking), asyncio.gather(*upkeep))
+        maintained, leases = await asyncio.gather(asyncio.gather(*upkeep), asyncio.gather(*looking))
         told = [one for result in leases for one in result.ended]
         told += [one for done in maintained for one in done.ended]
         for _ in ids:

@@ -1,5 +1,6 @@
 """Storages that do what they should and say something else."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -63,6 +64,22 @@ class TellsTheDeadLetterQueueOfThePolicy(MemoryStorage):
         return self._store.queues[queue].policy.dead_letter_queue
 
 
+class TellsOfWhatOthersEndMeanwhile(MemoryStorage):
+    """It compares what there was with what there is, and others come between."""
+
+    async def maintain(self, **options: Any) -> Maintenance:
+        before = {row.id: row.queue for row in self._store.rows.values() if row.state == "pending"}
+        done = await super().maintain(**options)
+        await asyncio.sleep(0)
+        told = {one.id for one in done.ended}
+        others = tuple(
+            Ended(id=key, queue=queue, how="expired", reason="ttl passed")
+            for key, queue in before.items()
+            if key not in told and key not in self._store.rows
+        )
+        return replace(done, ended=(*done.ended, *others))
+
+
 class TellsThatWhatExpiredHasFailed(MemoryStorage):
     async def maintain(self, **options: Any) -> Maintenance:
         done = await super().maintain(**options)
@@ -97,7 +114,7 @@ class TellsOfNothingThatASettlePublished(SQLiteStorage):
         return replace(await super().settle(ops, **options), published=[])
 
 
-class TellsWhereRedrivenMessagesWere(MemoryStorage):
+class TellsWhereRedrivenWere(MemoryStorage):
     async def bulk(self, *args: Any, **options: Any) -> list[BulkResult]:
         queues = {row.id: row.queue for row in self._store.rows.values()}
         done = await super().bulk(*args, **options)
