@@ -10,7 +10,8 @@ from broker import FieldError, Invalid, Malformed, QueueName, Request
 from broker_sse.door import TICKET, refuse_tokens
 from broker_sse.entry import read_event_id
 from broker_sse.filters import Filter, read_filter, shown
-from broker_sse.history import History, Start
+from broker_sse.history import Start
+from broker_sse.log import EventLog
 
 Query = Mapping[str, Sequence[str]]
 
@@ -45,16 +46,20 @@ def read_queue(request: Request) -> str:
         raise Invalid([FieldError("queue", "expected the name of a queue")]) from error
 
 
-def read_start(request: Request, history: History) -> Start:
+async def read_start(request: Request, log: EventLog) -> Start:
     """Return where a request asks to begin: after an id that it sends back, in a header or in the
     query, of which the header counts; with what is new, if it sends none. Raises Malformed."""
+    history = log.hub.history
     given = request.headers.get("last-event-id") or _read_single(request.query, LAST_ID)
     if not given:
         return history.new()
     if given == EARLIEST:
         return history.whole()
     asked = read_event_id(given)
-    return history.new(gap=True) if asked is None else history.after(asked)
+    if asked is None:
+        return history.new(gap=True)
+    await log.reach(asked)
+    return history.after(asked)
 
 
 def _refuse_unknown(request: Request, known: Sequence[str]) -> None:

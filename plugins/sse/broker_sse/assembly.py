@@ -39,7 +39,7 @@ def make_transport(plugin: PluginContext, broker: Broker) -> SseTransport:
     tickets = _make_tickets(plugin)
     return SseTransport(
         broker,
-        plugin.once(make_hub),
+        plugin.once(make_log),
         tickets=tickets,
         door=Door(broker, tickets),
         admission=Admission(broker, tickets),

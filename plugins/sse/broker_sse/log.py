@@ -27,6 +27,10 @@ class EventLog(Observer):
     def notify(self, events: Sequence[Event]) -> None:
         """Take the events of one operation."""
 
+    async def reach(self, place: EventId) -> None:
+        """Return once the hub was told of what stands at a place, where a client may have come to
+        by another broker; if that takes more than a moment, without it."""
+
 
 class LocalLog(EventLog):
     """The order of one broker, which begins anew with each start."""

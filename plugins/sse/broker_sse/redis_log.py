@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from broker import Clock, ConfigError, Event
 
 from broker_sse.crossing import VERSION, write_crossing
+from broker_sse.entry import EventId
 from broker_sse.hub import Hub
 from broker_sse.log import EventLog, LocalLog
 from broker_sse.outgoing import Outgoing
@@ -100,6 +101,10 @@ class RedisLog(EventLog):
             self._tell_alone(events)
         else:
             self._outgoing.add(events)
+
+    async def reach(self, place: EventId) -> None:
+        """Wait a moment for what another broker may have told already."""
+        await self._reader.reach(place)
 
     async def _work(self) -> None:
         while True:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 
 from broker_sse.crossing import Crossing, Fields, read_crossing
 from broker_sse.entry import Entry, EventId
@@ -11,6 +13,9 @@ from broker_sse.log import EventLog
 from broker_sse.outgoing import Outgoing
 from broker_sse.redis_order import RedisOrder
 from broker_sse.waking import wakes
+
+REACH_SECONDS = 0.5
+"""How far behind another broker this one may be before its clients are told of a gap."""
 
 
 class RedisReader:
@@ -35,6 +40,7 @@ class RedisReader:
         self._outgoing = outgoing
         self._logger = logger
         self._has_skipped = False
+        self._progress = asyncio.Event()
         self.stands: EventId | None = None
         """The place of what was read last; None as long as nothing was."""
 
@@ -70,9 +76,25 @@ class RedisReader:
                 self.stands = place
                 entries += self._take(place, fields)
             self._log.hub.tell(entries)
+            self._progress.set()
+            self._progress = asyncio.Event()
             if not found.entries and found.epoch not in (None, self.stands.epoch):
                 # It was there already when nothing more was found of the one before.
                 self._move(EventId(found.epoch, 0), "order-ended")
+
+    async def reach(self, place: EventId) -> None:
+        """Return once it stands at a place of its order, or after a moment; at once if that is
+        none of this order."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(REACH_SECONDS):
+                while self._is_ahead(place):
+                    await self._progress.wait()
+
+    def _is_ahead(self, place: EventId) -> bool:
+        stands = self.stands
+        return stands is not None and (
+            place.epoch == stands.epoch and place.sequence > stands.sequence
+        )
 
     def _missing(self, place: EventId) -> str | None:
         """Tell why something is missing before a place; None if nothing is."""

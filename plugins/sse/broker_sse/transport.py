@@ -24,7 +24,7 @@ from broker_sse.feed import Demand, Feed
 from broker_sse.filters import Filter
 from broker_sse.full_feed import FullFeed
 from broker_sse.history import Start
-from broker_sse.hub import Hub
+from broker_sse.log import EventLog
 from broker_sse.stats import Stats
 from broker_sse.tickets import Tickets
 from broker_sse.wire import write_event
@@ -43,7 +43,7 @@ class SseTransport(Transport):
     def __init__(
         self,
         broker: Broker,
-        hub: Hub,
+        log: EventLog,
         *,
         tickets: Tickets,
         door: Door,
@@ -51,7 +51,8 @@ class SseTransport(Transport):
     ) -> None:
         """`tickets` are opened and closed with this; door and admission use them."""
         self._broker = broker
-        self._hub = hub
+        self._log = log
+        self._hub = log.hub
         self._tickets = tickets
         self._door = door
         self._admission = admission
@@ -82,7 +83,7 @@ class SseTransport(Transport):
         self._broker.permit_some(identity, "read")
         actions: tuple[Action, ...] = ("read", "consume") if with_payload else ("read",)
         demands = self._demands(identity, wants, actions)
-        start = read_start(request, self._hub.history)
+        start = await read_start(request, self._log)
         make = FullFeed if with_payload else Feed
         feed = make(
             self._broker,
@@ -104,7 +105,7 @@ class SseTransport(Transport):
         identity, recheck = await self._door.enter(request)
         self._broker.permit(identity, "read", name)
         await self._broker.queues.policy(name)  # raises QueueNotFound
-        start = read_start(request, self._hub.history)
+        start = await read_start(request, self._log)
         feed = Feed(
             self._broker,
             self._hub,

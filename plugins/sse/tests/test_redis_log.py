@@ -168,6 +168,45 @@ async def test_a_node_that_reads_too_slowly_sees_a_gap_and_goes_on(valkey, keep_
     assert len(b.listener.told) < 1_500
 
 
+async def test_a_node_catches_up_with_what_a_client_got_from_another(valkey):
+    a, b = Node(valkey.url), Node(valkey.url)
+    async with opened(a, b):
+        a.tell("first")
+        await b.listener.until_told("first")
+        read = b.log._reader._order.read
+        go_on = asyncio.Event()
+
+        async def wait(place):
+            await go_on.wait()
+            return await read(place)
+
+        b.log._reader._order.read = wait
+        a.tell("second")
+        await b.listener.until_told("second")
+        a.tell("third")
+        await a.listener.until_told("third")
+        place = a.hub.history.newest
+        reaching = asyncio.create_task(b.log.reach(place))
+        await asyncio.sleep(0)
+        assert b.hub.history.newest != place
+        go_on.set()
+        await reaching
+
+        assert b.hub.history.newest == place
+
+
+async def test_nobody_waits_for_a_place_that_is_never_reached(valkey, monkeypatch):
+    monkeypatch.setattr("broker_sse.redis_reader.REACH_SECONDS", 0)
+    node = Node(valkey.url)
+    async with opened(node):
+        node.tell("first")
+        await node.listener.until_told("first")
+        newest = node.hub.history.newest
+
+        await node.log.reach(EventId(newest.epoch, newest.sequence + 1))
+        await node.log.reach(EventId("0", newest.sequence + 1))
+
+
 @pytest.mark.parametrize("command", ["FLUSHALL", "DEL {test}:order"])
 async def test_an_order_that_redis_lost_is_another_one(valkey, command):
     a, b = Node(valkey.url), Node(valkey.url)
