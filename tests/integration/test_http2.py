@@ -387,8 +387,9 @@ def test_a_signal_ends_what_goes_on_and_says_goodbye(tmp_path, http_server):
         answers = [polling.answer(poll) for poll in polls]
         polling.read_to_the_end()
         idle.read_to_the_end()
+    served.process.stdout.close()
 
-    assert served.end() == 0
+    assert served.process.wait() == 0
     assert {body for _, body in answers} == {NONE_LEASED}
     assert not any("connection" in headers for headers, _ in answers)
     assert (idle.goodbye, polling.goodbye) == (NO_ERROR, NO_ERROR)
