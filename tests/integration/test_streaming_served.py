@@ -107,10 +107,9 @@ def cut(served, client, chance):
 
 def messages_in(answer):
     """The messages that are there whole, whatever the chunks in which they came."""
-    for line in answer.split(b"\r\n")[1:]:
-        for text in line.split(b"\n"):
-            if text.startswith(b'{"id"') and text.endswith(b"}"):
-                yield json.loads(text)
+    for chunk in answer.split(b"\r\n")[1:]:
+        *whole, _ = chunk.split(b"\n")
+        yield from (json.loads(line) for line in whole if line.startswith(b'{"id"'))
 
 
 def test_connections_that_break_anywhere_lose_nothing_and_keep_nothing(served, client):
