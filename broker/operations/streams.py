@@ -138,7 +138,8 @@ class _Stay:
     def __init__(self, place: Place, now: int) -> None:
         self.place = place
         self.moved_at = now
-        self.recheck_at = now + RECHECK_MS
+        # Not all at one tick who come at one time, as after a restart.
+        self.recheck_at = now + random.randint(0, RECHECK_MS)
         self.ends_at = now + int(LIFETIME_MS * random.uniform(1 - SPREAD, 1 + SPREAD))
         self.checking: asyncio.Task[None] | None = None
 

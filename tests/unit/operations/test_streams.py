@@ -304,6 +304,23 @@ async def test_it_is_found_out_again_and_again_who_asks():
     assert stream.identity.scopes == {f"read:{len(asked)}"}
 
 
+async def test_not_all_who_came_at_one_time_are_asked_for_at_one_time():
+    house = House()
+    asked = []
+
+    async def recheck():
+        asked.append(house.clock.now())
+        return ANA
+
+    for _ in range(30):
+        house.open(recheck=recheck)
+    async with house.streams.kept():
+        await house.pass_time(3)
+
+    assert len(asked) == 30
+    assert len(set(asked)) > 1
+
+
 @pytest.mark.parametrize(
     ("error", "end", "logged"),
     [
