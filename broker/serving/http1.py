@@ -45,7 +45,9 @@ class _Reader(h11.Connection):
     def send(self, event: Any) -> Any:
         """Return what is sent of an event; raises LocalProtocolError if it may not be sent now."""
         # A chunk of many changes nothing, and the library would look at all that it might change.
-        if type(event) is h11.Data and event.data and type(self._writer) is ChunkedWriter:
+        # One that keeps its writer elsewhere does so still.
+        writer = getattr(self, "_writer", None)
+        if type(event) is h11.Data and event.data and type(writer) is ChunkedWriter:
             return b"%x\r\n%b\r\n" % (len(event.data), event.data)
         return super().send(event)
 
