@@ -82,6 +82,19 @@ def test_lines_come_as_they_are_published(client):
     assert [message["content"] for message in seen] == [f"number {n}: 0" for n in range(20)]
 
 
+def test_a_message_is_one_line_whatever_newlines_are_in_it(client):
+    """Also to clients to which a line ends where Unicode says so, as httpx does."""
+    contents = ["a\nb", "\r\n", "a\rb", "\x0b\x0c\x1c\x1d\x1e", "a\x85b", "\u2028\u2029"]
+    body = {"messages": [{"content": content} for content in contents]}
+    client.post("/queues/q/messages/batch", json=body).raise_for_status()
+    headers = {"accept": "application/x-ndjson"}
+    with client.stream("GET", f"/queues/q/messages/stream?{LEASE}", headers=headers) as answer:
+        lines = filter(None, answer.iter_lines())
+        seen = [json.loads(next(lines)) for _ in contents]
+
+    assert [message["content"] for message in seen] == contents
+
+
 def cut(served, client, chance):
     """Stream, perhaps settle some, and break the connection; return the ids that are settled."""
     settled = []

@@ -34,6 +34,10 @@ RETRY_MS = 3_000
 END_EVENTS: dict[EndReason, str] = {"auth-expired": "auth-expired", "slow": "dropped"}
 """What tells of an end; `end` of all others."""
 
+LINE_ENDS = [(end.encode(), b"\\u%04x" % ord(end)) for end in "\x85\u2028\u2029"]
+"""What JSON leaves in a text though Unicode ends a line there, as some clients do, and how JSON
+writes it so that it does not."""
+
 
 class MessageStream(Stream):
     """What a client consumes, in one of the forms in which it can be sent."""
@@ -122,7 +126,10 @@ class MessageLines(MessageStream):
         return b"\n"
 
     def write_message(self, message: bytes) -> bytes:
-        """Return a line."""
+        """Return a line, which is one to every client."""
+        if not message.isascii():
+            for end, escaped in LINE_ENDS:
+                message = message.replace(end, escaped)
         return message + b"\n"
 
     def write_end(self, event: str, reason: EndReason) -> bytes:
