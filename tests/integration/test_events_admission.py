@@ -120,3 +120,14 @@ def test_e1_a_token_in_the_query_is_400_whoever_asks_and_is_not_repeated(
         assert f'"{name}"' in answer.json["detail"]
         assert rita not in answer.body.decode()
     assert rita not in caplog.text
+
+
+@pytest.mark.parametrize("path", ROUTES)
+def test_e1_what_opens_streams_is_not_given_for_a_token_in_the_query_either(broker, path):
+    rita, _ = broker.tokens("rita")
+
+    for token in (None, rita):
+        answer = broker("POST", f"{path}?access_token={rita}", token)
+
+        assert refused(answer) == (400, "malformed")
+        assert '"access_token"' in answer.json["detail"]

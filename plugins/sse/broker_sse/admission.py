@@ -15,6 +15,7 @@ from broker import (
     read_credentials,
 )
 
+from broker_sse.door import refuse_tokens
 from broker_sse.session import clear_session, write_session
 from broker_sse.tickets import TICKET_SECONDS, Tickets
 
@@ -62,8 +63,9 @@ class Admission:
         return Response(status=204, headers=(PRIVATE, *cookies))
 
     async def _admit(self, request: Request) -> tuple[Identity, Credentials | None]:
-        """Return who asks by which credentials; raises Unauthenticated, and Forbidden for one to
-        whom no stream would tell anything."""
+        """Return who asks by which credentials; raises Malformed for a token in the query,
+        Unauthenticated, and Forbidden for one to whom no stream would tell anything."""
+        refuse_tokens(request)
         credentials = read_credentials(request)
         identity = await self._broker.identify(credentials, peer=request.peer)
         self._broker.permit_some(identity, "read")
