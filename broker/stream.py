@@ -29,6 +29,9 @@ class Stream(ABC):
     asks, ends it after its time or with the broker, and closes it: once, whether or not its client
     ever took anything. So what a handler takes for a stream belongs into the stream, to be given
     back by `close`.
+
+    Override `take` and, where they matter, `farewell`, `admit` and `close`; call `wake` and `end`,
+    on the event loop. All else is called by the core.
     """
 
     heartbeat: ClassVar[bytes] = b": hb\n\n"
@@ -53,8 +56,9 @@ class Stream(ABC):
         """Return what there is to send now, nothing if there is nothing.
 
         Do not wait here for more to come: call `wake` when it did. Called again only when the
-        client took what was returned before. What is returned after the stream was told to `end`
-        is not sent.
+        client took what was returned before, for which it has 15 s: return some 64 KiB of what is
+        much. What is returned after the stream was told to `end` is not sent. Whatever this raises
+        ends the stream.
         """
 
     def farewell(self, reason: EndReason) -> bytes:  # noqa: ARG002  # what others override
@@ -92,7 +96,9 @@ class Stream(ABC):
             self._is_awake = False
             if self.end_reason is not None:
                 self._is_over = True
-                return self.farewell(self.end_reason)
+                if farewell := self.farewell(self.end_reason):
+                    return farewell
+                break
             piece = await self.take()
             if piece and self._is_ahead:
                 await asyncio.sleep(0)  # or who always has more would keep others from their turn

@@ -104,7 +104,10 @@ async def test_a_stream_that_ends_says_why_and_nothing_else_then(reason):
     stream.end("slow")
     stream.beat()
 
-    assert [await stream.next() for _ in range(3)] == [f"bye: {reason}".encode(), b"", b""]
+    assert await stream.next() == f"bye: {reason}".encode()
+    assert not stream.was_taken
+    assert [await stream.next(), await stream.next()] == [b"", b""]
+    assert stream.was_taken
     assert stream.asked == 0
 
 
@@ -136,6 +139,7 @@ async def test_a_stream_without_a_farewell_just_ends():
     stream.end("rotated")
 
     assert await stream.next() == b""
+    assert stream.was_taken
 
 
 async def test_a_stream_goes_on_for_the_identity_as_it_is_now():
