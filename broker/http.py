@@ -42,7 +42,8 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
     undelivered: Callable[[], Awaitable[Any]] | None = None
     """Awaited when the client went away before it could get this."""
     stream: Stream | None = None
-    """What is sent instead of `body`, for as long as the client stays."""
+    """What is sent instead of `body`, for as long as the client stays; with headers that keep
+    proxies from holding it up."""
 
 
 Handler = Callable[[Request], Awaitable[Response]]

@@ -201,7 +201,9 @@ class Translator:
     def headers(self, response: Response, request: Request, *, closes: bool = False) -> Headers:
         """Return all headers of a response, in order; `closes`: the connection ends with it."""
         headers = [pair for pair in response.headers if pair[0] not in _OURS]
-        if response.status != HTTPStatus.NO_CONTENT and response.stream is None:
+        if response.stream is not None:
+            headers += _STREAMING
+        elif response.status != HTTPStatus.NO_CONTENT:
             headers.append(("content-length", str(len(response.body))))
         headers.append(("x-request-id", request.request_id))
         if closes or self._broker.retiring:
@@ -247,6 +249,9 @@ def _may_be_withheld(response: Response, request: Request) -> bool:
 _SAFE = frozenset({"GET", "HEAD"})
 
 _OURS = frozenset({"connection", "content-length", "x-request-id"})
+
+_STREAMING = (("cache-control", "no-store, no-transform"), ("x-accel-buffering", "no"))
+"""A proxy shall neither keep nor pack what is sent (`x-accel-buffering` is nginx's word)."""
 
 
 def _check_headers(response: Response) -> None:

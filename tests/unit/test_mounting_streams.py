@@ -147,7 +147,12 @@ async def test_pieces_come_one_by_one_and_then_the_farewell(make):
     assert house.sent[0] == {
         "type": "http.response.start",
         "status": 200,
-        "headers": [(b"content-type", b"text/event-stream"), (b"x-request-id", b"mine")],
+        "headers": [
+            (b"content-type", b"text/event-stream"),
+            (b"cache-control", b"no-store, no-transform"),
+            (b"x-accel-buffering", b"no"),
+            (b"x-request-id", b"mine"),
+        ],
     }
     assert house.body == b"abcd: hb\n\nrotated"
     assert not house.sent[-1].get("more_body")

@@ -164,9 +164,4 @@ class StreamRoutes:
             identity, queue, prefetch=options.prefetch, lease_seconds=options.lease_seconds
         )
         stream = form(consuming, recheck=lambda: identify(self._broker, request))
-        headers = (
-            ("content-type", form.media_type),
-            ("cache-control", "no-store, no-transform"),
-            ("x-accel-buffering", "no"),
-        )
-        return Response(headers=headers, stream=stream)
+        return Response(headers=(("content-type", form.media_type),), stream=stream)

@@ -29,12 +29,7 @@ from broker_sse.stats import Stats
 from broker_sse.tickets import Tickets
 from broker_sse.wire import write_event
 
-HEADERS = (
-    ("content-type", "text/event-stream"),
-    ("cache-control", "no-store, no-transform"),
-    ("x-accel-buffering", "no"),
-)
-"""A proxy shall neither keep nor pack what is sent (`x-accel-buffering` is nginx's word)."""
+HEADERS = (("content-type", "text/event-stream"),)
 
 
 class SseTransport(Transport):
