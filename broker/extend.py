@@ -93,8 +93,9 @@ class Observer(Provider):
 class Transport(Provider):
     """A way in and out for clients. It calls the Broker it was given, and nothing behind it.
 
-    A transport returns routes (served by whatever serves the broker), a Quart blueprint (for
-    what needs a framework: pages), or opens a listener of its own in `open`.
+    A transport returns routes (served by whatever serves the broker; their answers may go on, each
+    a `Stream`), a Quart blueprint (for what needs a framework: pages), or opens a listener of its
+    own in `open`.
     """
 
     requires: frozenset[Capability] = frozenset()
