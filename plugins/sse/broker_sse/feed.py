@@ -190,14 +190,14 @@ class Feed(Stream):
         return b"".join(parts)
 
     def _wants(self, event: Event) -> bool:
-        queues = (event.queue,) if event.moved_to is None else (event.queue, event.moved_to)
-        return any(self.wants.takes(queue, event.kind) for queue in queues)
+        return any(self.wants.takes(queue, event.kind) for queue in queues_of(event))
 
     def _may_be_told(self, event: Event) -> bool:
         if event.moved_to is None:
             return self._may("read", event.queue)
-        queues = (event.queue, event.moved_to)
-        return any(self.wants.covers(queue) and self._may("read", queue) for queue in queues)
+        return any(
+            self.wants.covers(queue) and self._may("read", queue) for queue in queues_of(event)
+        )
 
     def _may(self, action: Action, queue: str) -> bool:
         may = self._rights.get((action, queue))
@@ -207,6 +207,11 @@ class Feed(Stream):
             may = self._broker.permits(self.identity, action, queue)
             self._rights[action, queue] = may
         return may
+
+
+def queues_of(event: Event) -> Sequence[str]:
+    """Return the queue of an event, and that to which its message went."""
+    return (event.queue,) if event.moved_to is None else (event.queue, event.moved_to)
 
 
 def _retry_ms() -> int:

@@ -11,7 +11,7 @@ from broker import Event, Message, RateLimited, Timer
 from msgspec import UNSET, UnsetType
 
 from broker_sse.entry import Entry, EventView
-from broker_sse.feed import PIECE_BYTES, Feed
+from broker_sse.feed import PIECE_BYTES, Feed, queues_of
 
 AT_ONCE = 16
 """How many events a feed first asks the storage about; more of small messages, less of large ones,
@@ -88,8 +88,7 @@ class FullFeed(Feed):
         return entry.event.message_id if self._may_consume(entry.event) else None
 
     def _may_consume(self, event: Event) -> bool:
-        queues = (event.queue,) if event.moved_to is None else (event.queue, event.moved_to)
-        return any(self._may("consume", queue) for queue in queues)
+        return any(self._may("consume", queue) for queue in queues_of(event))
 
     def _write_full(self, entry: Entry | bytes, messages: Mapping[int, Message]) -> bytes:
         if isinstance(entry, bytes):
