@@ -1,6 +1,7 @@
 """One connection to a real Valkey, and what becomes of it."""
 
 import asyncio
+import select
 import time
 
 import pytest
@@ -72,7 +73,9 @@ async def test_an_answer_that_is_there_is_read_though_the_loop_was_busy(link, pa
     patience(0.05)
     asking = asyncio.create_task(link.ask("PING"))
     await asyncio.sleep(0)
-    time.sleep(0.1)  # which is what keeps the loop busy
+    # Which is what keeps the loop busy: until the answer is there, and for too long.
+    select.select([link._connection._writer.get_extra_info("socket")], [], [])
+    time.sleep(0.1)
     assert await asking == b"PONG"
     await link.close()
 
