@@ -3,6 +3,8 @@
 import asyncio
 from types import SimpleNamespace
 
+import pytest
+
 from broker.auth import Identity
 from broker.http import Response, Route
 from broker.reception import Reception
@@ -20,6 +22,27 @@ def part(body=b"", more=False):
 
 async def echo(request):
     return Response(body=request.body)
+
+
+async def settle():
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+@pytest.fixture(autouse=True)
+def no_task_is_left(monkeypatch):
+    """See after each test of a module that imports this whether it left a task behind."""
+    run = asyncio.run
+
+    def run_and_look(main):
+        async def looked():
+            await main
+            await settle()
+            assert asyncio.all_tasks() == {asyncio.current_task()}
+
+        return run(looked())
+
+    monkeypatch.setattr(asyncio, "run", run_and_look)
 
 
 class Bench:

@@ -65,9 +65,9 @@ class House:
             Settlement(receipt=read_receipt(one.receipt), kind=kind, **options)
             for one in deliveries
         ]
-        results = await self.broker.settle(ADMIN, settlements)
+        settled = await self.broker.settle(ADMIN, settlements)
         await settle_loop()
-        return [result.outcome for result in getattr(results, "results", results)]
+        return [result.outcome for result in settled.results]
 
     async def advance(self, seconds):
         self.clock.advance(seconds)

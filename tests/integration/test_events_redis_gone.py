@@ -9,6 +9,7 @@ import pytest
 import valkeys
 from broker_nodes import BrokerNode, data
 from click.testing import CliRunner
+from outages import OUTAGES
 from proxy import Proxy
 from served import Served
 
@@ -21,36 +22,12 @@ redis_url = "redis://{address}"
 """
 
 
-class Killed:
-    def begin(self, valkey, proxy):
-        valkey.kill()
-
-    def end(self, valkey, proxy):
-        valkey.start()
-
-
-class Stopped:
-    def begin(self, valkey, proxy):
-        valkey.pause()
-
-    def end(self, valkey, proxy):
-        valkey.go_on()
-
-
-class Slow:
-    def begin(self, valkey, proxy):
-        proxy.delay_seconds = 2
-
-    def end(self, valkey, proxy):
-        proxy.delay_seconds = 0
-
-
 def start(directory, address):
     (directory / "broker.toml").touch(0o600)
     return Served(directory, plugins=["sse"], tables=TABLES.format(address=address))
 
 
-@pytest.mark.parametrize("outage", [Killed(), Stopped(), Slow()], ids=["kill", "stop", "slow"])
+@pytest.mark.parametrize("outage", OUTAGES.values(), ids=OUTAGES)
 async def test_events_go_on_and_gaps_are_told(tmp_path, valkey, outage):
     async with Proxy(valkey.port) as proxy:
         served = await asyncio.to_thread(start, tmp_path, proxy.address)

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 import pytest
+from outages import OUTAGES
 from proxy import Proxy
 from served import Served
 
@@ -22,30 +23,6 @@ when_unavailable = "{when_unavailable}"
 rate = "1000000/day"
 """
 KEY = "{replika-broker}:all:address:127.0.0.1:86400"
-
-
-class Killed:
-    def begin(self, valkey, proxy):
-        valkey.kill()
-
-    def end(self, valkey, proxy):
-        valkey.start()
-
-
-class Stopped:
-    def begin(self, valkey, proxy):
-        valkey.pause()
-
-    def end(self, valkey, proxy):
-        valkey.go_on()
-
-
-class Slow:
-    def begin(self, valkey, proxy):
-        proxy.delay_seconds = 2
-
-    def end(self, valkey, proxy):
-        proxy.delay_seconds = 0
 
 
 class Client:
@@ -113,7 +90,7 @@ def check(answer, when_unavailable):
     assert ("ratelimit" in answer.headers) == (when_unavailable == "local")
 
 
-@pytest.mark.parametrize("outage", [Killed(), Stopped(), Slow()], ids=["kill", "stop", "slow"])
+@pytest.mark.parametrize("outage", OUTAGES.values(), ids=OUTAGES)
 @pytest.mark.parametrize("when_unavailable", ["local", "allow", "deny"])
 async def test_redis_goes_away_and_comes_back(tmp_path, valkey, outage, when_unavailable):
     async with serving(tmp_path, valkey, when_unavailable) as (served, proxy, client):

@@ -3,30 +3,10 @@
 import asyncio
 
 import pytest
-from asgi import DISCONNECT, Bench, part
+from asgi import DISCONNECT, Bench, no_task_is_left, part, settle
 
 from broker import client
 from broker.http import Response
-
-
-async def settle():
-    for _ in range(10):
-        await asyncio.sleep(0)
-
-
-@pytest.fixture(autouse=True)
-def no_task_is_left(monkeypatch):
-    run = asyncio.run
-
-    def run_and_look(main):
-        async def looked():
-            await main
-            await settle()
-            assert asyncio.all_tasks() == {asyncio.current_task()}
-
-        return run(looked())
-
-    monkeypatch.setattr(asyncio, "run", run_and_look)
 
 
 async def test_a_client_that_goes_while_its_handler_works_ends_the_handler():

@@ -4,31 +4,11 @@ import asyncio
 import json
 
 import pytest
-from asgi import DISCONNECT, Bench, part
+from asgi import DISCONNECT, Bench, no_task_is_left, part
 
 from broker import bodies
 from broker.http import Response
 from broker.testing import ManualClock
-
-
-async def settle():
-    for _ in range(10):
-        await asyncio.sleep(0)
-
-
-@pytest.fixture(autouse=True)
-def no_task_is_left(monkeypatch):
-    run = asyncio.run
-
-    def run_and_look(main):
-        async def looked():
-            await main
-            await settle()
-            assert asyncio.all_tasks() == {asyncio.current_task()}
-
-        return run(looked())
-
-    monkeypatch.setattr(asyncio, "run", run_and_look)
 
 
 async def test_a_handler_gets_the_request_and_its_answer_is_sent():
