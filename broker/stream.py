@@ -42,7 +42,9 @@ class Stream(ABC):
         self.identity = identity
         self.recheck = recheck
         self.end_reason: EndReason | None = None
+        """Why it ends; None as long as it goes on."""
         self.is_closed = False
+        """Whether all was given back, or is being."""
         self.was_taken = False
         """Whether the client took everything, the farewell too."""
         self._is_awake = False
