@@ -139,20 +139,26 @@ async def test_the_newest_are_kept_in_redis(valkey, keep_little):
     assert HISTORY <= kept < HISTORY + 200
 
 
+def hold_back(node):
+    """Let nothing more come to a node, but for what it asked for, until the event is set."""
+    read = node.log._reader._order.read
+    go_on = asyncio.Event()
+
+    async def wait(place):
+        await go_on.wait()
+        return await read(place)
+
+    node.log._reader._order.read = wait
+    return go_on
+
+
 async def test_a_node_that_reads_too_slowly_sees_a_gap_and_goes_on(valkey, keep_little):
     a, b = Node(valkey.url), Node(valkey.url)
     async with opened(a, b):
         a.tell("first")
         await b.listener.until_told("first")
         # Nothing can come to b for as long as the others are at work.
-        read = b.log._reader._order.read
-        go_on = asyncio.Event()
-
-        async def wait(place):
-            await go_on.wait()
-            return await read(place)
-
-        b.log._reader._order.read = wait
+        go_on = hold_back(b)
         a.tell("second")
         await b.listener.until_told("second")
         for number in range(3_000):
@@ -173,14 +179,7 @@ async def test_a_node_catches_up_with_what_a_client_got_from_another(valkey):
     async with opened(a, b):
         a.tell("first")
         await b.listener.until_told("first")
-        read = b.log._reader._order.read
-        go_on = asyncio.Event()
-
-        async def wait(place):
-            await go_on.wait()
-            return await read(place)
-
-        b.log._reader._order.read = wait
+        go_on = hold_back(b)
         a.tell("second")
         await b.listener.until_told("second")
         a.tell("third")
