@@ -103,7 +103,7 @@ from broker.ratelimit import (
 from broker.receipts import Receipt, read_receipt
 from broker.status import BrokerInfo, PluginInfo, Served
 from broker.storage import Capability, Storage
-from broker.stream import EndReason, Recheck, Stream
+from broker.stream import EndReason, Recheck, Stream, end_event, retry_ms
 from broker.timestamps import timestamp
 
 __version__ = "0.1.0"
@@ -211,6 +211,7 @@ __all__ = [
     "__version__",
     "address_key",
     "create_app",
+    "end_event",
     "hookimpl",
     "json_response",
     "limits",
@@ -218,5 +219,6 @@ __all__ = [
     "read_credentials",
     "read_duration",
     "read_receipt",
+    "retry_ms",
     "timestamp",
 ]

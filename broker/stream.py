@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from typing import ClassVar, Literal
@@ -19,6 +20,23 @@ EndReason = Literal[
 what it might; its time is over, and the client shall come again; the broker stops; the client takes
 too little; who asks cannot be found out, or what is streamed cannot be had now; what is streamed is
 gone; something broke."""
+
+RETRY_MS = 3_000
+
+SPREAD = 0.2
+"""By which share of itself a stream's lifetime is longer or shorter, and the time after which its
+client comes again, so that those who came at one time do not come again at one time."""
+
+
+def end_event(reason: EndReason) -> str:
+    """Return the name of the event that tells a client of an end, in every form of a stream."""
+    return {"auth-expired": "auth-expired", "slow": "dropped"}.get(reason, "end")
+
+
+def retry_ms() -> int:
+    """Return after how long a client that lost its stream shall come again, what the `retry` of
+    Server-Sent Events is for."""
+    return round(RETRY_MS * random.uniform(1 - SPREAD, 1 + SPREAD))
 
 
 class Stream(ABC):
@@ -64,7 +82,7 @@ class Stream(ABC):
         """
 
     def farewell(self, reason: EndReason) -> bytes:  # noqa: ARG002  # what others override
-        """Return what tells the client why the stream ends."""
+        """Return what tells the client why the stream ends: an `end_event`, where it has events."""
         return b""
 
     def admit(self, identity: Identity) -> None:

@@ -19,7 +19,7 @@ from broker.errors import (
 )
 from broker.operations.places import Place, Places
 from broker.operations.tasks import Tasks
-from broker.stream import EndReason, Stream
+from broker.stream import SPREAD, EndReason, Stream
 
 TICK_MS = 1_000
 
@@ -32,10 +32,6 @@ RECHECK_MS = 2_500
 So who lost the right to a stream loses the stream within 5 s."""
 
 LIFETIME_MS = 600_000
-
-SPREAD = 0.2
-"""By which share of itself a lifetime is longer or shorter, so that those who came at one time do
-not come again at one time."""
 
 logger = logging.getLogger("broker.streams")
 

@@ -1,10 +1,11 @@
 """What a stream is asked for, and in which order."""
 
 import asyncio
+from typing import get_args
 
 import pytest
 
-from broker import Identity, Stream
+from broker import EndReason, Identity, Stream, end_event, retry_ms
 
 ANA = Identity(subject="ana")
 
@@ -166,3 +167,19 @@ async def test_one_that_always_has_more_lets_others_have_their_turn():
     task.cancel()
 
     assert len(turns) > 900
+
+
+def test_clients_are_told_of_ends_by_few_names():
+    assert {reason: end_event(reason) for reason in get_args(EndReason)} == {
+        "auth-expired": "auth-expired",
+        "slow": "dropped",
+        **dict.fromkeys(["rotated", "shutdown", "unavailable", "deleted", "failed"], "end"),
+    }
+
+
+def test_who_is_sent_away_comes_again_after_3_s_and_a_fifth_more_or_less():
+    times = {retry_ms() for _ in range(1_000)}
+
+    assert min(times) >= 2_400
+    assert max(times) <= 3_600
+    assert len(times) > 100

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from abc import abstractmethod
 from typing import ClassVar
 
@@ -19,6 +18,8 @@ from broker import (
     Response,
     Route,
     Stream,
+    end_event,
+    retry_ms,
 )
 from broker.builtin.rest.negotiating import choose_type
 from broker.builtin.rest.reading import gather, identify, read_query, read_queue
@@ -27,12 +28,6 @@ from broker.builtin.rest.wire import StreamOptions
 
 PIECE_BYTES = 128 * 1024
 """How much is sent at a time: who takes a large message slowly is not too slow for that."""
-
-RETRY_MS = 3_000
-"""After how long a client that lost its stream comes again, give or take a fifth."""
-
-END_EVENTS: dict[EndReason, str] = {"auth-expired": "auth-expired", "slow": "dropped"}
-"""What tells of an end; `end` of all others."""
 
 LINE_ENDS = [(end.encode(), b"\\u%04x" % ord(end)) for end in "\x85\u2028\u2029"]
 """What JSON leaves in a text though Unicode ends a line there, as some clients do, and how JSON
@@ -79,7 +74,7 @@ class MessageStream(Stream):
 
     def farewell(self, reason: EndReason) -> bytes:
         """Return the rest of a message that is sent in part, and why no other comes."""
-        return bytes(self._unsent) + self.write_end(END_EVENTS.get(reason, "end"), reason)
+        return bytes(self._unsent) + self.write_end(end_event(reason), reason)
 
     def admit(self, identity: Identity) -> None:
         """Go on as long as the identity may consume."""
@@ -103,7 +98,7 @@ class MessageEvents(MessageStream):
 
     def greeting(self) -> bytes:
         """Return after how long to come again."""
-        return b"retry: %d\n" % random.uniform(0.8 * RETRY_MS, 1.2 * RETRY_MS)
+        return b"retry: %d\n" % retry_ms()
 
     def write_message(self, message: bytes) -> bytes:
         """Return an event."""

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
-from broker import Action, Broker, EndReason, Event, Identity, Recheck, Stream
+from broker import (
+    Action,
+    Broker,
+    EndReason,
+    Event,
+    Identity,
+    Recheck,
+    Stream,
+    end_event,
+    retry_ms,
+)
 
 from broker_sse.entry import Entry
 from broker_sse.filters import Filter
@@ -17,20 +26,11 @@ from broker_sse.hub import Hub
 from broker_sse.stats import Stats
 from broker_sse.wire import write_event, write_id, write_retry
 
-ENDS = {"auth-expired": "auth-expired", "slow": "dropped"}
-"""The event that tells of an end; `end` for all others."""
-
 PIECE_BYTES = 64 * 1024
 """After how much a piece ends, with the event that reaches it."""
 
 READ_ENTRIES = 256
 """How much of the history is read at once."""
-
-RETRY_MS = 3_000
-
-SPREAD = 0.2
-"""By which share of itself the time is longer or shorter after which a client shall come again, so
-that those who are sent away at one time do not come at one time."""
 
 MAX_RIGHTS = 4_096
 """How many answers about what the identity may do are kept."""
@@ -72,7 +72,7 @@ class Feed(Stream):
         self._hub = hub
         self._write = write
         self._demands = tuple(demands)
-        self._opening = write_retry(_retry_ms()) + opening
+        self._opening = write_retry(retry_ms()) + opening
         self._rights: dict[Demand, bool] = {}
         self._entries: deque[Entry | bytes] = deque()
         self._waiting: deque[Entry | bytes] = deque()
@@ -144,7 +144,7 @@ class Feed(Stream):
 
     def farewell(self, reason: EndReason) -> bytes:
         """Return the event that tells why there are no more."""
-        return write_event(ENDS.get(reason, "end"), msgspec.json.encode({"reason": reason}))
+        return write_event(end_event(reason), msgspec.json.encode({"reason": reason}))
 
     async def close(self) -> None:
         """Listen no more."""
@@ -212,7 +212,3 @@ class Feed(Stream):
 def queues_of(event: Event) -> Sequence[str]:
     """Return the queue of an event, and that to which its message went."""
     return (event.queue,) if event.moved_to is None else (event.queue, event.moved_to)
-
-
-def _retry_ms() -> int:
-    return round(RETRY_MS * random.uniform(1 - SPREAD, 1 + SPREAD))
