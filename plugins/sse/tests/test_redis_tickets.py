@@ -7,6 +7,7 @@ import pytest
 from broker import Credentials, Identity
 from broker.testing import ManualClock
 from broker_sse import tickets as tickets_module
+from broker_sse.redis_link import RedisLink
 from broker_sse.redis_tickets import RETRY_MS, RedisTickets
 from broker_sse.tickets import MOST_EACH, InvalidTicket, TooManyTickets
 
@@ -119,6 +120,28 @@ async def test_while_redis_is_away_a_node_takes_what_it_gave_meanwhile(make, sta
     assert await a.redeem(meanwhile[1]) == BEARER, "it is still here"
     clock.advance(RETRY_MS / 1000)
     assert await b.redeem(await a.issue(ANN, BEARER)) == BEARER
+
+
+async def test_a_ticket_that_redis_has_without_having_said_so_is_taken_once(
+    make, valkey, clock, monkeypatch
+):
+    ask = RedisLink.ask
+
+    async def ask_in_vain(link, *command):
+        await ask(link, *command)
+        raise TimeoutError
+
+    a, b = make(valkey.url), make(valkey.url)
+    with monkeypatch.context() as patch:
+        patch.setattr(RedisLink, "ask", ask_in_vain)
+        ticket = await a.issue(ANN, BEARER)
+    assert valkey.ask("DBSIZE") == 1
+    clock.advance(RETRY_MS / 1000)
+
+    assert await a.redeem(ticket) == BEARER
+    for node in (a, b):
+        with pytest.raises(InvalidTicket):
+            await node.redeem(ticket)
 
 
 async def test_a_redis_that_does_not_answer_is_asked_once_in_a_second(make, clock):
