@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated
 
 import msgspec
-from broker import Event, EventKind
+from broker import Event, EventKind, QueueName
+from msgspec import Meta
 
 VERSION = "1"
 """The name of the field that holds an event. What is written otherwise gets another name, so that
 nodes of several versions can share an order and skip what they cannot read."""
+
+LAST_MS = 253_402_300_799_999
+"""The end of the year 9999, after which no timestamp can be written."""
 
 Fields = Mapping[bytes, bytes]
 
@@ -23,12 +28,12 @@ class Crossing(msgspec.Struct, frozen=True, array_like=True):
     node: str
     number: int
     kind: EventKind
-    queue: str
-    at: int
+    queue: QueueName
+    at: Annotated[int, Meta(ge=0, le=LAST_MS)]
     message_id: int | None = None
     count: int = 1
     state: str | None = None
-    moved_to: str | None = None
+    moved_to: QueueName | None = None
     reason: str | None = None
 
     @property
@@ -70,8 +75,8 @@ def write_crossing(node: str, number: int, event: Event) -> bytes:
 
 
 def read_crossing(fields: Fields) -> Crossing | None:
-    """Return what crossed; None for what this version cannot read."""
+    """Return what crossed; None for what this version cannot read, or no broker wrote."""
     try:
         return _decoder.decode(fields[VERSION.encode()])
-    except (KeyError, msgspec.DecodeError):
+    except (KeyError, msgspec.DecodeError, RecursionError):
         return None

@@ -47,8 +47,9 @@ class Outgoing:
         self._sent += count
 
     def come_back(self, number: int) -> bool:
-        """Take it that an event is back, and those before it; tell False if it was before."""
-        if number < self._first:
+        """Take it that an event is back, and those before it; tell False if it was before, or never
+        went."""
+        if not self._first <= number < self._first + len(self._events):
             return False
         while self._first <= number:
             self._events.popleft()

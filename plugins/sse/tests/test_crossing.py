@@ -3,8 +3,8 @@
 import msgspec
 import pytest
 
-from broker import Event
-from broker_sse.crossing import VERSION, read_crossing, write_crossing
+from broker import Event, timestamp
+from broker_sse.crossing import LAST_MS, VERSION, read_crossing, write_crossing
 from broker_sse.filters import KINDS
 
 EVENT = Event(
@@ -56,6 +56,11 @@ def test_it_is_short():
         {b"1": msgspec.msgpack.encode(["n", "1", "queue.created", "q", 1])},
         {b"1": msgspec.msgpack.encode({"node": "n"})},
         {b"1": msgspec.msgpack.encode(["n", 1, "queue.created"])},
+        {b"1": msgspec.msgpack.encode(["n", 1, "queue.created", "q\n", 1])},
+        {b"1": msgspec.msgpack.encode(["n", 1, "queue.created", "q", LAST_MS + 1])},
+        {b"1": msgspec.msgpack.encode(["n", 1, "queue.created", "q", -(2**63)])},
+        {b"1": b"\x91" * 100_000},
+        {b"1": fields()[b"1"].replace(b"\x9a", b"\x9b") + b"\x91" * 100_000},
     ],
 )
 def test_what_another_version_wrote_is_not_read(unreadable):
@@ -66,3 +71,9 @@ def test_what_a_later_version_adds_at_the_end_is_passed_over():
     later = msgspec.msgpack.encode([*msgspec.msgpack.decode(fields()[b"1"]), "new"])
 
     assert read_crossing({b"1": later}) == read_crossing(fields())
+
+
+def test_the_last_timestamp_there_is_crosses_and_can_be_written():
+    last = msgspec.structs.replace(EVENT, at=LAST_MS)
+
+    assert timestamp(read_crossing(fields(event=last)).at) == "9999-12-31T23:59:59.999Z"

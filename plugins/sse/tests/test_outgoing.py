@@ -66,3 +66,11 @@ async def test_who_sends_is_woken_by_events_and_when_it_shall_look():
         assert not waiting.done()
         wake()
         await waiting
+
+
+def test_a_number_that_no_event_of_this_node_had_takes_none_of_its_events():
+    events = outgoing(A, B)
+
+    assert not events.come_back(3)
+    assert not events.come_back(2**62)
+    assert events.next(2) == [(1, A), (2, B)]
