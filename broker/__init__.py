@@ -16,6 +16,7 @@ from broker.auth import (
     Identity,
     read_credentials,
 )
+from broker.budget import Budget, Share, whose_identity
 from broker.context import Clock, PluginContext, Timer
 from broker.durations import read_duration
 from broker.engine import Broker
@@ -119,6 +120,7 @@ __all__ = [
     "Broker",
     "BrokerError",
     "BrokerInfo",
+    "Budget",
     "BulkResult",
     "CannotListen",
     "Capability",
@@ -187,6 +189,7 @@ __all__ = [
     "SettleResult",
     "Settled",
     "Settlement",
+    "Share",
     "Spending",
     "StartupError",
     "StateFilter",
@@ -221,4 +224,5 @@ __all__ = [
     "read_receipt",
     "retry_ms",
     "timestamp",
+    "whose_identity",
 ]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping
 from itertools import islice
+from typing import Any
 
 import msgspec
-from broker import Event, Message, RateLimited, Timer
+from broker import Budget, Event, Message, Overloaded, RateLimited, Share, Timer, whose_identity
 from msgspec import UNSET, UnsetType
 
 from broker_sse.entry import Entry, EventView
@@ -18,6 +19,10 @@ AT_ONCE = 16
 since their bodies are in memory until they are written."""
 
 MOST_AT_ONCE = 256
+
+MAX_UNSENT_BYTES = 128 * 1024 * 1024
+"""How much of messages is in memory for all who are sent them, but for a piece of each. A message
+counts twice: as it is, and as it is written."""
 
 
 class FullView(EventView, frozen=True, kw_only=True, omit_defaults=True):
@@ -36,14 +41,21 @@ class FullFeed(Feed):
     _not_before = 0
     _timer: Timer | None = None
 
+    def __init__(self, *args: Any, memory: Budget, **options: Any) -> None:
+        """`memory` is what all of these share."""
+        super().__init__(*args, **options)
+        self._memory = Share(memory, whose_identity(self.identity))
+
     async def take(self) -> bytes:
-        """Return what there is; nothing for as long as the identity has no allowance to read."""
+        """Return what there is; nothing for as long as the identity has no allowance to read, or
+        there is no memory for it."""
+        self._memory.give_back()  # what was taken before is sent
         clock = self._broker.clock
         if clock.now() < self._not_before:
             return b""
         try:
             return await super().take()
-        except RateLimited as error:
+        except (RateLimited, Overloaded) as error:
             if error.retry_after is None:
                 raise
             self._not_before = clock.now() + math.ceil(error.retry_after * 1_000)
@@ -54,12 +66,14 @@ class FullFeed(Feed):
         """Listen no more."""
         if self._timer is not None:
             self._timer.cancel()
+        self._memory.give_back()
         await super().close()
 
     async def _next_piece(self) -> bytes:
         picked = list(islice(self._entries, self._at_once))
         wanted = {number for number in map(self._message_of, picked) if number is not None}
         messages, after = await self._read(wanted)
+        self._hold(messages.values())
         parts: list[bytes] = []
         size = 0
         for entry in picked:
@@ -80,6 +94,14 @@ class FullFeed(Feed):
             return {}, None
         page = await self._broker.get_messages(self.identity, sorted(ids))
         return {message.id: message for message in page.messages}, page.after
+
+    def _hold(self, messages: Collection[Message]) -> None:
+        size = sum(len(message.body) for message in messages)
+        try:
+            self._memory.hold(2 * (size - PIECE_BYTES))
+        except Overloaded:
+            self._at_once = 1
+            raise
 
     def _message_of(self, entry: Entry | bytes) -> int | None:
         """Return the id of the message that goes with an entry."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import msgspec
 from broker import (
     Action,
     Broker,
+    Budget,
     Identity,
     QueueNotFound,
     Request,
@@ -22,7 +24,7 @@ from broker_sse.asking import read_payload, read_queue, read_start, read_wants
 from broker_sse.door import Door
 from broker_sse.feed import Demand, Feed
 from broker_sse.filters import Filter
-from broker_sse.full_feed import FullFeed
+from broker_sse.full_feed import MAX_UNSENT_BYTES, FullFeed
 from broker_sse.history import Start
 from broker_sse.log import EventLog
 from broker_sse.stats import Stats
@@ -52,6 +54,7 @@ class SseTransport(Transport):
         self._door = door
         self._admission = admission
         self._stats = Stats(broker)
+        self._memory = Budget(MAX_UNSENT_BYTES, "too many large messages wait to be sent")
 
     async def open(self) -> None:
         """Open the tickets, and begin to look after those who want stats."""
@@ -79,7 +82,7 @@ class SseTransport(Transport):
         actions: tuple[Action, ...] = ("read", "consume") if with_payload else ("read",)
         demands = self._demands(identity, wants, actions)
         start = await read_start(request, self._log)
-        make = FullFeed if with_payload else Feed
+        make = partial(FullFeed, memory=self._memory) if with_payload else Feed
         feed = make(
             self._broker,
             self._hub,

@@ -8,6 +8,7 @@ from house import ADMIN, House
 
 from broker import (
     Allowance,
+    Budget,
     Identity,
     QueuePolicy,
     QueueSpec,
@@ -17,7 +18,7 @@ from broker import (
 )
 from broker_sse.feed import PIECE_BYTES
 from broker_sse.filters import Filter
-from broker_sse.full_feed import FullFeed
+from broker_sse.full_feed import MAX_UNSENT_BYTES, FullFeed
 from broker_sse.hub import Hub
 from broker_sse.log import LocalLog
 
@@ -30,6 +31,7 @@ class Streams:
     def __init__(self, house):
         self.house = house
         self.hub = Hub(history=10_000, buffer=256)
+        self.memory = Budget(MAX_UNSENT_BYTES, "")
         house.seen.notify = LocalLog(self.hub).notify
 
     def open(self, identity=ADMIN, *, start=None, **options):
@@ -42,6 +44,7 @@ class Streams:
             start=start or self.hub.history.new(),
             opening=b"",
             write=lambda entry: entry.as_event,
+            memory=self.memory,
             **given,
         )
 
@@ -170,6 +173,40 @@ async def test_a_page_of_the_storage_that_ends_early_loses_nothing():
 
         assert [event["message_id"] for event in events] == [*reversed(ids)]
         assert {len(event["content"] or "") for event in events} == {5_000_000}
+
+
+async def test_of_large_messages_that_nobody_takes_few_are_in_memory():
+    async with House() as house:
+        streams = Streams(house)
+        streams.memory = Budget(2_400_000, "")  # half of it for one identity
+        slow, patient = streams.open(), streams.open()
+        stranger = streams.open(Identity(subject="other", scopes=frozenset({"admin"})))
+        for feed in (slow, patient, stranger):
+            await feed.take()
+        await house.publish(b"x" * 300_000, b"y" * 300_000)
+
+        assert b"xxx" in await slow.take()
+        assert await patient.take() == b""
+        assert b"xxx" in await stranger.take(), "it has a share of its own"
+
+        assert b"yyy" in await slow.take(), "who takes what it got goes on"
+        assert await slow.take() == b""
+        waiting = patient.next()
+        house.clock.advance(1)
+        assert b"xxx" in await waiting
+
+
+async def test_who_leaves_gives_its_memory_back():
+    async with House() as house:
+        streams = Streams(house)
+        streams.memory = Budget(4_000_000, "")
+        slow, patient = streams.open(), streams.open()
+        await house.publish(b"x" * 900_000)
+        await slow.take()
+        await slow.take()
+        await slow.close()
+
+        assert b"xxx" in b"".join([piece async for piece in pieces(patient)])
 
 
 class Spent(RateLimiter):
