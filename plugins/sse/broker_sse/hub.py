@@ -45,8 +45,12 @@ class Hub:
         self.buffer = buffer
         self.history = History(history)
         self._note_every = max(FEW, history // 4)
-        self._subscribers: dict[Subscriber, None] = {}
-        self._routes: dict[tuple[str, EventKind], dict[Subscriber, None]] = {}
+        self._subscribers: dict[Subscriber, int] = {}
+        """Each with the how many-th it was to come; who came last is last."""
+        self._came = 0
+        self._routes: dict[tuple[str, EventKind], _Route] = {}
+        self._taken: dict[Subscriber, list[_Route]] = {}
+        """The routes that each is in."""
         self._routed = 0
 
     def begin(self, entries: Iterable[Entry], *, before: EventId) -> None:
@@ -78,17 +82,16 @@ class Hub:
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Tell one more from now on."""
-        self._subscribers[subscriber] = None
-        for (queue, kind), route in self._routes.items():
-            if subscriber.wants.takes(queue, kind):
-                route[subscriber] = None
-                self._routed += 1
+        # Routes learn of it when they are next taken: most never are, if there were many queues.
+        self._came += 1
+        self._subscribers[subscriber] = self._came
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
         """Tell one less; harmless if it was never told."""
-        if self._subscribers.pop(subscriber, self) is None:
-            for route in self._routes.values():
-                self._routed -= route.pop(subscriber, 0) is None
+        self._subscribers.pop(subscriber, None)
+        for route in self._taken.pop(subscriber, ()):
+            del route.listeners[subscriber]
+            self._routed -= 1
 
     def _share_out(self, entries: Sequence[Entry]) -> None:
         shares: dict[Subscriber, list[Entry]] = defaultdict(list)
@@ -106,11 +109,40 @@ class Hub:
 
     def _route(self, queue: str, kind: EventKind) -> dict[Subscriber, None]:
         route = self._routes.get((queue, kind))
+        if route is not None and route.knows == self._came:
+            return route.listeners
+        if self._routed >= MAX_ROUTES:
+            self._forget_routes()
+            route = None
         if route is None:
-            if self._routed >= MAX_ROUTES:
-                self._routes.clear()
-                self._routed = 0
-            route = dict.fromkeys(s for s in self._subscribers if s.wants.takes(queue, kind))
-            self._routes[queue, kind] = route
-            self._routed += 1 + len(route)
-        return route
+            route = self._routes[queue, kind] = _Route()
+            self._routed += 1
+        self._teach(route, queue, kind)
+        return route.listeners
+
+    def _teach(self, route: _Route, queue: str, kind: EventKind) -> None:
+        """Add those to a route who came after it was last taken."""
+        for subscriber, number in reversed(self._subscribers.items()):
+            if number <= route.knows:
+                break
+            if subscriber.wants.takes(queue, kind):
+                route.listeners[subscriber] = None
+                self._taken.setdefault(subscriber, []).append(route)
+                self._routed += 1
+        route.knows = self._came
+
+    def _forget_routes(self) -> None:
+        self._routes.clear()
+        self._taken.clear()
+        self._routed = 0
+
+
+class _Route:
+    """Who is told of one kind of event in one queue."""
+
+    __slots__ = ("knows", "listeners")
+
+    def __init__(self) -> None:
+        self.knows = 0
+        """How many had come when this was last taken."""
+        self.listeners: dict[Subscriber, None] = {}
