@@ -3,6 +3,7 @@
 import pytest
 
 from broker import Malformed
+from broker_sse import filters as filters_module
 from broker_sse.filters import KINDS, MESSAGE_KINDS, Filter, read_filter
 
 
@@ -127,3 +128,35 @@ def test_no_glob_takes_long_to_match():
     wants = read(queue=["*a" * 120 + str(number) for number in range(50)])
 
     assert not wants.covers("a" * 255)
+
+
+class Slow:
+    """A pattern that counts how often it is asked."""
+
+    def __init__(self):
+        self.asked = []
+
+    def match(self, queue):
+        self.asked.append(queue)
+        return True if queue == "yes" else None
+
+
+def test_globs_are_not_matched_again_with_a_queue_that_was_seen_lately(monkeypatch):
+    monkeypatch.setattr(filters_module, "MAX_KNOWN", 2)
+    wants = Filter(globs=frozenset(["y*"]))
+    slow = wants.__dict__["_pattern"] = Slow()
+
+    assert [wants.covers(queue) for queue in ("yes", "no", "yes", "no")] == [True, False] * 2
+    assert slow.asked == ["yes", "no"]
+    for number in range(10):
+        wants.covers(f"q{number}")
+        assert len(wants._known) <= 2
+    assert wants.covers("yes")
+
+
+def test_what_a_filter_knows_makes_it_no_other_filter():
+    one, other = Filter(), Filter()
+    one.covers("q")
+
+    assert one == other
+    assert hash(one) == hash(other)
