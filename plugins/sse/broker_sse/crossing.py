@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Annotated
 
 import msgspec
-from broker import Event, EventKind, QueueName
+from broker import Event, EventKind
 from msgspec import Meta
 
 VERSION = "1"
@@ -28,12 +28,12 @@ class Crossing(msgspec.Struct, frozen=True, array_like=True):
     node: str
     number: int
     kind: EventKind
-    queue: QueueName
+    queue: str
     at: Annotated[int, Meta(ge=0, le=LAST_MS)]
     message_id: int | None = None
     count: int = 1
     state: str | None = None
-    moved_to: QueueName | None = None
+    moved_to: str | None = None
     reason: str | None = None
 
     @property
