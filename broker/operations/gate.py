@@ -115,7 +115,7 @@ class Gate:
         except Exception as error:
             raise _failed(self._authorizer_name, "permit", error) from error
         if not permitted:
-            raise Forbidden(f"{action}:*")
+            raise Forbidden(f"{action}:<queue>")
 
     def sees(self, identity: Identity, queue: str) -> bool:
         """Tell whether the identity may know that this queue exists."""

@@ -27,9 +27,10 @@ HEARTBEAT_MS = 13_000
 """After how long an idle stream is kept alive, at the next tick: so within 15 s, the longest that
 proxies and clients can be relied on to wait (WHATWG HTML, 9.2.7)."""
 
-RECHECK_MS = 2_500
-"""How often it is found out who asks, at the next tick; by the tick after that it has to be known.
-So who lost the right to a stream loses the stream within 5 s."""
+RECHECK_MS = 2_000
+"""How often it is found out who asks, at the next tick; by the second tick after that it has to be
+known: the first may come at once, if the event loop was kept from it. So who lost the right to a
+stream loses the stream within 5 s."""
 
 LIFETIME_MS = 600_000
 
@@ -117,9 +118,12 @@ class Streams:
                 elif _is_expired(stream, now):
                     stream.end("auth-expired")
                 elif stay.is_being_checked:
-                    stream.end("unavailable")
+                    if stay.is_late:
+                        stream.end("unavailable")
+                    stay.is_late = True
                 elif now >= stay.recheck_at and stream.recheck is not None:
                     stay.recheck_at = now + RECHECK_MS
+                    stay.is_late = False
                     stay.checking = asyncio.ensure_future(_check(stream))
                 if now - stay.moved_at >= HEARTBEAT_MS:
                     stay.moved_at = now
@@ -129,7 +133,7 @@ class Streams:
 class _Stay:
     """A stream's time here; milliseconds."""
 
-    __slots__ = ("checking", "ends_at", "moved_at", "place", "recheck_at")
+    __slots__ = ("checking", "ends_at", "is_late", "moved_at", "place", "recheck_at")
 
     def __init__(self, place: Place, now: int) -> None:
         self.place = place
@@ -137,6 +141,7 @@ class _Stay:
         # Not all at one tick who come at one time, as after a restart.
         self.recheck_at = now + random.randint(0, RECHECK_MS)
         self.ends_at = now + int(LIFETIME_MS * random.uniform(1 - SPREAD, 1 + SPREAD))
+        self.is_late = False
         self.checking: asyncio.Task[None] | None = None
 
     @property

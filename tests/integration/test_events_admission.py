@@ -83,7 +83,7 @@ def test_who_could_be_told_nothing_hears_so_at_once(broker, path):
     answer = broker("POST", path, paul)
 
     assert refused(answer) == (403, "forbidden")
-    assert answer.json["detail"] == 'this needs the scope "read:*"'
+    assert answer.json["detail"] == 'this needs the scope "read:<queue>"'
     assert refused(broker("GET", "/events", paul)) == (403, "forbidden")
 
 

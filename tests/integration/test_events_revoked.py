@@ -157,7 +157,7 @@ def test_j9_who_may_read_nothing_any_more_has_no_stream_any_more(broker, way):
 
     assert is_expiry(watching.told()[-1])
     again = broker.server("GET", "/events", **request)
-    assert (again.status, again.json["detail"]) == (403, 'this needs the scope "read:*"')
+    assert (again.status, again.json["detail"]) == (403, 'this needs the scope "read:<queue>"')
 
 
 def test_j9_who_may_read_less_than_before_is_told_less_and_keeps_the_stream(broker):

@@ -3,7 +3,7 @@
 -- Returns its epoch and how many events it has had.
 local order = redis.call('HMGET', KEYS[1], 'epoch', 'run', 'sequence')
 local epoch, run, sequence = order[1], order[2], order[3]
-if not epoch or not sequence then
+if not epoch or not tonumber(epoch) or not tonumber(sequence or '') then
   epoch = false
   redis.call('UNLINK', KEYS[2])
 end

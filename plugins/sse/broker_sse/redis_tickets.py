@@ -10,7 +10,7 @@ from cryptography.fernet import Fernet, InvalidToken
 
 from broker_sse.redis_link import RedisLink
 from broker_sse.redis_url import read_redis_url
-from broker_sse.tickets import TICKET_SECONDS, InvalidTicket, LocalTickets, digest_of
+from broker_sse.tickets import TICKET_SECONDS, InvalidTicket, LocalTickets, digest_of, is_ticket
 
 RETRY_MS = 1_000
 """How long after a failed try Redis is not asked again."""
@@ -50,6 +50,8 @@ class RedisTickets(LocalTickets):
         digest = digest_of(ticket)
         if self._is_here(digest):
             return await super().redeem(ticket)
+        if not is_ticket(ticket):  # or strangers would keep Redis from those who have one
+            raise InvalidTicket
         try:
             sealed: bytes | None = await self._ask("GETDEL", self._name(ticket))
         except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from abc import abstractmethod
 from collections import Counter
@@ -22,6 +23,8 @@ TICKET_SECONDS = 30
 
 MOST_EACH = 30
 """How many unused tickets an identity may have: as many as it may, by default, have streams."""
+
+_TICKET = re.compile(r"[A-Za-z0-9_-]{43}")
 
 MOST = 4096
 """How many there may be in all. Each keeps credentials of at most the 16 KiB of a request's
@@ -134,6 +137,11 @@ class _Unused(msgspec.Struct, frozen=True):
 def new_ticket() -> str:
     """Return 256 random bits, as they stand in a URL."""
     return secrets.token_urlsafe(32)
+
+
+def is_ticket(text: str) -> bool:
+    """Tell whether something looks like what `new_ticket` returns."""
+    return _TICKET.fullmatch(text) is not None
 
 
 def digest_of(ticket: str) -> bytes:

@@ -242,6 +242,17 @@ async def test_an_order_that_seems_to_be_of_the_past_is_another_one(valkey):
     assert str(b.hub.history.newest) == "1-1"
 
 
+async def test_what_is_no_order_is_replaced_by_one(valkey):
+    valkey.ask("HSET", KEYS[0], "epoch", "nonsense", "run", "r", "sequence", "1")
+    node = Node(valkey.url)
+    async with opened(node):
+        node.tell("first")
+        await node.listener.until_told("first")
+
+    assert sequences(node) == [1]
+    assert valkey.ask("HGET", KEYS[0], "epoch") == node.listener.entries[0].id.epoch.encode()
+
+
 async def test_a_stream_alone_that_is_lost_is_no_loss_for_those_who_read_it(valkey):
     a, b = Node(valkey.url), Node(valkey.url)
     async with opened(a, b):

@@ -43,6 +43,15 @@ async def test_the_node_that_gave_a_ticket_takes_it_too(make, valkey):
     assert await a.redeem(await a.issue(ANN, None)) is None
 
 
+@pytest.mark.parametrize("text", ["", "x", "x" * 42, "x" * 44, "*" * 43, "é" * 43])
+async def test_redis_is_not_asked_about_what_can_be_no_ticket(make, valkey, monkeypatch, text):
+    a = make(valkey.url)
+    monkeypatch.setattr(RedisLink, "open", lambda _: pytest.fail("Redis was asked"))
+
+    with pytest.raises(InvalidTicket):
+        await a.redeem(text)
+
+
 async def test_of_many_who_use_a_ticket_at_once_one_succeeds(make, valkey):
     nodes = [make(valkey.url) for _ in range(5)]
     ticket = await nodes[0].issue(ANN, BEARER)

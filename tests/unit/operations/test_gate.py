@@ -177,7 +177,7 @@ def test_who_may_do_it_with_no_queue_at_all_is_told_the_scope():
     gate().permit_some(ANA, "publish")
     with pytest.raises(Forbidden) as caught:
         gate().permit_some(ANA, "read")
-    assert caught.value.scope == "read:*"
+    assert caught.value.scope == "read:<queue>"
 
 
 def test_an_authorizer_that_cannot_tell_is_asked_queue_by_queue():

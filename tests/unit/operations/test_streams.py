@@ -315,7 +315,7 @@ async def test_not_all_who_came_at_one_time_are_asked_for_at_one_time():
     for _ in range(30):
         house.open(recheck=recheck)
     async with house.streams.kept():
-        await house.pass_time(3)
+        await house.pass_time(2)
 
     assert len(asked) == 30
     assert len(set(asked)) > 1
@@ -391,6 +391,26 @@ async def test_who_cannot_be_found_out_in_time_gets_nothing_more_and_others_do()
         await settle()
 
     assert cancelled == [True]
+
+
+async def test_one_tick_is_not_too_long_to_find_out_who_asks():
+    house = House()
+    begun, known = asyncio.Event(), asyncio.Event()
+
+    async def recheck():
+        begun.set()
+        await known.wait()
+        return ANA
+
+    stream = house.open(recheck=recheck)
+    async with house.streams.kept():
+        while not begun.is_set():
+            await house.pass_time(1)
+        await house.pass_time(1)
+        known.set()
+        await house.pass_time(3)
+
+    assert stream.end_reason is None
 
 
 async def test_there_is_no_tick_while_there_is_no_stream():
