@@ -58,6 +58,7 @@ from broker.errors import (
     VersionMismatch,
     WrongState,
 )
+from broker.event_stream import write_event, write_id, write_retry
 from broker.extend import Event, EventKind, Interceptor, Observer, Transport
 from broker.hookspecs import hookimpl
 from broker.http import Handler, Request, Response, Route, json_response
@@ -225,4 +226,7 @@ __all__ = [
     "retry_ms",
     "timestamp",
     "whose_identity",
+    "write_event",
+    "write_id",
+    "write_retry",
 ]

@@ -20,6 +20,8 @@ from broker import (
     Stream,
     end_event,
     retry_ms,
+    write_event,
+    write_retry,
 )
 from broker.builtin.rest.negotiating import choose_type
 from broker.builtin.rest.reading import gather, identify, read_query, read_queue
@@ -88,7 +90,7 @@ class MessageStream(Stream):
 
 
 class MessageEvents(MessageStream):
-    """Messages as Server-Sent Events; JSON has no line breaks, so each is one line.
+    """Messages as Server-Sent Events.
 
     An empty line stands after messages only: some clients take any other for an event, too.
     """
@@ -98,16 +100,15 @@ class MessageEvents(MessageStream):
 
     def greeting(self) -> bytes:
         """Return after how long to come again."""
-        return b"retry: %d\n" % retry_ms()
+        return write_retry(retry_ms())
 
     def write_message(self, message: bytes) -> bytes:
         """Return an event."""
-        return b"event: message\ndata: " + message + b"\n\n"
+        return write_event("message", message)
 
     def write_end(self, event: str, reason: EndReason) -> bytes:
         """Return an event of another name."""
-        data = msgspec.json.encode({"reason": reason})
-        return b"event: %b\ndata: %b\n\n" % (event.encode(), data)
+        return write_event(event, msgspec.json.encode({"reason": reason}))
 
 
 class MessageLines(MessageStream):

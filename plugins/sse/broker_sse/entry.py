@@ -7,9 +7,7 @@ import secrets
 from functools import cached_property
 
 import msgspec
-from broker import Event, EventKind, timestamp
-
-from broker_sse.wire import write_event
+from broker import Event, EventKind, timestamp, write_event
 
 _ID = re.compile(r"([0-9a-z]{1,32})-(0|[1-9][0-9]{0,18})\Z")
 

@@ -17,6 +17,9 @@ from broker import (
     Stream,
     end_event,
     retry_ms,
+    write_event,
+    write_id,
+    write_retry,
 )
 
 from broker_sse.entry import Entry
@@ -24,7 +27,6 @@ from broker_sse.filters import Filter
 from broker_sse.history import Start
 from broker_sse.hub import Hub
 from broker_sse.stats import Stats
-from broker_sse.wire import write_event, write_id, write_retry
 
 PIECE_BYTES = 64 * 1024
 """After how much a piece ends, with the event that reaches it."""

@@ -9,10 +9,18 @@ from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 import msgspec
-from broker import Broker, BrokerError, Identity, Overview, QueueStatus, Totals, timestamp
+from broker import (
+    Broker,
+    BrokerError,
+    Identity,
+    Overview,
+    QueueStatus,
+    Totals,
+    timestamp,
+    write_event,
+)
 
 from broker_sse.filters import Filter
-from broker_sse.wire import write_event
 
 EVERY_MS = 1_000
 

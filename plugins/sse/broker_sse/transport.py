@@ -17,6 +17,7 @@ from broker import (
     Route,
     Transport,
     timestamp,
+    write_event,
 )
 
 from broker_sse.admission import Admission
@@ -29,7 +30,6 @@ from broker_sse.history import Start
 from broker_sse.log import EventLog
 from broker_sse.stats import Stats
 from broker_sse.tickets import Tickets
-from broker_sse.wire import write_event
 
 HEADERS = (("content-type", "text/event-stream"),)
 

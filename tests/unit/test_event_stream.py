@@ -9,7 +9,7 @@ from httpx_sse import EventSource
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from broker_sse.wire import write_event, write_id, write_retry
+from broker import write_event, write_id, write_retry
 
 lines = st.text(st.characters(exclude_characters="\r\n\0", exclude_categories=["Cs"]), min_size=1)
 texts = st.text(st.characters(exclude_categories=["Cs"])) | st.text(

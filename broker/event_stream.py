@@ -27,8 +27,9 @@ def write_id(event_id: str) -> bytes:
 
 
 def write_retry(milliseconds: int) -> bytes:
-    """Return what tells a client how long to wait before it comes again."""
-    return b"retry: %d\n\n" % milliseconds
+    """Return what tells a client how long to wait before it comes again. It is no event, but goes
+    before one: some clients take it for an event where it stands alone."""
+    return b"retry: %d\n" % milliseconds
 
 
 def _field(text: str) -> bytes:
