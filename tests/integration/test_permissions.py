@@ -256,7 +256,7 @@ def missing(row: Row, role: Role, queue: str) -> str | None:
             return None if role.is_admin else "admin"
         if action.startswith(SOME):
             some = action.removeprefix(SOME)
-            return None if role.allows_some(some) else f"{some}:*"
+            return None if role.allows_some(some) else f"{some}:<queue>"
         if not role.allows(action, queue):
             return f"{action}:{queue}"
     return None
