@@ -20,6 +20,22 @@ def part(body=b"", more=False):
     return {"type": "http.request", "body": body, "more_body": more}
 
 
+def scope_of(method="GET", *, peer="203.0.113.7", headers=()):
+    """What a server says of a request for `/`, to an app that is Quart's."""
+    return {
+        "type": "http",
+        "http_version": "1.1",
+        "scheme": "http",
+        "method": method,
+        "path": "/",
+        "raw_path": b"/",
+        "root_path": "",
+        "query_string": b"",
+        "headers": [(b"host", b"b"), *headers],
+        "client": (peer, 5),
+    }
+
+
 async def echo(request):
     return Response(body=request.body)
 

@@ -5,7 +5,7 @@ import json
 from types import SimpleNamespace
 
 import pytest
-from asgi import DISCONNECT, part
+from asgi import DISCONNECT, part, scope_of
 from quart import Blueprint, Quart, request
 
 from broker import translation
@@ -184,18 +184,7 @@ class Answering:
                 await is_read.wait()
             sent.append(event)
 
-        scope = {
-            "type": "http",
-            "http_version": "1.1",
-            "scheme": "http",
-            "method": method,
-            "path": "/",
-            "raw_path": b"/",
-            "root_path": "",
-            "query_string": b"",
-            "headers": [(b"host", b"b")],
-            "client": (peer, 5),
-        }
+        scope = scope_of(method, peer=peer)
         asked = asyncio.ensure_future(self._app.asgi_app(scope, incoming.get, send))
         asked.leave = lambda: incoming.put_nowait(DISCONNECT)
         return asked

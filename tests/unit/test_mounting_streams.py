@@ -5,7 +5,7 @@ import asyncio
 from types import SimpleNamespace
 
 import pytest
-from asgi import DISCONNECT, part
+from asgi import DISCONNECT, part, scope_of
 from quart import Blueprint
 
 from broker import client, delivery, mounting
@@ -80,18 +80,7 @@ class House:
         self.sent.append(event)
 
     def begin(self, method="GET"):
-        scope = {
-            "type": "http",
-            "http_version": "1.1",
-            "scheme": "http",
-            "method": method,
-            "path": "/",
-            "raw_path": b"/",
-            "root_path": "",
-            "query_string": b"",
-            "headers": [(b"host", b"b"), (b"x-request-id", b"mine")],
-            "client": ("203.0.113.7", 5),
-        }
+        scope = scope_of(method, headers=[(b"x-request-id", b"mine")])
         return asyncio.ensure_future(self._app(scope, self.incoming.get, self._send))
 
     def leave(self):

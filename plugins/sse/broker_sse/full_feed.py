@@ -37,14 +37,13 @@ class FullView(EventView, frozen=True, kw_only=True, omit_defaults=True):
 class FullFeed(Feed):
     """Sends with each event its message, as it is then, if the identity may consume it."""
 
-    _at_once = AT_ONCE
-    _not_before = 0
-    _timer: Timer | None = None
-
     def __init__(self, *args: Any, memory: Budget, **options: Any) -> None:
         """`memory` is what all of these share."""
         super().__init__(*args, **options)
         self._memory = Share(memory, whose_identity(self.identity))
+        self._at_once = AT_ONCE
+        self._not_before = 0
+        self._timer: Timer | None = None
 
     async def take(self) -> bytes:
         """Return what there is; nothing for as long as the identity has no allowance to read, or
@@ -83,7 +82,7 @@ class FullFeed(Feed):
                 self._at_once = max(1, min(len(parts), self._at_once // 2))
                 break
             self._entries.popleft()
-            parts.append(self._write_full(entry, messages))
+            parts.append(self._write_full(entry, number, messages))
             size += len(parts[-1])
         else:
             self._at_once = min(2 * self._at_once, MOST_AT_ONCE)
@@ -112,12 +111,13 @@ class FullFeed(Feed):
     def _may_consume(self, event: Event) -> bool:
         return any(self._may("consume", queue) for queue in queues_of(event))
 
-    def _write_full(self, entry: Entry | bytes, messages: Mapping[int, Message]) -> bytes:
+    def _write_full(
+        self, entry: Entry | bytes, number: int | None, messages: Mapping[int, Message]
+    ) -> bytes:
         if isinstance(entry, bytes):
             return entry
         if not self._may_be_told(entry.event):
             return b""
-        number = self._message_of(entry)
         if number is None:
             return self._write(entry)
         return entry.write(_view(entry.view, messages.get(number)))
