@@ -85,6 +85,7 @@ def make_context(plugin: Plugin, config: Config, clock: Clock) -> PluginContext:
         logger=logging.getLogger(f"broker.plugins.{plugin.name}"),
         clock=clock,
         data_dir=config.broker.data_dir,
+        environment=config.broker.environment,
     )
 
 

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 import msgspec
 
@@ -62,6 +62,8 @@ class PluginContext(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock
     data_dir: Path
     """Where relative paths of a config are meant to lie; it exists when a provider is opened."""
+    environment: Literal["development", "production"] = "development"
+    """What the broker is for, as `broker.environment` says."""
     _made: dict[Callable[[PluginContext], Any], Any] = msgspec.field(default_factory=dict)
 
     def once(self, make: Callable[[PluginContext], T]) -> T:

@@ -1,0 +1,26 @@
+"""The parts of this plugin that its hooks share."""
+
+from __future__ import annotations
+
+from broker import Broker, PluginContext
+
+from broker_graphql.documents import Documents
+from broker_graphql.engine import Engine
+from broker_graphql.executor import Executor
+from broker_graphql.resolvers.queries import QUERIES
+from broker_graphql.schema import make_schema
+from broker_graphql.transport import GraphqlTransport
+
+RESOLVERS = {**QUERIES}
+
+
+def make_transport(plugin: PluginContext, broker: Broker) -> GraphqlTransport:
+    """Return the endpoint, with what answers there."""
+    schema = make_schema()
+    executor = Executor(
+        broker,
+        Documents(schema, plugin.config),
+        Engine(schema, RESOLVERS),
+        logger=plugin.logger,
+    )
+    return GraphqlTransport(broker, executor, plugin.config)

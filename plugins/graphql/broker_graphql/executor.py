@@ -1,0 +1,84 @@
+"""The whole way of an operation, whatever brought it: read, bounded, validated, executed."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import msgspec
+from broker import Broker, Identity, Recheck
+from graphql import GraphQLSchema, get_variable_values
+from graphql.language import OperationDefinitionNode, OperationType
+
+from broker_graphql.asking import Asked
+from broker_graphql.documents import Document, Documents
+from broker_graphql.engine import Engine, Result
+from broker_graphql.execution import Execution
+from broker_graphql.refusal import refuse_document
+
+
+class Operation(msgspec.Struct, frozen=True, kw_only=True):
+    """An operation that may be executed, with the values of its variables."""
+
+    document: Document
+    node: OperationDefinitionNode
+    variables: dict[str, Any]
+    """As they came."""
+    values: dict[str, Any]
+    """As they are meant, with what is the default."""
+
+    @property
+    def is_subscription(self) -> bool:
+        """Whether it is answered again and again."""
+        return self.node.operation is OperationType.SUBSCRIPTION
+
+
+class Executor:
+    """Executes what clients ask."""
+
+    def __init__(
+        self, broker: Broker, documents: Documents, engine: Engine, *, logger: logging.Logger
+    ) -> None:
+        self._broker = broker
+        self._documents = documents
+        self._engine = engine
+        self._logger = logger
+        self.schema: GraphQLSchema = documents.schema
+
+    async def open(self) -> None:
+        """Open the engine."""
+        await self._engine.open()
+
+    async def close(self) -> None:
+        """Close the engine."""
+        await self._engine.close()
+
+    def prepare(self, asked: Asked, identity: Identity) -> Operation:  # noqa: ARG002
+        """Return what is asked for, once it is known to be within all bounds; raises Refused."""
+        document = self._documents.read(asked.query)
+        node = document.operation(asked.operation_name)
+        values = get_variable_values(self.schema, node.variable_definitions or (), asked.variables)
+        if isinstance(values, list):
+            raise refuse_document(values, code="invalid")
+        return Operation(
+            document=document, node=node, variables=asked.variables, values=values.coerced
+        )
+
+    def begin(self, identity: Identity, *, request_id: str, recheck: Recheck | None) -> Execution:
+        """Return what an operation is executed with."""
+        return Execution(
+            self._broker, identity, request_id=request_id, recheck=recheck, logger=self._logger
+        )
+
+    async def execute(
+        self, operation: Operation, execution: Execution, *, root: Any = None
+    ) -> Result:
+        """Return the result of an operation, for a subscription that of one event: its `root`."""
+        name = operation.node.name
+        return await self._engine.execute(
+            operation.document,
+            execution,
+            operation_name=None if name is None else name.value,
+            variables=operation.variables,
+            root=root,
+        )

@@ -1,0 +1,1 @@
+"""The fields that are more than a look at their source."""
