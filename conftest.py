@@ -3,8 +3,22 @@
 import asyncio
 import inspect
 import os
+from importlib.util import find_spec
 
 import pytest
+
+HAS_GRAPHQL = find_spec("tartiflette") is not None
+
+
+def pytest_report_header():
+    if HAS_GRAPHQL:
+        return None
+    return "the plugin graphql is not installed, so its tests are left out"
+
+
+def pytest_ignore_collect(collection_path, config):
+    is_graphql = "graphql" in str(collection_path.relative_to(config.rootpath))
+    return True if is_graphql and not HAS_GRAPHQL else None
 
 
 def pytest_configure():
