@@ -44,6 +44,10 @@ database = "auth.db"
 # Where several brokers tell together:
 # redis_url = "redis://127.0.0.1:6379"
 """,
+    "graphql": """
+# All of it in one endpoint: POST /graphql, GraphQL over HTTP and WebSocket.
+[plugins.graphql]
+""",
 }
 
 FIRST_PLUGINS = tuple(_TABLES)
@@ -93,5 +97,6 @@ def first_config(installed: Collection[str], *, example: bool) -> str:
 
 
 def remedy(name: str) -> str:
-    """Return the command that installs one of the first plugins."""
-    return f"pip install replika-broker-{name.replace('_', '-')}"
+    """Return the command that installs one of the first plugins, and what else that takes."""
+    needed = ", with cmake and a C++ compiler at hand" if name == "graphql" else ""
+    return f"pip install replika-broker-{name.replace('_', '-')}{needed}"

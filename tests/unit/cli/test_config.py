@@ -17,6 +17,7 @@ from broker.cli import cli
 from broker.config import read_config
 from broker.plugins import discover
 
+FIRST_PLUGINS = ("storage_sqlite", "auth_jwt", "ratelimit", "sse", "graphql")
 BUILT_IN = {"rest", "log", "memory", "scopes"}
 
 pytestmark = pytest.mark.usefixtures("clean_environment")
@@ -67,7 +68,7 @@ def test_init_writes_a_file_for_the_owner_only_that_can_be_read():
     assert result.stdout == "wrote broker.toml; start the broker with: broker serve\n"
     assert stat.S_IMODE(Path("broker.toml").stat().st_mode) == 0o600
     config = read_config()
-    assert config.broker.plugins == ("storage_sqlite", "auth_jwt", "ratelimit", "sse")
+    assert config.broker.plugins == FIRST_PLUGINS
     assert not config.broker.anonymous
     assert config.server.host == "127.0.0.1"
     assert config.plugins == {
@@ -75,6 +76,7 @@ def test_init_writes_a_file_for_the_owner_only_that_can_be_read():
         "auth_jwt": {"database": "auth.db"},
         "ratelimit": {},
         "sse": {},
+        "graphql": {},
     }
     assert config.warnings == ()
     assert result.stderr == ""
@@ -108,7 +110,7 @@ def test_init_overwrites_when_it_is_forced():
 
     assert run("init", "--force").exit_code == 0
 
-    assert read_config().broker.plugins == ("storage_sqlite", "auth_jwt", "ratelimit", "sse")
+    assert read_config().broker.plugins == FIRST_PLUGINS
     assert stat.S_IMODE(Path("broker.toml").stat().st_mode) == 0o600
 
 
@@ -171,6 +173,8 @@ def test_init_leaves_out_what_is_not_installed(core_alone):
         "left out auth_jwt, which is not installed: pip install replika-broker-auth-jwt",
         "left out ratelimit, which is not installed: pip install replika-broker-ratelimit",
         "left out sse, which is not installed: pip install replika-broker-sse",
+        "left out graphql, which is not installed: pip install replika-broker-graphql, "
+        "with cmake and a C++ compiler at hand",
     ]
     assert "# Not installed: auth_jwt (pip install replika-broker-auth-jwt).\n" in (
         Path("broker.toml").read_text()

@@ -1,0 +1,75 @@
+"""What the plugin's README says of it, and what it costs who does not enable it."""
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+from examples import blocks
+
+import broker_graphql
+from broker.assembly import assemble
+from broker.config import make_config
+from broker_graphql.config import GraphqlConfig
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+
+
+def test_the_entry_point_leads_to_the_plugin():
+    [found] = entry_points(group="broker.plugins", name="graphql")
+    assert found.load() is broker_graphql
+
+
+def table(heading):
+    """The rows of the first table below a heading."""
+    text = README.partition(f"\n{heading}\n")[2]
+    rows = re.search(r"(?:^\|.*\|\n)+", text, re.MULTILINE).group().splitlines()[2:]
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+
+
+def default(field):
+    value = field.get_default(call_default_factory=True)
+    return "none" if value is None else f"`{json.dumps(value)}`"
+
+
+def test_the_readme_lists_every_option_with_its_default():
+    documented = {row[0].strip("`"): row[1:] for row in table("### Options")}
+
+    assert documented == {
+        name: [default(field), field.description]
+        for name, field in GraphqlConfig.model_fields.items()
+    }
+
+
+def transports(config, directory):
+    config["broker"]["data_dir"] = str(directory)
+    return dict(assemble(make_config(config)).transports)
+
+
+@pytest.mark.parametrize("block", blocks(README, "toml"))
+def test_every_config_in_the_readme_is_one(block, tmp_path):
+    data = tomllib.loads(block)
+    data.setdefault("broker", {"plugins": ["graphql"]})
+
+    assert "graphql" in transports(data, tmp_path)
+
+
+def test_the_readme_lists_every_route(tmp_path):
+    documented = [row[0].strip("`") for row in table("## Routes")]
+
+    routes = transports({"broker": {"plugins": ["graphql"]}}, tmp_path)["graphql"].routes()
+    assert documented == [f"{route.method} {route.path}" for route in routes]
+
+
+def test_what_explains_the_plugin_imports_no_engine():
+    code = (
+        "import sys, broker_graphql; broker_graphql.config_schema();"
+        "print({'graphql', 'lark', 'tartiflette'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "set()\n"
