@@ -36,6 +36,7 @@ from broker.models import (
     Settled,
     SettleResult,
 )
+from broker.operations.checking import check_message_id, check_queue_name
 from broker.operations.consuming import Consuming, Consumption
 from broker.operations.gate import Gate
 from broker.operations.leasing import Leasing
@@ -253,6 +254,7 @@ class Broker:
 
         Who settles by it pays then, as with any other receipt; asking for nothing is paid here.
         """
+        check_message_id(message_id)
         if self.require_receipt:
             raise Invalid([FieldError("receipt", "is required by this broker")])
         try:
@@ -265,6 +267,7 @@ class Broker:
     async def browse(self, identity: Identity, query: MessageQuery) -> Page:
         """Look at a queue's messages without changing anything."""
         assert query.queue is not None, "browse one queue; use get_message for an id"
+        check_queue_name(query.queue)
         await self._gate.spend(identity, "read", query.queue)
         self._gate.permit(identity, "read", query.queue)
         if query.text is not None and "search" in self._runtime.missing:
@@ -274,6 +277,7 @@ class Broker:
 
     async def get_message(self, identity: Identity, message_id: int) -> Message:
         """Look at one message; raises MessageNotFound."""
+        check_message_id(message_id)
         await self._gate.spend(identity, "read", None)
         message = await self._find(identity, message_id)
         self._gate.permit(identity, "read", message.queue)
@@ -294,6 +298,7 @@ class Broker:
 
     async def delete_message(self, identity: Identity, message_id: int) -> None:
         """Remove one message, leased or not; raises MessageNotFound."""
+        check_message_id(message_id)
         await self._gate.spend(identity, "manage", None)
         message = await self._find(identity, message_id)
         self._gate.permit(identity, "manage", message.queue)

@@ -1,10 +1,13 @@
 """How much of everything the broker takes, the same for every transport and storage."""
 
 DEFAULT_PRIORITY = 4
+TEXT_CONTENT_TYPE = "text/plain; charset=utf-8"
+BINARY_CONTENT_TYPE = "application/octet-stream"
 YEAR = 366 * 24 * 3600
 MAX_LEASE_SECONDS = 43_200
 MAX_PRIORITY = 9
 MAX_LABEL = 255
+MAX_TEXT = 1024
 MAX_HEADERS = 64
 MAX_HEADERS_BYTES = 16 * 1024
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024

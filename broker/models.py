@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from broker.limits import (
+    BINARY_CONTENT_TYPE,
     DEFAULT_PRIORITY,
     MAX_INT64,
     MAX_LEASE_SECONDS,
@@ -145,7 +146,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
 
     queue: str
     body: bytes
-    content_type: str = "application/octet-stream"
+    content_type: str = BINARY_CONTENT_TYPE
     headers: dict[str, str] = {}
     priority: int = DEFAULT_PRIORITY
     """0 to 9, higher first."""
@@ -162,7 +163,7 @@ class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
 
     queue: str
     body: bytes
-    content_type: str = "application/octet-stream"
+    content_type: str = BINARY_CONTENT_TYPE
     headers: dict[str, str] = {}
     priority: int = DEFAULT_PRIORITY
     group: str | None = None

@@ -46,7 +46,7 @@ class Consumption:
         self, identity: Identity, queue: str, *, prefetch: int, lease_seconds: int | None
     ) -> Consuming:
         """Return what consumes, which has leased nothing yet."""
-        check_consume(prefetch, lease_seconds)
+        check_consume(queue, prefetch, lease_seconds)
         gate = self._runtime.gate
         await gate.spend(identity, "consume", queue)
         gate.permit(identity, "consume", queue)

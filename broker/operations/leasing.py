@@ -44,7 +44,7 @@ class Leasing:
         recheck: Recheck | None,
     ) -> Deliveries:
         """Lease up to `limit` messages; with none there, wait for one up to `wait` seconds."""
-        check_lease(limit, wait, lease_seconds)
+        check_lease(queue, limit, wait, lease_seconds)
         runtime = self._runtime
         await runtime.gate.spend(identity, "consume", queue, limit)
         runtime.gate.permit(identity, "consume", queue)

@@ -7,17 +7,15 @@ from collections.abc import Sequence
 from broker.auth import Identity
 from broker.errors import (
     BrokerError,
-    FieldError,
-    Invalid,
     MessageTooLarge,
     PluginFailure,
     QueueNotFound,
     Unsupported,
 )
 from broker.extend import Interceptor
-from broker.limits import DEFAULT_PRIORITY, MAX_BATCH_BYTES, MAX_BATCH_MESSAGES
+from broker.limits import DEFAULT_PRIORITY
 from broker.models import Draft, NewMessage, PublishResult, QueuePolicy
-from broker.operations.checking import check_draft
+from broker.operations.checking import check_drafts
 from broker.operations.queues import Queues
 from broker.operations.runtime import Runtime
 
@@ -35,21 +33,20 @@ class Publishing:
 
     async def publish(self, identity: Identity, drafts: Sequence[Draft]) -> list[PublishResult]:
         """Publish all or nothing."""
+        check_drafts(drafts)
         queues = (draft.queue for draft in drafts)
         await self._runtime.gate.spend_each(identity, ("publish", queues))
         batch = await self.admit(identity, drafts)
         return await self._runtime.tasks.finish(self._store(identity, batch))
 
     async def admit(self, identity: Identity, drafts: Sequence[Draft]) -> Sequence[NewMessage]:
-        """Permit, validate, fill in the policies' defaults, intercept."""
+        """Permit drafts that were checked, fill in the policies' defaults, intercept."""
         runtime = self._runtime
         policies: dict[str, QueuePolicy] = {}
         for draft in drafts:
-            check_draft(draft)
             if draft.queue not in policies:
                 runtime.gate.permit(identity, "publish", draft.queue)
                 policies[draft.queue] = await self._queues.policy(draft.queue)
-        _check_size(drafts)
         now = runtime.clock.now()
         batch: Sequence[NewMessage] = [
             self._address(draft, policies[draft.queue], now) for draft in drafts
@@ -126,12 +123,3 @@ async def _intercept(
     if not kept:
         raise PluginFailure(name, "intercept a publish: it changed how many messages go where")
     return result
-
-
-def _check_size(drafts: Sequence[Draft]) -> None:
-    if not 0 < len(drafts) <= MAX_BATCH_MESSAGES:
-        problem = f"expected 1 to {MAX_BATCH_MESSAGES} messages, got {len(drafts)}"
-        raise Invalid([FieldError("messages", problem)])
-    size = sum(len(draft.body) for draft in drafts)
-    if size > MAX_BATCH_BYTES:
-        raise MessageTooLarge(f"{size} bytes of bodies; a batch takes {MAX_BATCH_BYTES}")

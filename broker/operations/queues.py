@@ -28,7 +28,7 @@ from broker.models import (
     StateFilter,
 )
 from broker.operations.census import Census
-from broker.operations.checking import check_finished, check_queue_name
+from broker.operations.checking import check_purge, check_queue, check_queue_name
 from broker.operations.overview import Lookout
 from broker.operations.runtime import Runtime
 
@@ -63,9 +63,8 @@ class Queues:
     async def put(self, identity: Identity, spec: QueueSpec, *, expect: int | None = None) -> Queue:
         """Make a queue or replace its policy; `expect` as in `Storage.put_queue`. Raises
         VersionMismatch, and TooManyQueues if it had to be made."""
-        await self._gate.spend(identity, "manage", spec.name)
-        self._gate.permit(identity, "manage", spec.name)
-        check_queue_name(spec.name)
+        check_queue(spec.name, msgspec.structs.asdict(spec.policy))
+        await self._begin(identity, "manage", spec.name)
         self._check_capabilities(spec)
         while True:
             found = await self._storage.get_queues(names=[spec.name], now=self._clock.now())
@@ -87,8 +86,8 @@ class Queues:
         self, identity: Identity, name: str, changes: dict[str, Any], *, expect: int | None = None
     ) -> Queue:
         """Change some of a policy; raises VersionMismatch if `expect` is not the version."""
-        await self._gate.spend(identity, "manage", name)
-        self._gate.permit(identity, "manage", name)
+        check_queue(name, changes)
+        await self._begin(identity, "manage", name)
         while True:
             queue = (await self._status(name)).queue
             if expect is not None and queue.version != expect:
@@ -104,8 +103,7 @@ class Queues:
 
     async def pause(self, identity: Identity, name: str, *, paused: bool = True) -> bool:
         """Stop leasing from a queue, or go on with it; tell whether that was a change."""
-        await self._gate.spend(identity, "manage", name)
-        self._gate.permit(identity, "manage", name)
+        await self._begin(identity, "manage", name)
         while True:
             queue = (await self._status(name)).queue
             if queue.policy.paused == paused:
@@ -124,8 +122,7 @@ class Queues:
 
     async def get(self, identity: Identity, name: str) -> QueueStatus:
         """Return one queue with its counts; raises QueueNotFound."""
-        await self._gate.spend(identity, "read", name)
-        self._gate.permit(identity, "read", name)
+        await self._begin(identity, "read", name)
         return await self._status(name)
 
     async def list(
@@ -157,8 +154,7 @@ class Queues:
     async def drop(self, identity: Identity, name: str, *, expect: int | None = None) -> None:
         """Delete a queue with all that it holds; raises QueueNotFound, and VersionMismatch if
         it is not at version `expect` when this begins."""
-        await self._gate.spend(identity, "manage", name)
-        self._gate.permit(identity, "manage", name)
+        await self._begin(identity, "manage", name)
         found = (await self._status(name)).queue.version
         if expect is not None and expect != found:
             raise VersionMismatch(name, expected=expect, found=found)
@@ -177,9 +173,9 @@ class Queues:
         With `older_than`, in seconds, only those that were finished longer ago: the states can
         then be processed and failed only.
         """
+        check_purge(name, states, older_than)
         finished_before = None
         if older_than is not None:
-            check_finished(states, older_than)
             finished_before = self._clock.now() - round(older_than * 1000)
         query = MessageQuery(queue=name, states=states, finished_before=finished_before)
         return await self._bulk(identity, query, "delete", "queue.purged")
@@ -199,6 +195,13 @@ class Queues:
     def forget(self, name: str) -> None:
         """Stop believing what is known of a queue: the storage says that it is gone."""
         self._known.pop(name, None)
+
+    async def _begin(
+        self, identity: Identity, action: Literal["read", "manage"], name: str
+    ) -> None:
+        check_queue_name(name)
+        await self._gate.spend(identity, action, name)
+        self._gate.permit(identity, action, name)
 
     async def _status(self, name: str) -> QueueStatus:
         found = await self._storage.get_queues(names=[name], now=self._clock.now())
@@ -279,8 +282,7 @@ class Queues:
         kind: EventKind,
     ) -> int:
         assert query.queue is not None
-        await self._gate.spend(identity, "manage", query.queue)
-        self._gate.permit(identity, "manage", query.queue)
+        await self._begin(identity, "manage", query.queue)
         return await self._runtime.tasks.finish(self._do_in_bulk(identity, query, action, kind))
 
     async def _do_in_bulk(

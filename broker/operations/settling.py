@@ -21,6 +21,7 @@ from broker.models import (
     SettleKind,
     SettleResult,
 )
+from broker.operations.checking import check_drafts, check_settlements
 from broker.operations.publishing import Publishing
 from broker.operations.queues import Queues
 from broker.operations.runtime import Runtime
@@ -51,6 +52,9 @@ class Settling:
         self, identity: Identity, settlements: Sequence[Settlement], publish: Sequence[Draft]
     ) -> Settled:
         """Settle each, or with `publish` all or nothing; one result a settlement."""
+        check_settlements(settlements)
+        if publish:
+            check_drafts(publish, "publish")
         gate = self._runtime.gate
         queues = [settlement.receipt.queue for settlement in settlements]
         drafted = (draft.queue for draft in publish)

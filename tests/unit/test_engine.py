@@ -655,55 +655,6 @@ async def test_an_interceptor_that_breaks_is_named_and_nothing_is_stored(interce
         assert (await house.status()).counts.total == 0
 
 
-@pytest.mark.parametrize(
-    ("options", "field"),
-    [
-        ({"priority": 10}, "priority"),
-        ({"priority": -1}, "priority"),
-        ({"delay": -1}, "delay"),
-        ({"delay": 10.0**12}, "delay"),
-        ({"ttl": 0}, "ttl"),
-        ({"group": ""}, "group"),
-        ({"group": "a\nb"}, "group"),
-        ({"dedup_key": "x" * 256}, "dedup_key"),
-        ({"content_type": "text/\x00"}, "content_type"),
-        ({"headers": {"a": "\r\n"}}, "headers"),
-        ({"headers": {str(n): "" for n in range(65)}}, "headers"),
-        ({"headers": {"a": "x" * 20_000}}, "headers"),
-    ],
-)
-async def test_the_core_refuses_a_bad_message_whatever_transport_it_came_by(options, field):
-    async with House() as house:
-        with pytest.raises(Invalid) as caught:
-            await house.publish(b"1", **options)
-        assert [error.field for error in caught.value.errors] == [field]
-        assert (await house.status()).counts.total == 0
-
-
-@pytest.mark.parametrize(
-    ("options", "field"),
-    [
-        ({"limit": 0}, "limit"),
-        ({"limit": 101}, "limit"),
-        ({"wait": 21}, "wait"),
-        ({"lease_seconds": 0}, "lease_seconds"),
-        ({"lease_seconds": 43_201}, "lease_seconds"),
-    ],
-)
-async def test_the_core_refuses_a_bad_lease_whatever_transport_it_came_by(options, field):
-    async with House() as house:
-        with pytest.raises(Invalid) as caught:
-            await house.lease(**options)
-        assert [error.field for error in caught.value.errors] == [field]
-
-
-@pytest.mark.parametrize("name", ["", "a\nb", "-a", "x" * 256, "ü"])
-async def test_the_core_refuses_a_bad_queue_name_whatever_transport_it_came_by(name):
-    async with House() as house:
-        with pytest.raises(Invalid):
-            await house.broker.queues.create(ADMIN, QueueSpec(name))
-
-
 async def test_one_who_leaves_makes_the_next_one_learn_of_delayed_work():
     async with House() as house:
         first = house.begin_lease(wait=20)

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from msgspec import UNSET
 
-from broker import Draft, Request
+from broker import Draft, Request, limits
 from broker.builtin.rest.reading import gather, read_headers, read_query
 from broker.builtin.rest.wire import OutgoingMessage, PublishHeaders, RawHeaders, RawOptions
-
-TEXT = "text/plain; charset=utf-8"
-BINARY = "application/octet-stream"
 
 
 def draft_message(message: OutgoingMessage, queue: str, *, dedup_key: str | None = None) -> Draft:
     """Return the draft of a message that came as JSON; `dedup_key` is for one without its own."""
     if message.content is not UNSET:
-        body, content_type = message.content.encode(), TEXT
+        body, content_type = message.content.encode(), limits.TEXT_CONTENT_TYPE
     else:
         assert message.content_base64 is not UNSET, "the wire type demands one of them"
-        body, content_type = message.content_base64, BINARY
+        body, content_type = message.content_base64, limits.BINARY_CONTENT_TYPE
     return Draft(
         queue=queue,
         body=body,
@@ -42,7 +39,7 @@ def draft_raw(request: Request, queue: str) -> Draft:
     return Draft(
         queue=queue,
         body=request.body,
-        content_type=headers.content_type or BINARY,
+        content_type=headers.content_type or limits.BINARY_CONTENT_TYPE,
         priority=options.priority,
         delay=options.delay,
         ttl=options.ttl,

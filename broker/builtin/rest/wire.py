@@ -51,9 +51,9 @@ Text = Annotated[
     str,
     Meta(
         min_length=1,
-        max_length=1024,
+        max_length=limits.MAX_TEXT,
         pattern=PRINTABLE,
-        description="1 to 1024 printable characters",
+        description=f"1 to {limits.MAX_TEXT} printable characters",
     ),
 ]
 HeaderValue = Annotated[

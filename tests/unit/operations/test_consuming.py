@@ -95,7 +95,11 @@ async def test_every_way_to_end_a_lease_makes_room_and_an_extension_makes_none(k
     await reader.leave()
 
 
-@pytest.mark.parametrize("states", [("processing",), ()], ids=["leased", "every"])
+@pytest.mark.parametrize(
+    "states",
+    [("processing",), ("pending", "processing", "processed", "failed")],
+    ids=["leased", "every"],
+)
 async def test_a_purge_of_what_is_leased_makes_room(states):
     house = await House().open()
     await house.publish(1)
