@@ -8,6 +8,7 @@ database.
 from broker import limits
 from broker.addresses import address_key
 from broker.app import create_app, open_broker
+from broker.audience import EVENT_KINDS, Audience, EventFilter, check_globs
 from broker.auth import (
     Action,
     Authenticator,
@@ -112,9 +113,11 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ACTIVITIES",
+    "EVENT_KINDS",
     "Action",
     "Activity",
     "Allowance",
+    "Audience",
     "Authenticator",
     "Authorizer",
     "BodyTooSlow",
@@ -137,6 +140,7 @@ __all__ = [
     "EndReason",
     "Ended",
     "Event",
+    "EventFilter",
     "EventKind",
     "FieldError",
     "Forbidden",
@@ -214,6 +218,7 @@ __all__ = [
     "WrongState",
     "__version__",
     "address_key",
+    "check_globs",
     "create_app",
     "end_event",
     "hookimpl",

@@ -61,6 +61,11 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     """The queue that a dead letter went to."""
     reason: str | None = None
 
+    @property
+    def queues(self) -> tuple[str, ...]:
+        """Those that it concerns: a dead letter's both."""
+        return (self.queue,) if self.moved_to is None else (self.queue, self.moved_to)
+
 
 class Interceptor(Provider):
     """Validates or transforms what is about to be published."""

@@ -39,5 +39,6 @@ def test_plugins_import_public_names_only():
 
 
 def test_the_list_of_public_names_is_sorted_and_complete():
-    assert list(broker.__all__) == sorted(set(broker.__all__))
+    constants_first = sorted(set(broker.__all__), key=lambda name: (not name.isupper(), name))
+    assert list(broker.__all__) == constants_first
     assert [name for name in broker.__all__ if not hasattr(broker, name)] == []

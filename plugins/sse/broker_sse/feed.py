@@ -192,14 +192,12 @@ class Feed(Stream):
         return b"".join(parts)
 
     def _wants(self, event: Event) -> bool:
-        return any(self.wants.takes(queue, event.kind) for queue in queues_of(event))
+        return any(self.wants.takes(queue, event.kind) for queue in event.queues)
 
     def _may_be_told(self, event: Event) -> bool:
         if event.moved_to is None:
             return self._may("read", event.queue)
-        return any(
-            self.wants.covers(queue) and self._may("read", queue) for queue in queues_of(event)
-        )
+        return any(self.wants.covers(queue) and self._may("read", queue) for queue in event.queues)
 
     def _may(self, action: Action, queue: str) -> bool:
         may = self._rights.get((action, queue))
@@ -209,8 +207,3 @@ class Feed(Stream):
             may = self._broker.permits(self.identity, action, queue)
             self._rights[action, queue] = may
         return may
-
-
-def queues_of(event: Event) -> Sequence[str]:
-    """Return the queue of an event, and that to which its message went."""
-    return (event.queue,) if event.moved_to is None else (event.queue, event.moved_to)

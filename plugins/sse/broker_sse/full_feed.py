@@ -12,7 +12,7 @@ from broker import Budget, Event, Message, Overloaded, RateLimited, Share, Timer
 from msgspec import UNSET, UnsetType
 
 from broker_sse.entry import Entry, EventView
-from broker_sse.feed import PIECE_BYTES, Feed, queues_of
+from broker_sse.feed import PIECE_BYTES, Feed
 
 AT_ONCE = 16
 """How many events a feed first asks the storage about; more of small messages, less of large ones,
@@ -109,7 +109,7 @@ class FullFeed(Feed):
         return entry.event.message_id if self._may_consume(entry.event) else None
 
     def _may_consume(self, event: Event) -> bool:
-        return any(self._may("consume", queue) for queue in queues_of(event))
+        return any(self._may("consume", queue) for queue in event.queues)
 
     def _write_full(
         self, entry: Entry | bytes, number: int | None, messages: Mapping[int, Message]

@@ -5,17 +5,16 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 
-from broker import Event, Observer
+from broker import EVENT_KINDS, Event, Observer
 
 from broker_sse.entry import Entry, EventId, new_epoch
-from broker_sse.filters import KINDS
 from broker_sse.hub import Hub
 
 
 class EventLog(Observer):
     """Hears of the events of this broker, and tells the hub of all events in their order."""
 
-    kinds = KINDS
+    kinds = EVENT_KINDS
 
     def __init__(self, hub: Hub) -> None:
         self.hub = hub

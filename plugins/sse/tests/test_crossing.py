@@ -5,7 +5,7 @@ import pytest
 
 from broker import Event, timestamp
 from broker_sse.crossing import LAST_MS, VERSION, read_crossing, write_crossing
-from broker_sse.filters import KINDS
+from broker import EVENT_KINDS
 
 EVENT = Event(
     kind="message.dead_lettered",
@@ -32,7 +32,7 @@ def test_an_event_crosses_whole_but_for_who_did_it():
     assert crossing.event == msgspec.structs.replace(EVENT, subject="", peer="")
 
 
-@pytest.mark.parametrize("kind", sorted(KINDS))
+@pytest.mark.parametrize("kind", sorted(EVENT_KINDS))
 def test_every_event_that_clients_can_be_told_of_crosses(kind):
     event = Event(kind=kind, queue="q", at=1, subject="")
 
