@@ -1,6 +1,6 @@
 """The plugin `graphql`: the whole broker in one GraphQL endpoint."""
 
-from broker import Broker, PluginContext, Transport, hookimpl
+from broker import Broker, Observer, PluginContext, Transport, hookimpl
 from pydantic import BaseModel
 
 from broker_graphql.config import GraphqlConfig
@@ -10,6 +10,14 @@ from broker_graphql.config import GraphqlConfig
 def config_schema() -> type[BaseModel]:
     """Return what `[plugins.graphql]` may hold."""
     return GraphqlConfig
+
+
+@hookimpl
+def provide_observer(plugin: PluginContext) -> Observer:
+    """Return what tells those who subscribed."""
+    from broker_graphql.assembly import make_events
+
+    return plugin.once(make_events)
 
 
 @hookimpl

@@ -6,12 +6,19 @@ from broker import Broker, PluginContext
 
 from broker_graphql.documents import Documents
 from broker_graphql.engine import Engine
+from broker_graphql.events import Events
 from broker_graphql.executor import Executor
 from broker_graphql.resolvers.queries import QUERIES
+from broker_graphql.resolvers.subscriptions import SUBSCRIPTIONS
 from broker_graphql.schema import make_schema
 from broker_graphql.transport import GraphqlTransport
 
-RESOLVERS = {**QUERIES}
+RESOLVERS = {**QUERIES, **SUBSCRIPTIONS}
+
+
+def make_events(_: PluginContext) -> Events:
+    """Return what tells those who subscribed."""
+    return Events()
 
 
 def make_transport(plugin: PluginContext, broker: Broker) -> GraphqlTransport:
@@ -21,6 +28,8 @@ def make_transport(plugin: PluginContext, broker: Broker) -> GraphqlTransport:
         broker,
         Documents(schema, plugin.config),
         Engine(schema, RESOLVERS),
+        plugin.once(make_events),
+        buffer=plugin.config.buffer,
         logger=plugin.logger,
     )
     return GraphqlTransport(broker, executor, plugin.config)

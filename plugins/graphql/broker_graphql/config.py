@@ -31,3 +31,10 @@ class GraphqlConfig(BaseModel):
         strict=True,
         description="How many words and signs a document may have.",
     )
+    buffer: int = Field(
+        default=256,
+        ge=1,
+        le=65_536,
+        strict=True,
+        description="How many events wait for a subscriber before it is dropped as too slow.",
+    )

@@ -6,7 +6,14 @@ from collections import OrderedDict
 from typing import Any
 
 from graphql import GraphQLError, GraphQLSchema, parse, validate
-from graphql.language import DocumentNode, OperationDefinitionNode
+from graphql.language import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    OperationDefinitionNode,
+    SelectionSetNode,
+)
 
 from broker_graphql.config import GraphqlConfig
 from broker_graphql.refusal import refuse, refuse_document
@@ -28,6 +35,11 @@ class Document:
             for node in tree.definitions
             if isinstance(node, OperationDefinitionNode)
         }
+        self.fragments = {
+            node.name.value: node
+            for node in tree.definitions
+            if isinstance(node, FragmentDefinitionNode)
+        }
         self.converted: Any = None
         """The tree as the engine has it; the engine's own."""
 
@@ -40,6 +52,15 @@ class Document:
         if name not in self.operations:
             raise refuse(f'the document has no operation "{name}"', code="invalid")
         return self.operations[name]
+
+    def first_field(self, selected: SelectionSetNode) -> FieldNode:
+        """Return the first field of what is selected, in whatever fragment it is."""
+        selection: Any = selected.selections[0]
+        if isinstance(selection, FieldNode):
+            return selection
+        if isinstance(selection, FragmentSpreadNode):
+            selection = self.fragments[selection.name.value]
+        return self.first_field(selection.selection_set)
 
 
 class Documents:

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from broker import Broker, Identity, Recheck
-from graphql import GraphQLSchema, get_variable_values
-from graphql.language import OperationDefinitionNode, OperationType
+from broker import Broker, BrokerError, Event, Identity, Recheck
+from graphql import (
+    GraphQLError,
+    GraphQLSchema,
+    VariableValues,
+    get_argument_values,
+    get_variable_values,
+)
+from graphql.language import FieldNode, OperationDefinitionNode, OperationType
 
 from broker_graphql.asking import Asked
 from broker_graphql.documents import Document, Documents
 from broker_graphql.engine import Engine, Result
+from broker_graphql.events import Events
 from broker_graphql.execution import Execution
-from broker_graphql.refusal import refuse_document
+from broker_graphql.refusal import Refused, refuse_document
+from broker_graphql.subscription import Subscription, read_wants
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,16 +41,31 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
         """Whether it is answered again and again."""
         return self.node.operation is OperationType.SUBSCRIPTION
 
+    @property
+    def root_field(self) -> FieldNode:
+        """The one field that a subscription selects: validation allows it no other."""
+        return self.document.first_field(self.node.selection_set)
+
 
 class Executor:
     """Executes what clients ask."""
 
     def __init__(
-        self, broker: Broker, documents: Documents, engine: Engine, *, logger: logging.Logger
+        self,
+        broker: Broker,
+        documents: Documents,
+        engine: Engine,
+        events: Events,
+        *,
+        buffer: int,
+        logger: logging.Logger,
     ) -> None:
+        """`buffer` is how many events may wait for a client."""
         self._broker = broker
         self._documents = documents
         self._engine = engine
+        self._events = events
+        self._buffer = buffer
         self._logger = logger
         self.schema: GraphQLSchema = documents.schema
 
@@ -82,3 +106,32 @@ class Executor:
             variables=operation.variables,
             root=root,
         )
+
+    def subscribe(
+        self, operation: Operation, execution: Execution, wake: Callable[[], None]
+    ) -> Subscription:
+        """Return what a subscription tells from now on; `wake` is called when there may be
+        something. Raises Refused, with the error of its field, for bad arguments and for who may
+        read nothing of it."""
+
+        async def execute(event: Event) -> Result:
+            return await self.execute(operation, execution, root=event)
+
+        field = operation.root_field
+        try:
+            return Subscription(
+                execution,
+                self._events,
+                wants=read_wants(**self._arguments(operation, field)),
+                execute=execute,
+                wake=wake,
+                buffer=self._buffer,
+            )
+        except BrokerError as error:
+            told = GraphQLError(str(error), field, path=[(field.alias or field.name).value])
+            raise Refused([execution.tell({**told.formatted}, error)]) from error
+
+    def _arguments(self, operation: Operation, field: FieldNode) -> dict[str, Any]:
+        assert self.schema.subscription_type is not None, "the schema has subscriptions"
+        definition = self.schema.subscription_type.fields[field.name.value]
+        return get_argument_values(definition, field, VariableValues({}, operation.values))
