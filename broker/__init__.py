@@ -63,6 +63,7 @@ from broker.event_stream import write_event, write_id, write_retry
 from broker.extend import Event, EventKind, Interceptor, Observer, Transport
 from broker.hookspecs import hookimpl
 from broker.http import Handler, Request, Response, Route, json_response
+from broker.media import choose_type, demand_json, is_json, names_type
 from broker.models import (
     BulkResult,
     Counts,
@@ -219,11 +220,15 @@ __all__ = [
     "__version__",
     "address_key",
     "check_globs",
+    "choose_type",
     "create_app",
+    "demand_json",
     "end_event",
     "hookimpl",
+    "is_json",
     "json_response",
     "limits",
+    "names_type",
     "open_broker",
     "read_credentials",
     "read_duration",

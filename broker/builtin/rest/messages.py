@@ -11,6 +11,7 @@ from broker import (
     Request,
     Response,
     Route,
+    is_json,
     json_response,
     limits,
 )
@@ -19,7 +20,6 @@ from broker.builtin.rest.queues import mount_of, next_page
 from broker.builtin.rest.reading import (
     gather,
     identify,
-    is_json,
     read_body,
     read_id,
     read_optional_body,

@@ -14,10 +14,9 @@ from broker import (
     FieldError,
     Identity,
     Invalid,
-    Malformed,
     QueueName,
     Request,
-    UnsupportedMediaType,
+    demand_json,
     read_credentials,
 )
 from broker.builtin.rest.explain import explain, fields_of, refused, shorten
@@ -25,12 +24,10 @@ from broker.builtin.rest.wire import MAX_ID
 
 T = TypeVar("T", bound=msgspec.Struct)
 
-JSON = "application/json"
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What msgspec raises for a body that is not what was expected."""
 
 _ID = re.compile(r"[0-9]{1,19}\Z")
-_UTF8 = frozenset({"utf-8", "utf8"})
 
 
 async def identify(broker: Broker, request: Request) -> Identity:
@@ -94,27 +91,6 @@ def read_body(request: Request, kind: type[T]) -> T:
 def read_optional_body(request: Request, kind: type[T]) -> T:
     """Read a JSON body; without one, everything in it is its default."""
     return read_body(request, kind) if request.body else kind()
-
-
-def demand_json(request: Request) -> None:
-    """Raise UnsupportedMediaType unless a request's body says that it is JSON."""
-    if not request.body:
-        raise Malformed("the body is empty; expected JSON")
-    content_type = request.headers.get("content-type")
-    if not is_json(content_type):
-        got = "nothing" if content_type is None else f'"{shorten(content_type)}"'
-        raise UnsupportedMediaType(f"expected the Content-Type {JSON}, got {got}")
-
-
-def is_json(content_type: str | None) -> bool:
-    """Tell whether a Content-Type says JSON, in the one encoding that JSON has."""
-    if content_type is None or content_type == JSON:
-        return content_type is not None
-    media_type, *parameters = content_type.split(";")
-    if media_type.strip().lower() != JSON:
-        return False
-    pairs = (parameter.strip().lower().partition("=") for parameter in parameters)
-    return all(value.strip('"') in _UTF8 for name, _, value in pairs if name == "charset")
 
 
 def gather(*readers: Callable[[], Any]) -> list[Any]:

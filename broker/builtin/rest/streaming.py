@@ -18,12 +18,12 @@ from broker import (
     Response,
     Route,
     Stream,
+    choose_type,
     end_event,
     retry_ms,
     write_event,
     write_retry,
 )
-from broker.builtin.rest.negotiating import choose_type
 from broker.builtin.rest.reading import gather, identify, read_query, read_queue
 from broker.builtin.rest.render import view_delivery
 from broker.builtin.rest.wire import StreamOptions

@@ -3,7 +3,6 @@ import pytest
 from broker import FieldError, Invalid, Request
 from broker.builtin.rest.reading import (
     gather,
-    is_json,
     read_id,
     read_query,
 )
@@ -12,25 +11,6 @@ from broker.builtin.rest.wire import BrowseOptions, ConsumeOptions, NackOptions
 
 def query(**values):
     return Request(method="GET", path="/", query=values)
-
-
-@pytest.mark.parametrize(
-    ("content_type", "answer"),
-    [
-        ("application/json", True),
-        ("application/json;charset=utf-8", True),
-        ('Application/Json ; CharSet="UTF-8"', True),
-        ("application/json; version=1", True),
-        ("application/json; charset=utf-16", False),
-        ("application/json; charset", False),
-        ("application/problem+json", False),
-        ("text/json", False),
-        ("", False),
-        (None, False),
-    ],
-)
-def test_json_is_called_by_its_name(content_type, answer):
-    assert is_json(content_type) is answer
 
 
 @pytest.mark.parametrize(("text", "number"), [("1", 1), ("007", 7), (str(2**63 - 1), 2**63 - 1)])
