@@ -1,4 +1,4 @@
-"""The storage contract: nine operations, batch first, each atomic."""
+"""The storage contract: nine operations, batch first, each atomic; one of them also many times."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from typing import ClassVar, Literal, get_args
 
+from broker.limits import MAX_BATCH_BYTES
 from broker.models import (
     BulkResult,
     LeaseResult,
@@ -128,6 +129,25 @@ class Storage(Provider):
         `broker.limits.MAX_BATCH_BYTES`. Its `after` is the last id if more may follow, else None.
         """
 
+    async def browse_each(self, queries: Sequence[MessageQuery], *, now: int) -> list[Page]:
+        """Look several times; one page a query, in order, as `browse` would return it.
+
+        But the bodies of all pages together are bounded as those of one. The page with which they
+        reach `MAX_BATCH_BYTES` ends there. Those that come after it are not looked for: they are
+        empty, and their `after` is that of their query, for the same to be asked again.
+
+        Override it if asking the store takes a while each time: this asks once for each query.
+        """
+        pages: list[Page] = []
+        room = MAX_BATCH_BYTES
+        for query in queries:
+            page = Page([], query.after)
+            if room > 0:
+                page = _cut(await self.browse(query, now=now), room)
+                room -= sum(len(message.body) for message in page.messages)
+            pages.append(page)
+        return pages
+
     @abstractmethod
     async def bulk(
         self, query: MessageQuery, action: Literal["delete", "redrive"], *, now: int, limit: int
@@ -148,3 +168,12 @@ class Storage(Provider):
     def watch(self) -> AsyncIterator[str]:
         """Yield names of queues with new work; only asked of a storage with `watch`."""
         raise NotImplementedError(f"{type(self).__name__} does not declare the capability watch")
+
+
+def _cut(page: Page, room: int) -> Page:
+    """Return what of a page there is room for: it ends with the message that fills it."""
+    for number, message in enumerate(page.messages[:-1], start=1):
+        room -= len(message.body)
+        if room <= 0:
+            return Page(page.messages[:number], message.id)
+    return page

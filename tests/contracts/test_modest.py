@@ -38,6 +38,9 @@ class ModestStorage(MemoryStorage):
         refuse_text(query)
         return await super().browse(query, now=now)
 
+    # As if it knew nothing of it.
+    browse_each = Storage.browse_each
+
     async def bulk(
         self, query: MessageQuery, action: str, *, now: int, limit: int
     ) -> list[BulkResult]:

@@ -13,7 +13,7 @@ from broker import BrokerError, Storage
 from broker.builtin.memory import MemoryStorage
 from broker.testing import ManualClock, StorageContract
 from broker_storage_sqlite.storage import SQLiteStorage
-from contracts.planted import durability, ending, leasing, publishing, settling, telling
+from contracts.planted import browsing, durability, ending, leasing, publishing, settling, telling
 
 RACE = "test_a_race_leases_no_message_twice_and_loses_none"
 
@@ -70,6 +70,13 @@ FOUND_BY = {
     telling.TellsOfNothingThatASettlePublished: "test_a_settle_that_publishes_tells_the_ids",
     telling.TellsWhereRedrivenWere: "test_what_is_redriven_is_told_with_the_queue_where_it_is_now",
     telling.TellsTheQueueThatWasAskedFor: "test_what_is_deleted_is_told_with_its_queue",
+    browsing.GivesEachPageABudgetOfItsOwn: "test_all_pages_share_one_budget_of_bytes",
+    browsing.EndsWhatItDidNotLookFor: "test_who_goes_on_where_pages_end_gets_each_message_once",
+    browsing.BeginsAgainWithWhatItDidNotLookFor: "test_a_page_that_was_not_looked_for_goes_on_where_its_query_began",
+    browsing.GoesOnAfterWhatItLeftOut: "test_who_goes_on_where_pages_end_gets_each_message_once",
+    browsing.GivesOnePageForEachQueue: "test_each_query_gets_the_page_that_it_gets_alone",
+    browsing.ReadsThePagesOfLongQueuesLast: "test_each_query_gets_the_page_that_it_gets_alone",
+    browsing.SearchesFromTheBeginningAgain: "test_a_search_that_was_not_looked_for_goes_on_where_it_began",
     durability.ForgetsDeliveryCounts: "test_everything_is_there_after_reopening",
     durability.ForgetsTotals: "test_everything_is_there_after_reopening",
     durability.ForgetsLeases: "test_a_lease_can_be_settled_after_reopening",
@@ -138,5 +145,5 @@ def test_a_planted_bug_is_found_by_the_test_of_that_name(
 
 
 def test_every_planted_bug_is_looked_for() -> None:
-    modules = (durability, ending, leasing, publishing, settling, telling)
+    modules = (browsing, durability, ending, leasing, publishing, settling, telling)
     assert {*FOUND_BY} == {storage for module in modules for storage in planted(module)}

@@ -142,11 +142,17 @@ class MemoryStorage(Storage):
 
     async def browse(self, query: MessageQuery, *, now: int) -> Page:
         """Look at messages."""
-        store = self._store
-        found = self._select(query, now)
-        rows = list(_within_budget(islice(found, query.limit)))
-        messages = [row.message(store.queues[row.queue].queue.id) for row in rows]
-        return Page(messages, rows[-1].id if rows and next(found, None) is not None else None)
+        return self._look(query, limits.MAX_BATCH_BYTES, now)
+
+    async def browse_each(self, queries: Sequence[MessageQuery], *, now: int) -> list[Page]:
+        """Look several times."""
+        pages: list[Page] = []
+        room = limits.MAX_BATCH_BYTES
+        for query in queries:
+            page = self._look(query, room, now) if room > 0 else Page([], query.after)
+            room -= sum(len(message.body) for message in page.messages)
+            pages.append(page)
+        return pages
 
     async def bulk(
         self, query: MessageQuery, action: Literal["delete", "redrive"], *, now: int, limit: int
@@ -168,12 +174,19 @@ class MemoryStorage(Storage):
         """Do what time brings to at most `limit` messages."""
         return maintain(self._store, now, limit)
 
+    def _look(self, query: MessageQuery, room: int, now: int) -> Page:
+        store = self._store
+        found = self._select(query, now)
+        rows = list(_within(room, islice(found, query.limit)))
+        messages = [row.message(store.queues[row.queue].queue.id) for row in rows]
+        return Page(messages, rows[-1].id if rows and next(found, None) is not None else None)
+
     def _pick(self, queue: MemoryQueue, limit: int, now: int) -> tuple[list[Row], list[Ended]]:
         """Return the rows to lease, in order, and how those that are over were ended instead."""
         ended: list[Ended] = []
         while True:
             ready = islice(iter(queue.ready.take, None), max(limit, 0))
-            picked = list(_within_budget(ready))
+            picked = list(_within(limits.MAX_BATCH_BYTES, ready))
             over = [row for row in picked if row.is_expired(now) or row.is_exhausted(queue.policy)]
             if not over:
                 return picked, ended
@@ -219,13 +232,12 @@ class MemoryStorage(Storage):
                 yield row
 
 
-def _within_budget(rows: Iterator[Row]) -> Iterator[Row]:
-    """Yield rows until their bodies reach what one answer may hold; take no row beyond."""
-    size = 0
+def _within(room: int, rows: Iterator[Row]) -> Iterator[Row]:
+    """Yield rows until their bodies fill the room there is; take no row beyond."""
     for row in rows:
         yield row
-        size += len(row.body)
-        if size >= limits.MAX_BATCH_BYTES:
+        room -= len(row.body)
+        if room <= 0:
             return
 
 

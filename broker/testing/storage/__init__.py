@@ -12,6 +12,7 @@ from broker.testing.contract import Contract
 from broker.testing.storage.atomicity import Atomicity
 from broker.testing.storage.bench import Workbench
 from broker.testing.storage.browsing import Browsing
+from broker.testing.storage.browsing_each import BrowsingEach
 from broker.testing.storage.cancelling import Cancelling
 from broker.testing.storage.concurrency import Concurrency
 from broker.testing.storage.crowds import Crowds, Steps
@@ -55,6 +56,7 @@ class StorageContract(
     Dedup,
     Limits,
     Browsing,
+    BrowsingEach,
     Deleting,
     Lifecycle,
     Concurrency,

@@ -212,6 +212,10 @@ class Workbench:
         """Browse, with the fields of a MessageQuery."""
         return await self.storage.browse(MessageQuery(**query), now=self.now)
 
+    async def pages(self, *queries: MessageQuery) -> list[Page]:
+        """Browse several times at once."""
+        return await self.storage.browse_each(queries, now=self.now)
+
     async def browse(self, queue: str = "q", **query: Any) -> list[Message]:
         """Return the messages of one page of a queue."""
         return (await self.page(queue=queue, **query)).messages

@@ -26,6 +26,7 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "settle": lambda storage, now: storage.settle([Settle(id=1, queue="q", kind="ack")], now=now),
     "browse": lambda storage, now: storage.browse(MessageQuery(queue="q"), now=now),
+    "browse_each": lambda storage, now: storage.browse_each([MessageQuery(queue="q")], now=now),
     "bulk": lambda storage, now: storage.bulk(MessageQuery(queue="q"), "delete", now=now, limit=1),
     "maintain": lambda storage, now: storage.maintain(now=now, limit=1),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -51,6 +51,13 @@ class Reader:
             raise Closed("the storage is not open")
         return await self._begin(self._fetch(self._connection, query, parameters))
 
+    async def run(self, read: Callable[[sqlite3.Connection], T]) -> T:
+        """Return what `read` returns, which reads with several statements and nobody between them;
+        raises Unavailable."""
+        if self._connection is None:
+            raise Closed("the storage is not open")
+        return await self._begin(self._run(self._connection, read))
+
     def _begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Future[T]:
         """Do something in a task of its own, for which closing waits.
 
@@ -81,6 +88,15 @@ class Reader:
         except sqlite3.Error as error:
             raise translate(error, self._path, self._logger) from error
         return [tuple(record._mapping.values()) for record in records]  # noqa: SLF001  # its API
+
+    async def _run(self, connection: Connection, read: Callable[[sqlite3.Connection], T]) -> T:
+        raw = connection.raw_connection
+        try:
+            # What aiosqlite offers goes to its thread and back for each statement.
+            result: T = await raw._execute(read, raw._conn)  # noqa: SLF001  # for the above reason
+        except sqlite3.Error as error:
+            raise translate(error, self._path, self._logger) from error
+        return result
 
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._begun.discard(task)

@@ -27,7 +27,7 @@ from broker import (
     Storage,
 )
 
-from broker_storage_sqlite.browse import browse
+from broker_storage_sqlite.browse import browse, browse_each
 from broker_storage_sqlite.bulk import bulk
 from broker_storage_sqlite.config import Durability
 from broker_storage_sqlite.connections import connect_writer
@@ -184,6 +184,10 @@ class SQLiteStorage(Storage):
     async def browse(self, query: MessageQuery, *, now: int) -> Page:
         """Look at messages."""
         return await browse(self._reader, query, now)
+
+    async def browse_each(self, queries: Sequence[MessageQuery], *, now: int) -> list[Page]:
+        """Look several times."""
+        return await browse_each(self._reader, queries, now)
 
     async def bulk(
         self, query: MessageQuery, action: Literal["delete", "redrive"], *, now: int, limit: int
