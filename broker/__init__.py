@@ -91,6 +91,7 @@ from broker.models import (
     SettleKind,
     SettleResult,
     StateFilter,
+    Summary,
     Totals,
 )
 from broker.operations.consuming import Consuming
@@ -205,6 +206,7 @@ __all__ = [
     "StorageLocked",
     "StorageUnreadable",
     "Stream",
+    "Summary",
     "Timer",
     "TooManyQueues",
     "TooManyStreams",

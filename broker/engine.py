@@ -15,6 +15,7 @@ import msgspec
 from broker.auth import Action, Authenticator, Authorizer, Credentials, Identity
 from broker.context import Clock
 from broker.errors import (
+    BrokerError,
     FieldError,
     Invalid,
     MessageNotFound,
@@ -22,7 +23,6 @@ from broker.errors import (
     StorageFailed,
     TooManyStreams,
     TooManyWaiting,
-    Unsupported,
 )
 from broker.extend import Interceptor, Observer
 from broker.models import (
@@ -36,7 +36,8 @@ from broker.models import (
     Settled,
     SettleResult,
 )
-from broker.operations.checking import check_message_id, check_queue_name
+from broker.operations.browsing import Browsing
+from broker.operations.checking import check_message_id
 from broker.operations.consuming import Consuming, Consumption
 from broker.operations.gate import Gate
 from broker.operations.leasing import Leasing
@@ -128,6 +129,7 @@ class Broker:
             clock=clock,
         )
         self.queues = Queues(self._runtime, most=max_queues)
+        self._browsing = Browsing(self._runtime, self.queues)
         self._publishing = Publishing(self._runtime, self.queues, providers.interceptors)
         places = waiting_places(max_waiting, max_waiting_per_identity)
         self._leasing = Leasing(self._runtime, self.queues, places)
@@ -266,14 +268,18 @@ class Broker:
 
     async def browse(self, identity: Identity, query: MessageQuery) -> Page:
         """Look at a queue's messages without changing anything."""
-        assert query.queue is not None, "browse one queue; use get_message for an id"
-        check_queue_name(query.queue)
-        await self._gate.spend(identity, "read", query.queue)
-        self._gate.permit(identity, "read", query.queue)
-        if query.text is not None and "search" in self._runtime.missing:
-            raise Unsupported(self._runtime.storage_name, "search", "q")
-        await self.queues.policy(query.queue)  # raises QueueNotFound
-        return await self._runtime.storage.browse(query, now=self.clock.now())
+        return await self._browsing.browse(identity, query)
+
+    async def browse_each(
+        self, identity: Identity, queries: Sequence[MessageQuery]
+    ) -> list[Page | BrokerError]:
+        """Look at the messages of queues, one answer a query: what `browse` returns, or raises.
+
+        The bodies of all pages together are bounded, as `Storage.browse_each` says. It costs the
+        storage one call, however many queries there are, and one to find out about queues of
+        which the broker knows nothing yet.
+        """
+        return await self._browsing.browse_each(identity, queries)
 
     async def get_message(self, identity: Identity, message_id: int) -> Message:
         """Look at one message; raises MessageNotFound."""

@@ -141,6 +141,14 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     queues: tuple[QueueStatus, ...]
 
 
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """All queues in one set of numbers: how many, what they hold, what happened in them."""
+
+    queues: int
+    counts: Counts
+    totals: Totals
+
+
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
     """A message as its sender writes it; None leaves it to the queue's policy."""
 

@@ -19,6 +19,7 @@ from broker.limits import (
     MAX_LABEL,
     MAX_LEASE_MESSAGES,
     MAX_LEASE_SECONDS,
+    MAX_PAGE,
     MAX_PREFETCH,
     MAX_PRIORITY,
     MAX_TEXT,
@@ -27,25 +28,53 @@ from broker.limits import (
     QUEUE_NAME_PATTERN,
     YEAR,
 )
-from broker.models import Draft, QueuePolicy, SettleKind, StateFilter
+from broker.models import Draft, MessageQuery, QueuePolicy, SettleKind, StateFilter
 
 if TYPE_CHECKING:
     from broker.operations.settling import Settlement
 
 _PRINTABLE = re.compile(PRINTABLE_PATTERN)
 _QUEUE_NAME = re.compile(QUEUE_NAME_PATTERN)
+_PREFIX = re.compile(rf"[A-Za-z0-9._-]{{0,{MAX_LABEL}}}\Z")
 
 
 def check_queue_name(name: str) -> None:
     """Raise Invalid unless a queue may have this name."""
-    if errors := _queue_name_errors(name):
-        raise Invalid(errors)
+    if refusal := queue_name_refusal(name):
+        raise refusal
+
+
+def queue_name_refusal(name: str) -> Invalid | None:
+    """Return what `check_queue_name` raises, if it does."""
+    errors = _queue_name_errors(name)
+    return Invalid(errors) if errors else None
 
 
 def check_message_id(message_id: int) -> None:
     """Raise Invalid unless a message may have this id."""
     if not 1 <= message_id <= MAX_INT64:
         raise Invalid([_outside("id", message_id, 1, MAX_INT64)])
+
+
+def check_browse(query: MessageQuery) -> None:
+    """Raise Invalid naming what a look into a queue may not ask for."""
+    assert query.queue is not None, "browse one queue; use get_message for an id"
+    errors = _queue_name_errors(query.queue)
+    if not 1 <= query.limit <= MAX_PAGE:
+        errors.append(_outside("limit", query.limit, 1, MAX_PAGE))
+    if not 0 <= query.after <= MAX_INT64:
+        errors.append(_outside("after", query.after, 0, MAX_INT64))
+    if query.text is not None and not _is_text(query.text):
+        errors.append(_no_text("q", query.text, MAX_TEXT))
+    if errors:
+        raise Invalid(errors)
+
+
+def check_prefix(prefix: str) -> None:
+    """Raise Invalid unless names of queues may begin so."""
+    if not _PREFIX.match(prefix):
+        problem = f"expected at most {MAX_LABEL} letters, digits, dots, hyphens and underscores"
+        raise Invalid([FieldError("prefix", problem, prefix[:100])])
 
 
 def check_queue(name: str, policy: dict[str, Any]) -> None:
@@ -174,7 +203,7 @@ def _settlement_errors(settlement: Settlement) -> Iterator[FieldError]:
     if settlement.seconds is not None and not 1 <= settlement.seconds <= MAX_LEASE_SECONDS:
         yield _outside("seconds", settlement.seconds, 1, MAX_LEASE_SECONDS)
     reason = settlement.reason
-    if reason is not None and not (0 < len(reason) <= MAX_TEXT and _PRINTABLE.match(reason)):
+    if reason is not None and not _is_text(reason):
         yield _no_text("reason", reason, MAX_TEXT)
 
 
@@ -188,6 +217,10 @@ _MEANT_FOR: dict[str, tuple[SettleKind, ...]] = {
 def _lease_seconds_errors(lease_seconds: int | None) -> Iterator[FieldError]:
     if lease_seconds is not None and not 1 <= lease_seconds <= MAX_LEASE_SECONDS:
         yield _outside("lease_seconds", lease_seconds, 1, MAX_LEASE_SECONDS)
+
+
+def _is_text(text: str) -> bool:
+    return 0 < len(text) <= MAX_TEXT and _PRINTABLE.match(text) is not None
 
 
 def _is_label(text: str) -> bool:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
 from broker.auth import QUEUE_ACTIONS, Action, Authenticator, Authorizer, Credentials, Identity
 from broker.errors import (
+    BrokerError,
     Forbidden,
     InvalidToken,
     QueueNotFound,
@@ -82,6 +84,45 @@ class Gate:
                 for queue, cost in Counter(queues).items()
             ]
             await self.take(spendings)
+
+    async def refuse_each(
+        self,
+        identity: Identity,
+        action: Literal["read"],
+        queues: Sequence[str],
+        refusals: Sequence[BrokerError | None],
+    ) -> list[BrokerError | None]:
+        """Take and permit for each of these queues by itself, but for those that are refused
+        already; return for each what refuses it, if something does."""
+        left = [queue for queue, refusal in zip(queues, refusals, strict=True) if refusal is None]
+        taken = iter(await self._overspend_each(identity, action, left))
+        return [
+            refusal or next(taken) or self._refusal(identity, action, queue)
+            for queue, refusal in zip(queues, refusals, strict=True)
+        ]
+
+    async def _overspend_each(
+        self, identity: Identity, activity: Activity, queues: Sequence[str]
+    ) -> list[RateLimited | None]:
+        """Take with each queue; return for each what it was refused with."""
+        refusals: list[RateLimited | None] = [None] * len(queues)
+        try:
+            await self.spend_each(identity, (activity, queues))
+        except RateLimited:
+            # Not all of them: so many as there is an allowance for.
+            for place, queue in enumerate(queues):
+                try:
+                    await self.spend(identity, activity, queue)
+                except RateLimited as error:
+                    refusals[place] = error
+        return refusals
+
+    def _refusal(self, identity: Identity, action: Action, queue: str) -> BrokerError | None:
+        try:
+            self.permit(identity, action, queue)
+        except BrokerError as error:
+            return error
+        return None
 
     async def take(self, spendings: Sequence[Spending]) -> None:
         """Take from the allowance of whoever spends; raises RateLimited."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Literal
 
 import msgspec
 
 from broker.auth import Identity
 from broker.errors import (
+    BrokerError,
     FieldError,
     Invalid,
     QueueExists,
@@ -26,11 +28,19 @@ from broker.models import (
     QueueSpec,
     QueueStatus,
     StateFilter,
+    Summary,
 )
 from broker.operations.census import Census
-from broker.operations.checking import check_purge, check_queue, check_queue_name
+from broker.operations.checking import (
+    check_prefix,
+    check_purge,
+    check_queue,
+    check_queue_name,
+    queue_name_refusal,
+)
 from broker.operations.overview import Lookout
 from broker.operations.runtime import Runtime
+from broker.operations.summing import sum_up
 
 LIST_LIMIT = 1000
 """Queues that one storage call lists, however few of them the identity may read."""
@@ -125,10 +135,23 @@ class Queues:
         await self._begin(identity, "read", name)
         return await self._status(name)
 
+    async def get_each(
+        self, identity: Identity, names: Sequence[str]
+    ) -> Sequence[QueueStatus | BrokerError]:
+        """Return queues with their counts, each as `get` does, or what `get` would raise for it;
+        the storage is called once."""
+        refusals = await self._gate.refuse_each(
+            identity, "read", names, [queue_name_refusal(name) for name in names]
+        )
+        pairs = list(zip(names, refusals, strict=True))
+        found = await self._statuses({name for name, refusal in pairs if refusal is None})
+        return [refusal or found.get(name) or QueueNotFound(name) for name, refusal in pairs]
+
     async def list(
         self, identity: Identity, *, prefix: str = "", after: str | None = None, limit: int = 100
     ) -> list[QueueStatus]:
         """List the queues that the identity may read, by name; fewer than `limit` means the end."""
+        check_prefix(prefix)
         await self._gate.spend(identity, "read", None)
         found: list[QueueStatus] = []
         while len(found) < limit:
@@ -142,6 +165,18 @@ class Queues:
                 break
             after = page[-1].queue.name
         return found[:limit]
+
+    async def summary(self, identity: Identity) -> Summary:
+        """Return the numbers of all queues together; raises Forbidden unless the identity may
+        "admin"."""
+        self._gate.permit(identity, "admin", None)
+        found: list[QueueStatus] = []
+        while True:
+            after = found[-1].queue.name if found else None
+            page = await self.list(identity, after=after, limit=LIST_LIMIT)
+            found += page
+            if len(page) < LIST_LIMIT:
+                return sum_up(found)
 
     async def overview(self) -> Overview:
         """Return all queues, as they were a second ago at most, unless the storage is slow.
@@ -187,10 +222,18 @@ class Queues:
 
     async def policy(self, name: str) -> QueuePolicy:
         """Return a queue's policy, from memory when it is known; raises QueueNotFound."""
-        known = self._known.get(name)
-        if known is not None and (not self._shared or known[1] > self._clock.now()):
-            return known[0].policy
+        if self._is_believed(name):
+            return self._known[name][0].policy
         return self._remember((await self._status(name)).queue).policy
+
+    async def existing(self, names: AbstractSet[str]) -> AbstractSet[str]:
+        """Return those of these names that queues have, from memory when they are known; the
+        storage is called once at most."""
+        unknown = {name for name in names if not self._is_believed(name)}
+        found = await self._statuses(unknown)
+        for status in found.values():
+            self._remember(status.queue)
+        return (names - unknown) | found.keys()
 
     def forget(self, name: str) -> None:
         """Stop believing what is known of a queue: the storage says that it is gone."""
@@ -209,6 +252,21 @@ class Queues:
             self.forget(name)
             raise QueueNotFound(name)
         return found[0]
+
+    async def _statuses(self, names: AbstractSet[str]) -> dict[str, QueueStatus]:
+        if not names:
+            return {}
+        found = await self._storage.get_queues(
+            names=sorted(names), limit=len(names), now=self._clock.now()
+        )
+        by_name = {status.queue.name: status for status in found}
+        for name in names - by_name.keys():
+            self.forget(name)
+        return by_name
+
+    def _is_believed(self, name: str) -> bool:
+        known = self._known.get(name)
+        return known is not None and (not self._shared or known[1] > self._clock.now())
 
     def _remember(self, queue: Queue) -> Queue:
         known = self._known.get(queue.name)

@@ -13,11 +13,10 @@ import msgspec
 from broker import (
     Broker,
     Counts,
-    Identity,
-    QueueStatus,
     Request,
     Response,
     Route,
+    Summary,
     Totals,
     Unavailable,
     json_response,
@@ -26,8 +25,6 @@ from broker import (
 from broker.builtin.rest.machine import Machine, look_at_machine
 from broker.builtin.rest.reading import identify, read_query
 from broker.builtin.rest.wire import Fields
-
-PAGE = 1000
 
 
 class PluginView(msgspec.Struct, frozen=True):
@@ -120,26 +117,15 @@ class StatusRoutes:
         """Show the numbers."""
         identity = await identify(self._broker, request)
         read_query(request, Fields)
-        self._broker.demand_admin(identity)
-        queues = await self._queues(identity)
+        queues = await self._broker.queues.summary(identity)
         machine = await asyncio.to_thread(look_at_machine, self._data_dir)
         return json_response(self._view(queues, machine))
 
-    async def _queues(self, identity: Identity) -> list[QueueStatus]:
-        found: list[QueueStatus] = []
-        while True:
-            after = found[-1].queue.name if found else None
-            page = await self._broker.queues.list(identity, after=after, limit=PAGE)
-            found += page
-            if len(page) < PAGE:
-                return found
-
-    def _view(self, queues: list[QueueStatus], machine: Machine) -> StatsView:
+    def _view(self, queues: Summary, machine: Machine) -> StatsView:
         info, served = self._broker.info, self._broker.served
         now = self._broker.clock.now()
         uptime_ms = now - info.started_at
-        counts = _sum_counts(status.counts for status in queues)
-        totals = _sum_totals(status.totals for status in queues)
+        counts, totals = queues.counts, queues.totals
         error, error_at = served.last_error or (None, None)
         plugins = [PluginView(plugin.name, plugin.version) for plugin in info.plugins]
         return StatsView(
@@ -151,7 +137,7 @@ class StatusRoutes:
             requests_by_status=_sum_by(
                 (str(status), n) for (_, status), n in served.requests.items()
             ),
-            queues_total=len(queues),
+            queues_total=queues.queues,
             messages_total=totals.published,
             messages_pending=counts.pending,
             messages_processing=counts.processing,
@@ -174,15 +160,3 @@ def _sum_by(pairs: Iterable[tuple[str, int]]) -> dict[str, int]:
     for key, count in pairs:
         sums[key] += count
     return dict(sums)
-
-
-def _sum_counts(all_counts: Iterable[Counts]) -> Counts:
-    return Counts(**_sum_fields(all_counts))
-
-
-def _sum_totals(all_totals: Iterable[Totals]) -> Totals:
-    return Totals(**_sum_fields(all_totals))
-
-
-def _sum_fields(structs: Iterable[Counts | Totals]) -> dict[str, int]:
-    return _sum_by(pair for struct in structs for pair in msgspec.structs.asdict(struct).items())

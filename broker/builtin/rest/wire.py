@@ -81,7 +81,7 @@ Wait = (
     Annotated[int, Meta(ge=0, le=limits.MAX_WAIT_SECONDS)]
     | Annotated[float, Meta(ge=0, le=limits.MAX_WAIT_SECONDS)]
 )
-PageSize = Annotated[int, Meta(ge=1, le=1000)]
+PageSize = Annotated[int, Meta(ge=1, le=limits.MAX_PAGE)]
 
 
 class Fields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):

@@ -45,6 +45,11 @@ async def refused(ask):
     return [error.field for error in caught.value.errors]
 
 
+async def first(asked):
+    """Raise what the first of several was answered."""
+    raise (await asked)[0]
+
+
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(
     "ask",
@@ -60,11 +65,36 @@ async def refused(ask):
         lambda broker, name: broker.lease(ADMIN, name),
         lambda broker, name: broker.consume(ADMIN, name),
         lambda broker, name: broker.browse(ADMIN, MessageQuery(queue=name)),
+        lambda broker, name: first(broker.browse_each(ADMIN, [MessageQuery(queue=name)])),
+        lambda broker, name: first(broker.queues.get_each(ADMIN, [name])),
     ],
-    ids=range(11),
+    ids=range(13),
 )
 async def test_no_queue_has_such_a_name(ask, name):
     assert await refused(lambda broker: ask(broker, name)) == ["queue"]
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        ({"limit": 0}, "limit"),
+        ({"limit": 1001}, "limit"),
+        ({"after": -1}, "after"),
+        ({"after": 2**63}, "after"),
+        ({"text": ""}, "q"),
+        ({"text": "x" * 1025}, "q"),
+        ({"text": "a\nb"}, "q"),
+    ],
+)
+async def test_no_look_asks_for_that(options, field):
+    query = MessageQuery(queue="q", **options)
+    assert await refused(lambda broker: broker.browse(ADMIN, query)) == [field]
+    assert await refused(lambda broker: first(broker.browse_each(ADMIN, [query]))) == [field]
+
+
+@pytest.mark.parametrize("prefix", ["a b", "x" * 256, "ü", "a\n"])
+async def test_no_name_begins_so(prefix):
+    assert await refused(lambda broker: broker.queues.list(ADMIN, prefix=prefix)) == ["prefix"]
 
 
 @pytest.mark.parametrize("message_id", [0, -1, 2**63])
