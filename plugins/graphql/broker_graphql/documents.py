@@ -40,8 +40,8 @@ class Document:
             for node in tree.definitions
             if isinstance(node, FragmentDefinitionNode)
         }
-        self.converted: Any = None
-        """The tree as the engine has it; the engine's own."""
+        self.converted: dict[str | None, Any] = {}
+        """The operations as the engine has them; the engine's own."""
 
     def operation(self, name: str | None) -> OperationDefinitionNode:
         """Return the operation of this name, or the only one; raises Refused."""

@@ -5,22 +5,27 @@ Another engine could stand here that takes the same schema, resolvers and docume
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+import msgspec
 import tartiflette
-from graphql import GraphQLSchema
-from tartiflette.constants import UNDEFINED_VALUE
-from tartiflette.language.ast import FloatValueNode, IntValueNode, StringValueNode
+from graphql import GraphQLError, GraphQLSchema, get_argument_values, print_type
+from graphql.execution.values import VariableValues
+from graphql.language import OperationDefinitionNode
+from graphql.type import introspection_types
 from tartiflette.schema.registry import SchemaRegistry
+from tartiflette.types.exceptions.tartiflette import TartifletteError
 
 from broker_graphql.documents import Document
-from broker_graphql.execution import Execution
-from broker_graphql.fields import Resolver, make_resolvers
+from broker_graphql.execution import INTERNAL, Execution
+from broker_graphql.fields import Field, Resolver, make_fields
+from broker_graphql.refusal import refuse_document
 from broker_graphql.scalars import SCALARS, ScalarForm
 from broker_graphql.schema import SDL
-from broker_graphql.syntax import convert_document
+from broker_graphql.syntax import Conversion
 
 Result = dict[str, Any]
 
@@ -30,14 +35,18 @@ ORIGINAL = "original"
 _numbers = itertools.count(1)
 
 
+class Plan(msgspec.Struct, frozen=True):
+    """An operation as it is executed."""
+
+    tree: Any
+    values: VariableValues
+
+
 class Engine:
     """Executes documents that were found valid. Open it on the loop that uses it."""
 
-    def __init__(
-        self, schema: GraphQLSchema, resolvers: Mapping[str, Callable[..., Awaitable[Any]]]
-    ) -> None:
-        self._schema = schema
-        self._resolvers = resolvers
+    def __init__(self, schema: GraphQLSchema, resolvers: Mapping[str, Resolver]) -> None:
+        self._fields = make_fields(schema, resolvers)
         # Its registry is global: two brokers of one process must not meet there.
         self._name = f"broker-{next(_numbers)}"
         self._engine: Any = None
@@ -45,14 +54,22 @@ class Engine:
     async def open(self) -> None:
         """Make what executes."""
         for name, form in SCALARS.items():
-            tartiflette.Scalar(name, schema_name=self._name)(_scalar_class(form))
-        for field, resolve in make_resolvers(self._schema, self._resolvers).items():
-            tartiflette.Resolver(field, schema_name=self._name)(_as_theirs(resolve))
+            tartiflette.Scalar(name, schema_name=self._name)(_scalar(form))
+        for place, field in self._fields.items():
+            tartiflette.Resolver(
+                place,
+                schema_name=self._name,
+                # A task for each of those that wait for nothing would be most of the work.
+                parent_concurrently=field.waits or field.has_waiting,
+                list_concurrently=field.has_waiting,
+            )(_as_theirs(field))
+        # With resolvers of the fields of introspection, its own ones are left out, and their SDL.
+        introspection = map(print_type, introspection_types.values())
         self._engine = tartiflette.Engine(
-            SDL,
+            "\n".join([SDL, *introspection]),
             schema_name=self._name,
             error_coercer=_keep_original,
-            query_cache_decorator=lambda _: _take_converted,
+            query_cache_decorator=lambda _: lambda plan, _: (plan.tree, None),
         )
         await self._engine.cook()
 
@@ -61,68 +78,77 @@ class Engine:
         self._engine = None
         SchemaRegistry._schemas.pop(self._name, None)  # noqa: SLF001  # it offers to forget all or none
 
-    async def execute(
-        self,
-        document: Document,
-        execution: Execution,
-        *,
-        operation_name: str | None = None,
-        variables: Mapping[str, Any],
-        root: Any = None,
-    ) -> Result:
-        """Execute one operation of a document; for a subscription, on one event, its `root`."""
+    def prepare(
+        self, document: Document, operation: OperationDefinitionNode, values: VariableValues
+    ) -> Plan:
+        """Return how an operation of a document is executed; raises Refused."""
+        name = operation.name.value if operation.name else None
+        tree = document.converted.get(name)
+        if tree is None:
+            conversion = Conversion(values)
+            try:
+                tree = conversion.convert(document.tree, operation)
+            except GraphQLError as error:
+                raise refuse_document([error], code="invalid") from error
+            if not conversion.is_conditional:
+                document.converted[name] = tree
+        return Plan(tree, values)
+
+    async def execute(self, plan: Plan, execution: Execution, *, root: Any = None) -> Result:
+        """Execute an operation; for a subscription, on one event, its `root`."""
         result: Result = await self._engine.execute(
-            document,
-            operation_name=operation_name,
-            context=execution,
-            variables=dict(variables),
-            initial_value=root,
+            plan, context=(execution, plan.values), initial_value=root
         )
         if errors := result.get("errors"):
-            result["errors"] = [
-                execution.tell(error, error.pop(ORIGINAL, None)) for error in errors
-            ]
+            result["errors"] = [execution.tell(error, error.pop(ORIGINAL)) for error in errors]
         return result
 
 
-def _take_converted(document: Document, _: Any) -> tuple[Any, None]:
-    """Stand for tartiflette's parser and validator, between which and this no cache is needed."""
-    if document.converted is None:
-        document.converted = convert_document(document.tree)
-    return document.converted, None
+async def _keep_original(exception: Any, error: dict[str, Any]) -> dict[str, Any]:
+    return {**error, ORIGINAL: exception.__cause__ or exception.original_error or exception}
 
 
-def _as_theirs(resolve: Resolver) -> Callable[..., Awaitable[Any]]:
-    async def resolver(source: Any, arguments: Any, execution: Any, _: Any) -> Any:
-        return await resolve(execution, source, arguments)
+def _as_theirs(field: Field) -> Callable[..., Awaitable[Any]]:
+    definition, resolve, write, waits = field.definition, field.resolve, field.write, field.waits
+
+    async def resolver(source: Any, _: Any, context: Any, info: Any) -> Any:
+        execution, values = context
+        try:
+            if definition.args:
+                arguments = _read_arguments(definition, info.field_nodes[0].parsed, values)
+                value = resolve(execution, source, **arguments)
+            else:
+                value = resolve(execution, source)
+            if waits:
+                value = await value
+            return value if write is None or value is None else write(value)
+        except asyncio.CancelledError as error:
+            if _is_cancelled():
+                raise
+            raise TartifletteError(INTERNAL) from error
+        except Exception as error:
+            # Whatever it is, it shall not be taken for one of tartiflette's own errors.
+            raise TartifletteError(INTERNAL) from error
 
     return resolver
 
 
-async def _keep_original(exception: Any, error: dict[str, Any]) -> dict[str, Any]:
-    return {**error, ORIGINAL: getattr(exception, "original_error", None)}
+def _is_cancelled() -> bool:
+    """Return whether who executes was cancelled, and not only what it waited for."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
 
 
-def _scalar_class(form: ScalarForm) -> type:
+def _read_arguments(definition: Any, node: Any, values: VariableValues) -> dict[str, Any]:
+    try:
+        return get_argument_values(definition, node, values)
+    except GraphQLError as error:
+        raise refuse_document([error], code="invalid") from error
+
+
+def _scalar(form: ScalarForm) -> object:
     class Scalar:
-        def coerce_output(self, value: Any) -> Any:
-            return form.write(value)
+        coerce_output = staticmethod(form.write)
+        coerce_input = parse_literal = staticmethod(form.read)
 
-        def coerce_input(self, value: Any) -> Any:
-            return form.read(value)
-
-        def parse_literal(self, node: Any) -> Any:
-            try:
-                return form.read(_literal(node))
-            except ValueError:
-                return UNDEFINED_VALUE
-
-    return Scalar
-
-
-def _literal(node: Any) -> Any:
-    if isinstance(node, IntValueNode):
-        return int(node.value)
-    if isinstance(node, FloatValueNode):
-        return float(node.value)
-    return node.value if isinstance(node, StringValueNode) else None
+    return Scalar()

@@ -5,7 +5,10 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+import msgspec
 from broker import Broker, BrokerError, Delivery, Identity, Recheck
+
+from broker_graphql.refusal import Refused
 
 INTERNAL = "Internal error"
 
@@ -31,25 +34,29 @@ class Execution:
         """What was leased, to be given back if the client does not get the answer."""
         self._logger = logger
 
-    def tell(self, error: dict[str, Any], original: Exception | None) -> dict[str, Any]:
+    def tell(self, error: dict[str, Any], original: BaseException) -> dict[str, Any]:
         """Return an error as clients get it: what was not raised on purpose is only for the log."""
-        extensions: dict[str, Any]
-        if isinstance(original, BrokerError):
-            error["message"] = str(original)
-            extensions = {"code": original.code}
-            if original.retry_after is not None:
-                extensions["retry_after"] = original.retry_after
-            if original.errors:
-                extensions["errors"] = list(original.errors)
-        elif original is None:
-            extensions = {"code": "invalid"}
+        if isinstance(original, Refused):
+            told = {key: original.errors[0][key] for key in ("message", "extensions")}
+        elif isinstance(original, BrokerError) and original.code != BrokerError.code:
+            told = {"message": str(original), "extensions": _extensions(original)}
         else:
             self._log(original)
-            error["message"] = INTERNAL
-            extensions = {"code": "internal", "request_id": self.request_id}
-        error["extensions"] = extensions
-        return error
+            extensions = {"code": BrokerError.code, "request_id": self.request_id}
+            told = {"message": INTERNAL, "extensions": extensions}
+        where = {key: error[key] for key in ("locations", "path") if error.get(key)}
+        return {"message": told["message"], **where, "extensions": told["extensions"]}
 
-    def _log(self, error: Exception) -> None:
-        self._logger.error("request %s failed", self.request_id, exc_info=error)
+    def _log(self, error: BaseException) -> None:
+        problem = getattr(error, "problem", "something went wrong")
+        self._logger.error("%s in request %s", problem, self.request_id, exc_info=error)
         self.broker.served.last_error = (type(error).__name__, self.broker.clock.now())
+
+
+def _extensions(error: BrokerError) -> dict[str, Any]:
+    extensions: dict[str, Any] = {"code": error.code}
+    if error.retry_after is not None:
+        extensions["retry_after"] = error.retry_after
+    if error.errors:
+        extensions["errors"] = msgspec.to_builtins(list(error.errors), enc_hook=repr)
+    return extensions

@@ -19,7 +19,7 @@ from graphql.language import FieldNode, OperationDefinitionNode, OperationType
 
 from broker_graphql.asking import Asked
 from broker_graphql.documents import Document, Documents
-from broker_graphql.engine import Engine, Result
+from broker_graphql.engine import Engine, Plan, Result
 from broker_graphql.events import Events
 from broker_graphql.execution import Execution
 from broker_graphql.refusal import Refused, refuse_document
@@ -31,10 +31,10 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
 
     document: Document
     node: OperationDefinitionNode
-    variables: dict[str, Any]
-    """As they came."""
-    values: dict[str, Any]
-    """As they are meant, with what is the default."""
+    values: VariableValues
+    """Of the variables, as graphql-core coerced them."""
+    plan: Plan
+    """How it is executed."""
 
     @property
     def is_subscription(self) -> bool:
@@ -84,9 +84,8 @@ class Executor:
         values = get_variable_values(self.schema, node.variable_definitions or (), asked.variables)
         if isinstance(values, list):
             raise refuse_document(values, code="invalid")
-        return Operation(
-            document=document, node=node, variables=asked.variables, values=values.coerced
-        )
+        plan = self._engine.prepare(document, node, values)
+        return Operation(document=document, node=node, values=values, plan=plan)
 
     def begin(self, identity: Identity, *, request_id: str, recheck: Recheck | None) -> Execution:
         """Return what an operation is executed with."""
@@ -98,14 +97,7 @@ class Executor:
         self, operation: Operation, execution: Execution, *, root: Any = None
     ) -> Result:
         """Return the result of an operation, for a subscription that of one event: its `root`."""
-        name = operation.node.name
-        return await self._engine.execute(
-            operation.document,
-            execution,
-            operation_name=None if name is None else name.value,
-            variables=operation.variables,
-            root=root,
-        )
+        return await self._engine.execute(operation.plan, execution, root=root)
 
     def subscribe(
         self, operation: Operation, execution: Execution, wake: Callable[[], None]
@@ -134,4 +126,4 @@ class Executor:
     def _arguments(self, operation: Operation, field: FieldNode) -> dict[str, Any]:
         assert self.schema.subscription_type is not None, "the schema has subscriptions"
         definition = self.schema.subscription_type.fields[field.name.value]
-        return get_argument_values(definition, field, VariableValues({}, operation.values))
+        return get_argument_values(definition, field, operation.values)

@@ -1,34 +1,48 @@
-"""The fields of the schema: what of the broker's objects each tells, and how arguments are read."""
+"""The fields of the schema: what of the broker's objects each tells."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping
+from inspect import iscoroutinefunction
 from operator import attrgetter
+from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 from graphql import (
-    GraphQLArgument,
     GraphQLEnumType,
     GraphQLField,
-    GraphQLInputObjectType,
-    GraphQLInputType,
     GraphQLList,
     GraphQLNonNull,
     GraphQLObjectType,
+    GraphQLOutputType,
     GraphQLSchema,
+    SchemaMetaFieldDef,
+    TypeMetaFieldDef,
     get_named_type,
 )
 
-from broker_graphql.execution import Execution
-from broker_graphql.schema import read_enum, write_enum
+from broker_graphql.schema import snake
 
-Resolver = Callable[[Execution, Any, Mapping[str, Any]], Awaitable[Any]]
-"""Returns a field's value: of the source that its object is, with its arguments as clients name
-them."""
+Resolver = Callable[..., Any]
+"""Returns a field's value: of the execution, the source that its object is, and its arguments
+under the broker's names. It is a coroutine function if something has to be waited for."""
 
-Read = Callable[[Any], Any]
+Write = Callable[[Any], Any]
+
+
+class Field(msgspec.Struct, frozen=True):
+    """A field, and how its value is found."""
+
+    definition: GraphQLField
+    resolve: Resolver
+    write: Write | None
+    """Makes of that value what the schema calls it."""
+    waits: bool
+    """Whether it is waited for."""
+    has_waiting: bool
+    """Whether something in its value is."""
+
 
 PATHS = {
     "Queue.id": "queue.id",
@@ -58,86 +72,77 @@ PATHS = {
 }
 """Where a field's value is in its source, if not in the attribute of the field's name."""
 
-_CAPITAL = re.compile(r"(?<!^)([A-Z])")
+
+def make_fields(schema: GraphQLSchema, resolvers: Mapping[str, Resolver]) -> dict[str, Field]:
+    """Return every field by "Type.field": resolved by one of these, or looked up in its source."""
+    waiting = _find_waiting(schema, resolvers)
+    found: dict[str, Field] = {}
+    for place, definition in _walk(schema):
+        resolve = resolvers.get(place) or _resolver(schema, place, definition)
+        found[place] = Field(
+            definition,
+            resolve,
+            _writer(definition.type),
+            waits=iscoroutinefunction(resolve),
+            has_waiting=get_named_type(definition.type).name in waiting,
+        )
+    return found
 
 
-def snake(name: str) -> str:
-    """Return the broker's name for a name of the schema: lease_seconds for leaseSeconds."""
-    return _CAPITAL.sub(r"_\1", name).lower()
+def _walk(schema: GraphQLSchema) -> Iterator[tuple[str, GraphQLField]]:
+    yield "Query.__schema", SchemaMetaFieldDef
+    yield "Query.__type", TypeMetaFieldDef
+    for kind in _objects(schema):
+        for name, definition in kind.fields.items():
+            yield f"{kind.name}.{name}", definition
 
 
-def make_resolvers(
-    schema: GraphQLSchema, resolvers: Mapping[str, Callable[..., Awaitable[Any]]]
-) -> dict[str, Resolver]:
-    """Return what resolves each field, by "Type.field": one of these resolvers, called with the
-    execution, the source and the arguments under the broker's names; or its place in the source."""
-    made: dict[str, Resolver] = {}
-    for kind in schema.type_map.values():
-        if not isinstance(kind, GraphQLObjectType) or kind.name.startswith("__"):
-            continue
-        for name, field in kind.fields.items():
-            place = f"{kind.name}.{name}"
-            if place in resolvers:
-                made[place] = _called(resolvers[place], field)
-            else:
-                made[place] = _looked_up(PATHS.get(place, snake(name)), field)
-    return made
+def _objects(schema: GraphQLSchema) -> list[GraphQLObjectType]:
+    return [kind for kind in schema.type_map.values() if isinstance(kind, GraphQLObjectType)]
 
 
-def make_reader(arguments: Mapping[str, GraphQLArgument]) -> Callable[[Mapping[str, Any]], Any]:
-    """Return what turns coerced arguments into keyword arguments of the broker's words."""
-    return partial(_read_fields, {n: _reader(argument.type) for n, argument in arguments.items()})
+def _find_waiting(schema: GraphQLSchema, resolvers: Mapping[str, Resolver]) -> set[str]:
+    """Return the names of the types in which, however deep, a field waits."""
+    waiting: set[str] = set()
+    more = {
+        place.partition(".")[0]
+        for place, resolve in resolvers.items()
+        if iscoroutinefunction(resolve)
+    }
+    while more:
+        waiting |= more
+        more = {
+            kind.name
+            for kind in _objects(schema)
+            if any(get_named_type(field.type).name in waiting for field in kind.fields.values())
+        } - waiting
+    return waiting
 
 
-def _called(resolve: Callable[..., Awaitable[Any]], field: GraphQLField) -> Resolver:
-    read = make_reader(field.args)
-
-    async def resolver(execution: Execution, source: Any, arguments: Mapping[str, Any]) -> Any:
-        value = await resolve(execution, source, **read(arguments))
-        return write_enum(value) if is_enum and value is not None else value
-
-    is_enum = isinstance(get_named_type(field.type), GraphQLEnumType)
-    return resolver
+def _resolver(schema: GraphQLSchema, place: str, definition: GraphQLField) -> Resolver:
+    if definition.resolve is not None:
+        return _introspector(schema, definition.resolve)
+    look_up = attrgetter(PATHS.get(place, snake(place.partition(".")[2])))
+    return lambda _, source: look_up(source)
 
 
-def _looked_up(path: str, field: GraphQLField) -> Resolver:
-    look_up = attrgetter(path)
-    is_enum = isinstance(get_named_type(field.type), GraphQLEnumType)
-
-    async def resolver(_: Execution, source: Any, __: Mapping[str, Any]) -> Any:
-        value = look_up(source)
-        return write_enum(value) if is_enum and value is not None else value
-
-    return resolver
+def _introspector(schema: GraphQLSchema, resolve: Resolver) -> Resolver:
+    """Return the resolver that graphql-core has for a field of introspection."""
+    info = SimpleNamespace(schema=schema)
+    return lambda _, source, **arguments: resolve(source, info, **arguments)
 
 
-def _reader(kind: GraphQLInputType) -> Read:
+def _writer(kind: GraphQLOutputType) -> Write | None:
     if isinstance(kind, GraphQLNonNull):
-        return _reader(kind.of_type)
+        return _writer(kind.of_type)
     if isinstance(kind, GraphQLList):
-        return partial(_read_list, _reader(kind.of_type))
+        return _list_writer(_writer(kind.of_type))
     if isinstance(kind, GraphQLEnumType):
-        return partial(_read_word, kind.name)
-    if isinstance(kind, GraphQLInputObjectType):
-        # Made when first used: input types may hold themselves.
-        readers = {name: _reader(field.type) for name, field in kind.fields.items()}
-        return partial(_read_fields, readers)
-    return _as_it_is
+        return {value.value: name for name, value in kind.values.items()}.__getitem__
+    return None
 
 
-def _as_it_is(value: Any) -> Any:
-    return value
-
-
-def _read_word(kind: str, name: str | None) -> str | None:
-    return None if name is None else read_enum(kind, name)
-
-
-def _read_list(read: Read, values: Any) -> Any:
-    return None if values is None else [read(value) for value in values]
-
-
-def _read_fields(readers: Mapping[str, Read], values: Mapping[str, Any] | None) -> Any:
-    if values is None:
-        return None
-    return {snake(name): readers[name](value) for name, value in values.items()}
+def _list_writer(write: Write | None) -> Write:
+    if write is None:
+        return list
+    return lambda values: [None if value is None else write(value) for value in values]

@@ -1,89 +1,102 @@
 """From the tree that graphql-core parsed to the tree that tartiflette executes.
 
 tartiflette's own parser, which is C and can be crashed, is never called: a document has one
-reader, and what was checked is what is executed.
+reader, and what was checked is what is executed. Of values tartiflette sees none: what @skip and
+@include leave out is not in its tree, and a field there has the node that holds its arguments.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
+from graphql import GraphQLIncludeDirective, GraphQLSkipDirective, get_directive_values
+from graphql.execution.values import VariableValues
 from graphql.language import ast as core
 from tartiflette.language import ast as theirs
 
 
-def convert_document(document: core.DocumentNode) -> Any:
-    """Return a valid executable document as tartiflette has it."""
-    return _convert(document)
+class FieldNode(theirs.FieldNode):
+    """A field, with its node as it was parsed."""
+
+    __slots__ = ("parsed",)
+
+    def __init__(self, parsed: core.FieldNode, selection_set: Any) -> None:
+        super().__init__(
+            name=_name(parsed.name),
+            alias=_name(parsed.alias),
+            selection_set=selection_set,
+            location=_locate(parsed),
+        )
+        self.parsed = parsed
 
 
-def _convert(node: core.Node) -> Any:
-    make, fields = _FORMS[type(node)]
-    return make(
-        **{name: _convert_value(getattr(node, source)) for name, source in fields},
-        location=_locate(node),
-    )
+class Conversion:
+    """Converts one operation of a valid document, and its fragments, for these variables."""
+
+    def __init__(self, values: VariableValues) -> None:
+        self.values = values
+        self.is_conditional = False
+        """Whether what was converted is another tree for other variables."""
+
+    def convert(
+        self, document: core.DocumentNode, operation: core.OperationDefinitionNode
+    ) -> theirs.DocumentNode:
+        """Return what is executed; raises GraphQLError for a condition that is null."""
+        fragments = [
+            theirs.FragmentDefinitionNode(
+                name=_name(node.name),
+                type_condition=_type(node.type_condition),
+                selection_set=self._selection_set(node.selection_set),
+                location=_locate(node),
+            )
+            for node in document.definitions
+            if isinstance(node, core.FragmentDefinitionNode)
+        ]
+        chosen = theirs.OperationDefinitionNode(
+            operation_type=operation.operation.value,
+            selection_set=self._selection_set(operation.selection_set),
+            location=_locate(operation),
+        )
+        return theirs.DocumentNode([chosen, *fragments])
+
+    def _selection_set(self, node: core.SelectionSetNode | None) -> Any:
+        if node is None:
+            return None
+        selections = [self._selection(one) for one in node.selections if self._is_included(one)]
+        return theirs.SelectionSetNode(selections, location=_locate(node))
+
+    def _selection(self, node: core.SelectionNode) -> Any:
+        if isinstance(node, core.FieldNode):
+            return FieldNode(node, self._selection_set(node.selection_set))
+        if isinstance(node, core.FragmentSpreadNode):
+            return theirs.FragmentSpreadNode(_name(node.name), location=_locate(node))
+        assert isinstance(node, core.InlineFragmentNode)
+        return theirs.InlineFragmentNode(
+            self._selection_set(node.selection_set),
+            type_condition=_type(node.type_condition),
+            location=_locate(node),
+        )
+
+    def _is_included(self, node: core.SelectionNode) -> bool:
+        if not node.directives:
+            return True
+        self.is_conditional = True
+        skip = get_directive_values(GraphQLSkipDirective, node, self.values)
+        include = get_directive_values(GraphQLIncludeDirective, node, self.values)
+        return not (skip and skip["if"]) and (include is None or bool(include["if"]))
 
 
-def _convert_value(value: Any) -> Any:
-    if isinstance(value, core.Node):
-        return _convert(value)
-    if isinstance(value, (list, tuple)):
-        return [_convert(node) for node in value]
-    return value.value if isinstance(value, core.OperationType) else value
+def _name(node: core.NameNode | None) -> Any:
+    return None if node is None else theirs.NameNode(node.value, location=_locate(node))
+
+
+def _type(node: core.NamedTypeNode | None) -> Any:
+    if node is None:
+        return None
+    return theirs.NamedTypeNode(_name(node.name), location=_locate(node))
 
 
 def _locate(node: core.Node) -> Any:
     assert node.loc is not None, "documents are parsed with locations"
     token = node.loc.start_token
     return theirs.Location(line=token.line, column=token.column)
-
-
-def _same(make: Callable[..., Any], *names: str) -> tuple[Callable[..., Any], Any]:
-    return make, tuple((name, name) for name in names)
-
-
-_FORMS: dict[type[core.Node], tuple[Callable[..., Any], tuple[tuple[str, str], ...]]] = {
-    core.DocumentNode: _same(theirs.DocumentNode, "definitions"),
-    core.OperationDefinitionNode: (
-        theirs.OperationDefinitionNode,
-        (
-            ("operation_type", "operation"),
-            ("name", "name"),
-            ("variable_definitions", "variable_definitions"),
-            ("directives", "directives"),
-            ("selection_set", "selection_set"),
-        ),
-    ),
-    core.FragmentDefinitionNode: _same(
-        theirs.FragmentDefinitionNode, "name", "type_condition", "selection_set", "directives"
-    ),
-    core.VariableDefinitionNode: _same(
-        theirs.VariableDefinitionNode, "variable", "type", "default_value"
-    ),
-    core.SelectionSetNode: _same(theirs.SelectionSetNode, "selections"),
-    core.FieldNode: _same(
-        theirs.FieldNode, "name", "alias", "arguments", "directives", "selection_set"
-    ),
-    core.FragmentSpreadNode: _same(theirs.FragmentSpreadNode, "name", "directives"),
-    core.InlineFragmentNode: _same(
-        theirs.InlineFragmentNode, "selection_set", "type_condition", "directives"
-    ),
-    core.ArgumentNode: _same(theirs.ArgumentNode, "name", "value"),
-    core.DirectiveNode: _same(theirs.DirectiveNode, "name", "arguments"),
-    core.NameNode: _same(theirs.NameNode, "value"),
-    core.VariableNode: _same(theirs.VariableNode, "name"),
-    core.NamedTypeNode: _same(theirs.NamedTypeNode, "name"),
-    core.ListTypeNode: _same(theirs.ListTypeNode, "type"),
-    core.NonNullTypeNode: _same(theirs.NonNullTypeNode, "type"),
-    core.IntValueNode: _same(theirs.IntValueNode, "value"),
-    core.FloatValueNode: _same(theirs.FloatValueNode, "value"),
-    core.StringValueNode: _same(theirs.StringValueNode, "value"),
-    core.BooleanValueNode: _same(theirs.BooleanValueNode, "value"),
-    core.EnumValueNode: _same(theirs.EnumValueNode, "value"),
-    core.NullValueNode: _same(theirs.NullValueNode),
-    core.ListValueNode: _same(theirs.ListValueNode, "values"),
-    core.ObjectValueNode: _same(theirs.ObjectValueNode, "fields"),
-    core.ObjectFieldNode: _same(theirs.ObjectFieldNode, "name", "value"),
-}
