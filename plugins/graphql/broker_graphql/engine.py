@@ -12,10 +12,17 @@ from typing import Any
 
 import msgspec
 import tartiflette
-from graphql import GraphQLError, GraphQLSchema, get_argument_values, print_type
+from graphql import (
+    GraphQLError,
+    GraphQLScalarType,
+    GraphQLSchema,
+    get_argument_values,
+    print_schema,
+    print_type,
+)
 from graphql.execution.values import VariableValues
 from graphql.language import OperationDefinitionNode
-from graphql.type import introspection_types
+from graphql.type import introspection_types, specified_scalar_types
 from tartiflette.schema.registry import SchemaRegistry
 from tartiflette.types.exceptions.tartiflette import TartifletteError
 
@@ -23,8 +30,6 @@ from broker_graphql.documents import Document
 from broker_graphql.execution import INTERNAL, Execution
 from broker_graphql.fields import Field, Resolver, make_fields
 from broker_graphql.refusal import refuse_document
-from broker_graphql.scalars import SCALARS, ScalarForm
-from broker_graphql.schema import SDL
 from broker_graphql.syntax import Conversion
 
 Result = dict[str, Any]
@@ -46,6 +51,7 @@ class Engine:
     """Executes documents that were found valid. Open it on the loop that uses it."""
 
     def __init__(self, schema: GraphQLSchema, resolvers: Mapping[str, Resolver]) -> None:
+        self._schema = schema
         self._fields = make_fields(schema, resolvers)
         # Its registry is global: two brokers of one process must not meet there.
         self._name = f"broker-{next(_numbers)}"
@@ -53,8 +59,10 @@ class Engine:
 
     async def open(self) -> None:
         """Make what executes."""
-        for name, form in SCALARS.items():
-            tartiflette.Scalar(name, schema_name=self._name)(_scalar(form))
+        kinds = {**self._schema.type_map, **specified_scalar_types}
+        for name, kind in kinds.items():
+            if isinstance(kind, GraphQLScalarType):
+                tartiflette.Scalar(name, schema_name=self._name)(_scalar(kind))
         for place, field in self._fields.items():
             tartiflette.Resolver(
                 place,
@@ -63,10 +71,10 @@ class Engine:
                 parent_concurrently=field.waits or field.has_waiting,
                 list_concurrently=field.has_waiting,
             )(_as_theirs(field))
-        # With resolvers of the fields of introspection, its own ones are left out, and their SDL.
-        introspection = map(print_type, introspection_types.values())
+        # What has an implementation, tartiflette neither implements nor adds to the SDL.
+        built_in = [*specified_scalar_types.values(), *introspection_types.values()]
         self._engine = tartiflette.Engine(
-            "\n".join([SDL, *introspection]),
+            "\n".join([print_schema(self._schema), *map(print_type, built_in)]),
             schema_name=self._name,
             error_coercer=_keep_original,
             query_cache_decorator=lambda _: lambda plan, _: (plan.tree, None),
@@ -146,9 +154,9 @@ def _read_arguments(definition: Any, node: Any, values: VariableValues) -> dict[
         raise refuse_document([error], code="invalid") from error
 
 
-def _scalar(form: ScalarForm) -> object:
+def _scalar(scalar: GraphQLScalarType) -> object:
     class Scalar:
-        coerce_output = staticmethod(form.write)
-        coerce_input = parse_literal = staticmethod(form.read)
+        coerce_output = staticmethod(scalar.coerce_output_value)
+        coerce_input = parse_literal = staticmethod(scalar.coerce_input_value)
 
     return Scalar()

@@ -37,7 +37,7 @@ class Execution:
     def tell(self, error: dict[str, Any], original: BaseException) -> dict[str, Any]:
         """Return an error as clients get it: what was not raised on purpose is only for the log."""
         if isinstance(original, Refused):
-            told = {key: original.errors[0][key] for key in ("message", "extensions")}
+            told = original.errors[0]
         elif isinstance(original, BrokerError) and original.code != BrokerError.code:
             told = {"message": str(original), "extensions": _extensions(original)}
         else:
@@ -45,7 +45,7 @@ class Execution:
             extensions = {"code": BrokerError.code, "request_id": self.request_id}
             told = {"message": INTERNAL, "extensions": extensions}
         where = {key: error[key] for key in ("locations", "path") if error.get(key)}
-        return {"message": told["message"], **where, "extensions": told["extensions"]}
+        return {"message": told["message"], **where, **told}
 
     def _log(self, error: BaseException) -> None:
         problem = getattr(error, "problem", "something went wrong")
