@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from broker import Broker, PluginContext
 
+from broker_graphql.config import GraphqlConfig
+from broker_graphql.cost import Costs
 from broker_graphql.documents import Documents
 from broker_graphql.engine import Engine
 from broker_graphql.events import Events
@@ -24,12 +26,18 @@ def make_events(_: PluginContext) -> Events:
 def make_transport(plugin: PluginContext, broker: Broker) -> GraphqlTransport:
     """Return the endpoint, with what answers there."""
     schema = make_schema()
+    config: GraphqlConfig = plugin.config
+    tells_schema = (
+        plugin.environment != "production" if config.introspection is None else config.introspection
+    )
     executor = Executor(
         broker,
-        Documents(schema, plugin.config),
+        Documents(schema, config, plugin.data_dir, hide_suggestions=not tells_schema),
+        Costs(schema, config),
         Engine(schema, RESOLVERS),
         plugin.once(make_events),
         buffer=plugin.config.buffer,
+        tells_schema=tells_schema,
         logger=plugin.logger,
     )
     return GraphqlTransport(broker, executor, plugin.config)

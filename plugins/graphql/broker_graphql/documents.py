@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import OrderedDict
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-from graphql import GraphQLError, GraphQLSchema, parse, validate
+from graphql import GraphQLError, GraphQLSchema, parse, specified_rules, validate
 from graphql.language import (
     DocumentNode,
     FieldNode,
@@ -13,16 +16,28 @@ from graphql.language import (
     FragmentSpreadNode,
     OperationDefinitionNode,
     SelectionSetNode,
+    Token,
+    TokenKind,
 )
+from graphql.language.parser import MAX_NESTING_DEPTH
+from graphql.validation import OverlappingFieldsCanBeMergedRule, ValidationContext
+from graphql.validation.validate import ValidationAbortedError
 
+from broker_graphql.asking import Asked
 from broker_graphql.config import GraphqlConfig
-from broker_graphql.refusal import refuse, refuse_document
+from broker_graphql.limits import INTROSPECTIVE, check_limits
+from broker_graphql.persisted import read_folder
+from broker_graphql.refusal import Refused, refuse, refuse_document, refuse_excess
 
-MAX_KNOWN = 256
-"""How many documents are known by heart."""
+MAX_KNOWN_TOKENS = 32_768
+"""How many tokens the documents may have that are known by heart. A token takes 0.9 KB at most,
+with all that is made of it."""
 
 MAX_ERRORS = 10
 """How much of what is wrong with a document is told."""
+
+MAX_COMPARISONS = 100_000
+"""How many steps it may take to see that fields of one name ask for the same."""
 
 
 class Document:
@@ -40,6 +55,13 @@ class Document:
             for node in tree.definitions
             if isinstance(node, FragmentDefinitionNode)
         }
+        tokens = list(_tokens(tree))
+        self.size = len(tokens)
+        """In tokens."""
+        self.introspects = any(
+            token.kind is TokenKind.NAME and token.value in INTROSPECTIVE for token in tokens
+        )
+        """Whether it asks for the schema."""
         self.converted: dict[str | None, Any] = {}
         """The operations as the engine has them; the engine's own."""
 
@@ -66,28 +88,122 @@ class Document:
 class Documents:
     """Reads documents, each once as long as it is known."""
 
-    def __init__(self, schema: GraphQLSchema, config: GraphqlConfig) -> None:
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        config: GraphqlConfig,
+        data_dir: Path,
+        *,
+        hide_suggestions: bool,
+    ) -> None:
+        """`hide_suggestions`, since what may have been meant tells of the schema."""
         self.schema = schema
         self._config = config
+        self._data_dir = data_dir
+        self._hide_suggestions = hide_suggestions
         self._known: OrderedDict[str, Document] = OrderedDict()
+        self._size = 0
+        self._persisted: dict[str, Document] = {}
+
+    def open(self) -> None:
+        """Read the documents that clients may name by their hash; raises ConfigError."""
+        if self._config.documents is not None:
+            self._persisted = read_folder(self._data_dir / self._config.documents, self._read)
+
+    def find(self, asked: Asked) -> Document:
+        """Return the document of a request; raises Refused."""
+        if asked.query is None:
+            return self._find_persisted(asked)
+        if not self._config.only_documents:
+            return self.read(asked.query)
+        digest = hashlib.sha256(asked.query.encode()).hexdigest()
+        if digest not in self._persisted:
+            raise refuse(
+                "only_documents allows documents that are persisted; received another",
+                code="document-not-found",
+            )
+        return self._persisted[digest]
+
+    def _find_persisted(self, asked: Asked) -> Document:
+        document = self._persisted.get(asked.digest or "")
+        if document is None:
+            # By this very message, Apollo's clients know that they shall send the text.
+            message = f'there is no document "sha256:{asked.digest}"'
+            raise refuse(
+                "PersistedQueryNotFound" if asked.is_automatic else message,
+                code="document-not-found",
+            )
+        return document
 
     def read(self, text: str) -> Document:
         """Return what a text says; raises Refused."""
         document = self._known.get(text)
-        if document is None:
-            document = self._read(text)
-            self._known[text] = document
-            if len(self._known) > MAX_KNOWN:
-                self._known.popitem(last=False)
-        else:
+        if document is not None:
             self._known.move_to_end(text)
+            return document
+        document = self._known[text] = self._read(text)
+        self._size += document.size
+        while self._size > MAX_KNOWN_TOKENS:
+            _, forgotten = self._known.popitem(last=False)
+            self._size -= forgotten.size
         return document
 
     def _read(self, text: str) -> Document:
         try:
             tree = parse(text, max_tokens=self._config.max_tokens)
         except GraphQLError as error:
-            raise refuse_document([error], code="malformed") from error
-        if errors := validate(self.schema, tree, max_errors=MAX_ERRORS):
-            raise refuse_document(errors, code="invalid")
+            raise self._refuse_text(error) from error
+        check_limits(tree, self._config)
+        errors = validate(
+            self.schema,
+            tree,
+            _RULES,
+            max_errors=MAX_ERRORS,
+            hide_suggestions=self._hide_suggestions,
+        )
+        if errors:
+            raise _refuse_invalid(errors)
         return Document(tree)
+
+    def _refuse_text(self, error: GraphQLError) -> Refused:
+        """Return the refusal of a text that could not be read to its end."""
+        if "tokens. Parsing aborted" in error.message:
+            most = self._config.max_tokens
+            return refuse_excess("tokens", "max_tokens", allowed=most, received=most + 1)
+        if "nested too deeply" in error.message:
+            return refuse_excess(
+                "levels", "max_depth", allowed=self._config.max_depth, received=MAX_NESTING_DEPTH
+            )
+        return refuse_document([error], code="malformed")
+
+
+class _BoundedOverlaps(OverlappingFieldsCanBeMergedRule):
+    """The one rule that takes quadratic time: within its own bound it could take 70 ms."""
+
+    def __init__(self, context: ValidationContext) -> None:
+        super().__init__(context)
+        self.rule_context.remaining_complexity_budget = MAX_COMPARISONS
+
+
+_RULES = [
+    _BoundedOverlaps if rule is OverlappingFieldsCanBeMergedRule else rule
+    for rule in specified_rules
+]
+
+
+def _refuse_invalid(errors: list[GraphQLError]) -> Refused:
+    told = [error for error in errors if not isinstance(error, ValidationAbortedError)]
+    if told:
+        return refuse_document(told, code="invalid")
+    return refuse(
+        "too many fields of the same names are in the same places to compare them; name each once",
+        code="too-complex",
+    )
+
+
+def _tokens(tree: DocumentNode) -> Iterator[Token]:
+    assert tree.loc is not None, "documents are parsed with locations"
+    token: Token | None = tree.loc.start_token
+    while token is not None:
+        yield token
+        token = token.next

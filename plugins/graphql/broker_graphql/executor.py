@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from broker import Broker, BrokerError, Event, Identity, Recheck
+from broker import Broker, BrokerError, Event, Forbidden, Identity, Recheck
 from graphql import (
     GraphQLError,
     GraphQLSchema,
@@ -18,11 +18,12 @@ from graphql import (
 from graphql.language import FieldNode, OperationDefinitionNode, OperationType
 
 from broker_graphql.asking import Asked
-from broker_graphql.documents import Document, Documents
+from broker_graphql.cost import Costs
+from broker_graphql.documents import MAX_ERRORS, Document, Documents
 from broker_graphql.engine import Engine, Plan, Result
 from broker_graphql.events import Events
 from broker_graphql.execution import Execution
-from broker_graphql.refusal import Refused, refuse_document
+from broker_graphql.refusal import Refused, refuse, refuse_document
 from broker_graphql.subscription import Subscription, read_wants
 
 
@@ -54,15 +55,20 @@ class Executor:
         self,
         broker: Broker,
         documents: Documents,
+        costs: Costs,
         engine: Engine,
         events: Events,
         *,
         buffer: int,
+        tells_schema: bool,
         logger: logging.Logger,
     ) -> None:
-        """`buffer` is how many events may wait for a client."""
+        """`buffer` is how many events may wait for a client; `tells_schema`, whether others than
+        admins may ask for the schema."""
         self._broker = broker
         self._documents = documents
+        self._costs = costs
+        self._tells_schema = tells_schema
         self._engine = engine
         self._events = events
         self._buffer = buffer
@@ -70,22 +76,42 @@ class Executor:
         self.schema: GraphQLSchema = documents.schema
 
     async def open(self) -> None:
-        """Open the engine."""
+        """Open the engine, and read the documents that are persisted; raises ConfigError."""
+        self._documents.open()
         await self._engine.open()
 
     async def close(self) -> None:
         """Close the engine."""
         await self._engine.close()
 
-    def prepare(self, asked: Asked, identity: Identity) -> Operation:  # noqa: ARG002
+    def prepare(self, asked: Asked, identity: Identity) -> Operation:
         """Return what is asked for, once it is known to be within all bounds; raises Refused."""
-        document = self._documents.read(asked.query)
+        document = self._documents.find(asked)
+        if document.introspects:
+            self._permit_introspection(identity)
         node = document.operation(asked.operation_name)
-        values = get_variable_values(self.schema, node.variable_definitions or (), asked.variables)
+        values = get_variable_values(
+            self.schema,
+            node.variable_definitions or (),
+            asked.variables,
+            max_errors=MAX_ERRORS,
+            hide_suggestions=not self._tells_schema,
+        )
         if isinstance(values, list):
             raise refuse_document(values, code="invalid")
+        self._costs.check(document, node, values.coerced)
         plan = self._engine.prepare(document, node, values)
         return Operation(document=document, node=node, values=values, plan=plan)
+
+    def _permit_introspection(self, identity: Identity) -> None:
+        if self._tells_schema:
+            return
+        try:
+            self._broker.demand_admin(identity)
+        except Forbidden as error:
+            raise refuse(
+                "here, the schema is told to admins alone", code="introspection-disabled"
+            ) from error
 
     def begin(self, identity: Identity, *, request_id: str, recheck: Recheck | None) -> Execution:
         """Return what an operation is executed with."""

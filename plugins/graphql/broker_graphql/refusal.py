@@ -26,3 +26,29 @@ def refuse(message: str, *, code: str, status: int = 400, **extensions: Any) -> 
 def refuse_document(errors: Sequence[GraphQLError], *, code: str) -> Refused:
     """Return the refusal of a document for what graphql-core says of it."""
     return Refused([{**error.formatted, "extensions": {"code": code}} for error in errors])
+
+
+def refuse_excess(what: str, limit: str, *, allowed: int, received: int) -> Refused:
+    """Return the refusal of more than a limit allows, which is a key of the config.
+
+    `received` is what there was when counting stopped.
+    """
+    return refuse(
+        f"{limit} allows {allowed} {what}; received at least {received}",
+        code="too-complex",
+        limit=limit,
+        allowed=allowed,
+        received=received,
+    )
+
+
+def refuse_size(what: str, limit: str, *, allowed: int, received: int) -> Refused:
+    """Return the refusal of more bytes than a limit allows, which is a key of the config."""
+    return refuse(
+        f"{limit} allows {allowed} bytes of {what}; received {received}",
+        code="too-large",
+        status=413,
+        limit=limit,
+        allowed=allowed,
+        received=received,
+    )

@@ -53,8 +53,8 @@ class GraphqlTransport(Transport):
         identity = await recheck()
         if request.headers.get("content-type") != "application/json":
             raise UnsupportedMediaType("expected the Content-Type application/json")
-        asked = read_asked(request.body, self._config)
         try:
+            asked = read_asked(request.body, self._config)
             operation = self._executor.prepare(asked, identity)
         except Refused as refusal:
             return json_response({"errors": refusal.errors}, status=refusal.status)

@@ -139,7 +139,7 @@ async def test_globs_are_bounded(tmp_path, globs, message):
         "path": ["mine"],
         "extensions": {"code": "invalid"},
     }
-    assert f"{field.field}: {field.message}" == message
+    assert f"{field['field']}: {field['message']}" == message
 
 
 async def test_who_may_read_nothing_is_refused(tmp_path):

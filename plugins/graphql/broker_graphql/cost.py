@@ -1,0 +1,174 @@
+"""What an operation may cost: how many fields its answer can have."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from graphql import (
+    GraphQLArgument,
+    GraphQLEnumType,
+    GraphQLField,
+    GraphQLInputObjectType,
+    GraphQLNamedType,
+    GraphQLObjectType,
+    GraphQLSchema,
+    get_named_type,
+    get_nullable_type,
+    is_list_type,
+)
+from graphql.language import (
+    FieldNode,
+    FragmentSpreadNode,
+    InlineFragmentNode,
+    IntValueNode,
+    ListValueNode,
+    OperationDefinitionNode,
+    SelectionSetNode,
+    ValueNode,
+    VariableNode,
+)
+
+from broker_graphql.config import GraphqlConfig
+from broker_graphql.documents import Document
+from broker_graphql.refusal import refuse_excess
+
+SIZES = ("first", "limit")
+"""The arguments that say how long a list may be."""
+
+LENGTHS = {"Query.allQueues": 1000.0, "__Type.ofType": 0.5}
+"""How long lists may be of which no argument says it."""
+
+ASSUMED_LENGTH = 10.0
+"""How long any other is taken for."""
+
+
+class Costs:
+    """Counts each field as often as the lists allow in which it is.
+
+    The length of a list is what an argument asks for, `first` or `limit`, or that of the longest
+    list among the arguments: so many results has a mutation. Either also counts for the lists
+    right below, as those of a connection.
+    """
+
+    def __init__(self, schema: GraphQLSchema, config: GraphqlConfig) -> None:
+        self._schema = schema
+        self._config = config
+        self._lengths = {**LENGTHS, **_introspected(schema)}
+
+    def check(
+        self, document: Document, operation: OperationDefinitionNode, values: Mapping[str, Any]
+    ) -> None:
+        """Raise Refused for an operation, found valid, that costs too much with these values of
+        its variables."""
+        root = self._schema.get_root_type(operation.operation)
+        assert root is not None, "an operation is validated before it is counted"
+        counting = _Counting(self._schema, self._lengths, document, values)
+        cost = math.ceil(counting.selections(operation.selection_set, root, None))
+        if cost > self._config.max_cost:
+            raise refuse_excess(
+                "fields in the answer", "max_cost", allowed=self._config.max_cost, received=cost
+            )
+
+
+class _Counting:
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        lengths: Mapping[str, float],
+        document: Document,
+        values: Mapping[str, Any],
+    ) -> None:
+        self._schema = schema
+        self._lengths = lengths
+        self._document = document
+        self._values = values
+        self._counted: dict[tuple[str, float | None], float] = {}
+
+    def selections(
+        self, selected: SelectionSetNode, kind: GraphQLNamedType, length: float | None
+    ) -> float:
+        """Return what is selected of one object; `length` is that of lists right below."""
+        cost = 0.0
+        for node in selected.selections:
+            if isinstance(node, FieldNode):
+                cost += self._field(node, kind, length)
+            elif isinstance(node, InlineFragmentNode):
+                cost += self.selections(node.selection_set, kind, length)
+            elif isinstance(node, FragmentSpreadNode):
+                cost += self._fragment(node.name.value, kind, length)
+        return cost
+
+    def _fragment(self, name: str, kind: GraphQLNamedType, length: float | None) -> float:
+        if (name, length) not in self._counted:
+            selected = self._document.fragments[name].selection_set
+            self._counted[name, length] = self.selections(selected, kind, length)
+        return self._counted[name, length]
+
+    def _field(self, node: FieldNode, kind: GraphQLNamedType, length: float | None) -> float:
+        if node.selection_set is None:
+            return 1
+        assert isinstance(kind, GraphQLObjectType), "the schema has no other composite types"
+        field = self._schema.get_field(kind, node.name.value)
+        assert field is not None, "an operation is validated before it is counted"
+        place = f"{kind.name}.{node.name.value}"
+        asked = self._asked(node, field)
+        below = get_named_type(field.type)
+        if not is_list_type(get_nullable_type(field.type)):
+            times = self._lengths.get(place, 1.0)
+            return 1 + times * self.selections(node.selection_set, below, asked)
+        given = length if asked is None else asked
+        times = self._lengths.get(place, ASSUMED_LENGTH) if given is None else given
+        return 1 + times * self.selections(node.selection_set, below, None)
+
+    def _asked(self, node: FieldNode, field: GraphQLField) -> float | None:
+        given = {argument.name.value: argument.value for argument in node.arguments or ()}
+        for name in SIZES:
+            if name in field.args:
+                return max(0, self._number(given.get(name), field.args[name]))
+        lengths = [
+            self._length(given[name])
+            for name, argument in field.args.items()
+            if name in given and is_list_type(get_nullable_type(argument.type))
+        ]
+        return max(lengths, default=None)
+
+    def _number(self, node: ValueNode | None, argument: GraphQLArgument) -> float:
+        if isinstance(node, VariableNode) and node.name.value in self._values:
+            return self._values[node.name.value] or 0
+        if not isinstance(node, IntValueNode) and argument.default is not None:
+            node = argument.default.literal
+        return int(node.value) if isinstance(node, IntValueNode) else ASSUMED_LENGTH
+
+    def _length(self, node: ValueNode | None) -> float:
+        if isinstance(node, ListValueNode):
+            return len(node.values)
+        if isinstance(node, VariableNode):
+            value = self._values.get(node.name.value)
+            return len(value) if isinstance(value, list) else 1
+        return 1
+
+
+def _introspected(schema: GraphQLSchema) -> dict[str, float]:
+    """Return how long the lists are, on average, that tell of this schema, which has no interfaces
+    and no unions."""
+    kinds = list(schema.type_map.values())
+    fields = [
+        field
+        for kind in kinds
+        if isinstance(kind, GraphQLObjectType)
+        for field in kind.fields.values()
+    ]
+    inputs = [kind.fields for kind in kinds if isinstance(kind, GraphQLInputObjectType)]
+    enums = [kind.values for kind in kinds if isinstance(kind, GraphQLEnumType)]
+    return {
+        "__Schema.types": len(kinds),
+        "__Schema.directives": len(schema.directives),
+        "__Type.fields": len(fields) / len(kinds),
+        "__Type.inputFields": sum(map(len, inputs)) / len(kinds),
+        "__Type.enumValues": sum(map(len, enums)) / len(kinds),
+        "__Type.interfaces": 0,
+        "__Type.possibleTypes": 0,
+        "__Field.args": sum(len(field.args) for field in fields) / len(fields),
+    }
