@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 _PRINTABLE = re.compile(PRINTABLE_PATTERN)
 _QUEUE_NAME = re.compile(QUEUE_NAME_PATTERN)
 _PREFIX = re.compile(rf"[A-Za-z0-9._-]{{0,{MAX_LABEL}}}\Z")
+_NAME_SHOWN = QUEUE_NAME_PATTERN.replace(r"\Z", "$")
 
 
 def check_queue_name(name: str) -> None:
@@ -170,7 +171,7 @@ def _is_queue_name(name: str) -> bool:
 def _queue_name_errors(name: str) -> list[FieldError]:
     if _is_queue_name(name):
         return []
-    return [FieldError("queue", f"expected text like {QUEUE_NAME_PATTERN}", name[:100])]
+    return [FieldError("queue", f"expected text like {_NAME_SHOWN}", name[:100])]
 
 
 def _draft_errors(draft: Draft) -> Iterator[FieldError]:

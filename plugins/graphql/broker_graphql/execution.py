@@ -6,7 +6,7 @@ import logging
 from typing import Any
 
 import msgspec
-from broker import Broker, BrokerError, Delivery, Identity, Recheck
+from broker import Broker, BrokerError, Delivery, Identity, Recheck, limits
 
 from broker_graphql.refusal import Refused
 
@@ -33,6 +33,19 @@ class Execution:
         self.deliveries: list[Delivery] = []
         """What was leased, to be given back if the client does not get the answer."""
         self._logger = logger
+        self._patient_until = broker.clock.now() + 1000 * limits.MAX_WAIT_SECONDS
+
+    def shorten(self, wait: float) -> float:
+        """Return how long a lease waits that may wait so many seconds: not for more than there is
+        already, and with the others of this operation no longer than one alone may."""
+        if not 0 < wait <= limits.MAX_WAIT_SECONDS:
+            return wait
+        left = max(0, self._patient_until - self.broker.clock.now()) / 1000
+        return 0 if self.deliveries else min(wait, left)
+
+    async def give_back(self) -> None:
+        """Give back what was leased: the client does not get the answer."""
+        await self.broker.give_back(self.deliveries)
 
     def tell(self, error: dict[str, Any], original: BaseException) -> dict[str, Any]:
         """Return an error as clients get it: what was not raised on purpose is only for the log."""

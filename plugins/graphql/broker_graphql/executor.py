@@ -123,7 +123,12 @@ class Executor:
         self, operation: Operation, execution: Execution, *, root: Any = None
     ) -> Result:
         """Return the result of an operation, for a subscription that of one event: its `root`."""
-        return await self._engine.execute(operation.plan, execution, root=root)
+        try:
+            return await self._engine.execute(operation.plan, execution, root=root)
+        except BaseException:
+            # Cancelled, as a rule: nobody is left to get what was leased.
+            await execution.give_back()
+            raise
 
     def subscribe(
         self, operation: Operation, execution: Execution, wake: Callable[[], None]

@@ -69,5 +69,5 @@ class GraphqlTransport(Transport):
         return Response(
             body=response.body,
             headers=response.headers,
-            undelivered=lambda: self._broker.give_back(execution.deliveries),
+            undelivered=execution.give_back,
         )
