@@ -51,12 +51,12 @@ class _Body(msgspec.Struct, frozen=True, rename="camel"):
 
 
 def read_asked(body: bytes, config: GraphqlConfig) -> Asked:
-    """Read the JSON that a client sent; raises Malformed for what is no JSON, or Refused."""
+    """Read the JSON that a client sent; raises Malformed for what is no request, or Refused."""
     most = config.max_request_bytes + config.max_variables_bytes
     if len(body) > most:
         raise refuse_size("a request", "max_variables_bytes", allowed=most, received=len(body))
     if body.lstrip()[:1] == b"[":
-        raise refuse("batches are not taken; send each request by itself", code="invalid")
+        raise Malformed("batches are not taken; send each request by itself")
     _check_values(body, config)
     request = _decode(body, _Body)
     _check_sizes(len(body), len(request.variables), config)
@@ -92,7 +92,7 @@ def _decode(text: bytes | msgspec.Raw, kind: Any) -> Any:
     try:
         return msgspec.json.decode(text, type=kind)
     except msgspec.ValidationError as error:
-        raise refuse(f"this is no GraphQL request: {error}", code="invalid") from error
+        raise Malformed(f"this is no GraphQL request: {error}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Malformed(f"expected JSON in UTF-8: {error}") from error
 
@@ -147,7 +147,7 @@ def _read_document(request: _Body) -> tuple[str | None, str | None]:
     elif persisted:
         return None, persisted.sha256_hash
     elif request.query is None:
-        raise refuse("expected query, or documentId", code="invalid")
+        raise Malformed("this is no GraphQL request: expected query, or documentId")
     return request.query, None
 
 

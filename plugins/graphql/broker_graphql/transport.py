@@ -4,27 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
 from broker import (
     Broker,
     Identity,
+    NotAcceptable,
     Request,
     Response,
     Route,
     Transport,
-    UnsupportedMediaType,
-    json_response,
+    choose_type,
+    demand_json,
+    names_type,
     read_credentials,
 )
 
 from broker_graphql.asking import read_asked
 from broker_graphql.config import GraphqlConfig
-from broker_graphql.execution import Execution
+from broker_graphql.engine import Result
+from broker_graphql.event_stream import COMPLETE, EVENT_STREAM, EventStream, write_next
 from broker_graphql.executor import Executor
 from broker_graphql.refusal import Refused
 
+FORMS = {
+    "application/json": "application/json",
+    "application/graphql-response+json": "application/graphql-response+json; charset=utf-8",
+    EVENT_STREAM: EVENT_STREAM,
+}
+"""The forms of a result, each with its Content-Type; the first for who takes whatever comes."""
+
+NO_STORE = ("cache-control", "no-store")
+
 
 class GraphqlTransport(Transport):
-    """GraphQL over HTTP."""
+    """GraphQL over HTTP, and over Server-Sent Events."""
 
     def __init__(self, broker: Broker, executor: Executor, config: GraphqlConfig) -> None:
         self._broker = broker
@@ -45,29 +58,55 @@ class GraphqlTransport(Transport):
         return (Route("POST", "/graphql", self.answer, hot=True, gives=True, max_body=most),)
 
     async def answer(self, request: Request) -> Response:
-        """Answer a request by what its operation results in."""
+        """Answer a request by what its operation results in, once or again and again."""
 
         async def recheck() -> Identity:
             return await self._broker.identify(read_credentials(request), peer=request.peer)
 
         identity = await recheck()
-        if request.headers.get("content-type") != "application/json":
-            raise UnsupportedMediaType("expected the Content-Type application/json")
+        demand_json(request)
+        form = choose_type(request, tuple(FORMS))
         try:
             asked = read_asked(request.body, self._config)
             operation = self._executor.prepare(asked, identity)
+            execution = self._executor.begin(
+                identity, request_id=request.request_id, recheck=recheck
+            )
+            if operation.is_subscription:
+                form = _demand_event_stream(request)
+                stream = EventStream(self._executor, operation, execution)
+                return Response(headers=(("content-type", form),), stream=stream)
         except Refused as refusal:
-            return json_response({"errors": refusal.errors}, status=refusal.status)
-        execution = self._executor.begin(identity, request_id=request.request_id, recheck=recheck)
+            return _refuse(refusal, form)
         result = await self._executor.execute(operation, execution)
-        return self._respond(result, execution)
-
-    def _respond(self, result: object, execution: Execution) -> Response:
-        response = json_response(result)
-        if not execution.deliveries:
-            return response
+        # What changed nothing, and what gave leases, may be kept from its client: it asks again.
+        is_final = operation.is_mutation and not execution.deliveries
         return Response(
-            body=response.body,
-            headers=response.headers,
-            undelivered=execution.give_back,
+            body=_write(result, form),
+            headers=_headers(form),
+            undelivered=None if is_final else execution.give_back,
         )
+
+
+def _demand_event_stream(request: Request) -> str:
+    if not names_type(request, EVENT_STREAM):
+        raise NotAcceptable(
+            f"a subscription is answered with {EVENT_STREAM}; name that in the header Accept"
+        )
+    return EVENT_STREAM
+
+
+def _refuse(refusal: Refused, form: str) -> Response:
+    # Who reads a stream of events cannot read anything else, whatever its status.
+    status = 200 if form == EVENT_STREAM else refusal.status
+    return Response(
+        status=status, body=_write({"errors": refusal.errors}, form), headers=_headers(form)
+    )
+
+
+def _headers(form: str) -> tuple[tuple[str, str], ...]:
+    return (("content-type", FORMS[form]), NO_STORE)
+
+
+def _write(result: Result, form: str) -> bytes:
+    return write_next(result) + COMPLETE if form == EVENT_STREAM else msgspec.json.encode(result)
