@@ -67,9 +67,9 @@ class Engine:
             tartiflette.Resolver(
                 place,
                 schema_name=self._name,
-                # A task for each of those that wait for nothing would be most of the work.
-                parent_concurrently=field.waits or field.has_waiting,
-                list_concurrently=field.has_waiting,
+                # Where nothing is waited for, a task for each field would be most of the work.
+                parent_concurrently=field.waits_beside,
+                list_concurrently=field.waits_inside,
             )(_as_theirs(field))
         # What has an implementation, tartiflette neither implements nor adds to the SDL.
         built_in = [*specified_scalar_types.values(), *introspection_types.values()]

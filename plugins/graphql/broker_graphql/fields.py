@@ -40,8 +40,10 @@ class Field(msgspec.Struct, frozen=True):
     """Makes of that value what the schema calls it."""
     waits: bool
     """Whether it is waited for."""
-    has_waiting: bool
-    """Whether something in its value is."""
+    waits_inside: bool
+    """Whether something in its value is, however deep."""
+    waits_beside: bool
+    """Whether it is, or something in the same object."""
 
 
 PATHS = {
@@ -84,7 +86,8 @@ def make_fields(schema: GraphQLSchema, resolvers: Mapping[str, Resolver]) -> dic
             resolve,
             _writer(definition.type),
             waits=iscoroutinefunction(resolve),
-            has_waiting=get_named_type(definition.type).name in waiting,
+            waits_inside=get_named_type(definition.type).name in waiting,
+            waits_beside=place.partition(".")[0] in waiting,
         )
     return found
 

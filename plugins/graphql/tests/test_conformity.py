@@ -181,6 +181,7 @@ DOCUMENTS = [
     ("{ people { name sureBroken } }", {}),
     ("{ surePeople { friend { nothing } } }", {}),
     ("{ me { sureFriends { name } } }", {}),
+    ("{ me { friends { later nothing friend { name } } } }", {}),
     ("{ me { wrongInt name } }", {}),
     ("{ me { wrongColour name } }", {}),
     ("{ me { wrongList name } }", {}),
