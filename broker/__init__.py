@@ -27,6 +27,7 @@ from broker.errors import (
     CannotListen,
     Closed,
     ConfigError,
+    CrossSite,
     FieldError,
     Forbidden,
     Invalid,
@@ -61,6 +62,7 @@ from broker.errors import (
 )
 from broker.event_stream import write_event, write_id, write_retry
 from broker.extend import Event, EventKind, Interceptor, Observer, Transport
+from broker.handshake import Handshake, MessageBound, read_handshake
 from broker.hookspecs import hookimpl
 from broker.http import Handler, Request, Response, Route, json_response
 from broker.media import choose_type, demand_json, is_json, names_type
@@ -136,6 +138,7 @@ __all__ = [
     "Consuming",
     "Counts",
     "Credentials",
+    "CrossSite",
     "Deliveries",
     "Delivery",
     "Draft",
@@ -147,6 +150,7 @@ __all__ = [
     "FieldError",
     "Forbidden",
     "Handler",
+    "Handshake",
     "Identity",
     "Interceptor",
     "Invalid",
@@ -157,6 +161,7 @@ __all__ = [
     "Maintenance",
     "Malformed",
     "Message",
+    "MessageBound",
     "MessageNotFound",
     "MessageQuery",
     "MessageTooLarge",
@@ -234,6 +239,7 @@ __all__ = [
     "open_broker",
     "read_credentials",
     "read_duration",
+    "read_handshake",
     "read_receipt",
     "retry_ms",
     "timestamp",

@@ -14,6 +14,7 @@ and the `exit_code` that the command line ends with.
     ├── TooManyQueues 429        └── BodyTooSlow 408        │   ├── Overloaded
     ├── TooManyWaiting 429                                  │   └── StorageFailed
     ├── TooManyStreams 429       ├── NotAcceptable 406
+    ├── CrossSite 403
     └── StartupError
         ├── ConfigError 78  ├── StorageUnreadable 74  ├── CannotListen 74
         ├── PluginError 78  └── StorageLocked 75
@@ -86,6 +87,12 @@ class Forbidden(BrokerError):
     def __init__(self, scope: str) -> None:
         super().__init__(f'this needs the scope "{scope}"')
         self.scope = scope
+
+
+class CrossSite(BrokerError):
+    """A page of another origin asks in the name of whoever looks at it."""
+
+    code, title, status, exit_code = "cross-site", "Cross-site request", 403, 4
 
 
 class QueueNotFound(BrokerError):

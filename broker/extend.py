@@ -111,5 +111,6 @@ class Transport(Provider):
         return ()
 
     def blueprint(self) -> Blueprint | None:
-        """Return a Quart blueprint, mounted at `/`."""
+        """Return a Quart blueprint, mounted at `/`. A handler of a WebSocket finds who asks by
+        `read_handshake`; what it raises before it accepts is the answer."""
         return None

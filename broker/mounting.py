@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import quart
@@ -17,6 +18,7 @@ from broker.delivery import ASGIApp, Delivery
 from broker.http import Request, Response, Route
 from broker.proxies import BehindProxies
 from broker.reception import BODY, Reception
+from broker.sockets import FAILURE, Socket
 from broker.translation import (
     ANSWER_SECONDS,
     Translator,
@@ -58,6 +60,8 @@ def mount(
     app.url_map.merge_slashes = False
     app.url_map.converters["segment"] = _Segment
     translator = Translator(assembly.broker)
+    socket: Any = partial(Socket, translator=translator)
+    app.asgi_websocket_class = socket  # Quart asks it for one as it would its class
     adapter = _Adapter(translator)
     for name, transport in assembly.transports:
         for route in transport.routes():
@@ -160,7 +164,9 @@ class _Adapter:
     async def fail(self, error: Exception) -> quart.Response:
         """Answer what went wrong outside our handlers: in a plugin's blueprint, say."""
         if not quart.has_request_context():
-            raise error
+            socket: Any = quart.websocket.scope
+            socket[FAILURE] = error
+            return quart.Response()  # which is not sent
         request = self._request({}, b"")
         response = self._translator.failure(error, request)
         return self._send(request, self._translator.count("blueprint", response))

@@ -20,7 +20,7 @@ from broker.delivery import STREAM, UNDELIVERED, Scope
 from broker.errors import BrokerError, MessageTooLarge, Overloaded, PluginFailure, Unavailable
 from broker.http import Request, Response, Route
 from broker.problems import problem, problem_response
-from broker.turn import CURRENT_TURN, Turn
+from broker.turn import CURRENT_TURN, OVERLOADED, Turn
 
 if TYPE_CHECKING:
     from broker.engine import Broker
@@ -31,8 +31,6 @@ PREFIXES = ("", "/v1")
 PROBES = ("/", "/healthz", "/readyz")
 """Who asks here is answered in any state of the broker. No other request is begun while it drains,
 so that none is left half done, or while there are as many in flight as there may be."""
-
-OVERLOADED = "too many requests are in flight; try again soon"
 
 DRAINING = "the broker is shutting down; try again when it is back"
 
@@ -102,7 +100,12 @@ class Translator:
     def check_open(self, route: Route) -> None:
         """Raise Unavailable if a route is not served any more; ask before reading the body, and
         once: a request that was begun by then is answered, however long its body takes."""
-        if self._broker.draining and route.path not in PROBES:
+        if route.path not in PROBES:
+            self.check_draining()
+
+    def check_draining(self) -> None:
+        """Raise Unavailable if nothing is begun any more."""
+        if self._broker.draining:
             raise Unavailable(DRAINING)
 
     async def identify(self, request: Request) -> Identity:

@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from broker.errors import Overloaded
 from broker.ratelimit import Quota
+
+OVERLOADED = "too many requests are in flight; try again soon"
 
 
 class Turns:
@@ -23,6 +26,20 @@ class Turns:
     def are_all_taken(self) -> bool:
         """Whether one more would be too many."""
         return self.in_flight >= self.most
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """Have a turn while the block runs, for what comes in by no request of its own; raises
+        Overloaded."""
+        if self.are_all_taken:
+            raise Overloaded(OVERLOADED)
+        turn = Turn(self)
+        token = CURRENT_TURN.set(turn)
+        try:
+            yield
+        finally:
+            CURRENT_TURN.reset(token)
+            turn.end()
 
 
 class Turn:

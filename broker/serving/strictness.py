@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 from http import HTTPStatus
+from typing import Literal
 
 from broker.delivery import ASGIApp, Receive, Scope, Send
 from broker.serving.endpoint import MAX_FIELDS, MAX_HEAD_BYTES
 from broker.serving.refusal import make_refusal
+
+Kind = Literal["http", "websocket.http"]
+"""How a server calls the answers to a request, and those that refuse a WebSocket."""
 
 _FORMS = ("/", "http://", "https://")
 _OLD = ("1.0", "1")
@@ -29,38 +33,45 @@ class Strictness:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection's request."""
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
-        elif _is_large(scope):
-            await refuse(send, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+            return
+        kind: Kind = "http" if scope["type"] == "http" else "websocket.http"
+        if _is_large(scope):
+            await refuse(send, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, kind=kind)
         elif not (_has_target(scope) and _has_sound_headers(scope)):
-            await refuse(send)
+            await refuse(send, kind=kind)
         else:
             await self._app(scope, receive, send)
 
 
-async def refuse(send: Send, status: int = HTTPStatus.BAD_REQUEST) -> None:
+async def refuse(send: Send, status: int = HTTPStatus.BAD_REQUEST, *, kind: Kind) -> None:
     """Answer what is no HTTP, as the servers themselves do."""
     headers, body = make_refusal(status)
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": f"{kind}.response.start", "status": status, "headers": headers})
+    await send({"type": f"{kind}.response.body", "body": body, "more_body": False})
 
 
 def _is_large(scope: Scope) -> bool:
     fields = scope["headers"]
     if len(fields) > MAX_FIELDS:
         return True
-    size = len(scope["method"]) + len(scope["raw_path"]) + len(scope["query_string"])
+    size = len(_method(scope)) + len(scope["raw_path"]) + len(scope["query_string"])
     size += _BETWEEN * len(fields)
     for name, value in fields:
         size += len(name) + len(value)
     return size > MAX_HEAD_BYTES
 
 
+def _method(scope: Scope) -> str:
+    method: str = scope.get("method", "GET")  # with no other a WebSocket begins
+    return method
+
+
 def _has_target(scope: Scope) -> bool:
     """Tell whether the target has a form that section 3.2 allows for the method."""
     path: str = scope["path"]
-    method = scope["method"]
+    method = _method(scope)
     if method == "CONNECT":  # a proxy may take what follows for a tunnel's
         return False
     return path.startswith(_FORMS) or (path == "*" and method == "OPTIONS")

@@ -28,6 +28,9 @@ from broker.serving.strictness import refuse
 CUT_SECONDS = 0.5
 """How long Granian may take to end when its requests are cut off."""
 
+FAREWELL_SECONDS = 2
+"""How long WebSockets may take to end when the server drains."""
+
 _SIDE_BY_SIDE = ("2", "2.0")
 """HTTP/2, where it is not the end of a connection that ends a request."""
 
@@ -40,8 +43,11 @@ async def serve(app: ASGIApp, endpoint: Endpoint, drained: asyncio.Event) -> Non
     draining = asyncio.ensure_future(drained.wait())
     try:
         await asyncio.wait((serving, draining), return_when=asyncio.FIRST_COMPLETED)
+        late = asyncio.get_running_loop().time() + endpoint.grace_seconds
+        await requests.say_farewell(min(FAREWELL_SECONDS, endpoint.grace_seconds))
         server.stop()  # type: ignore[no-untyped-call]  # Granian's
-        await asyncio.wait((serving,), timeout=endpoint.grace_seconds)
+        left = late - asyncio.get_running_loop().time()
+        await asyncio.wait((serving,), timeout=max(0, left))
         requests.cancel()
         await serving
     finally:
@@ -58,6 +64,7 @@ class _Requests:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self._running: set[asyncio.Task[Any]] = set()
+        self._sockets: set[asyncio.Task[Any]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection's request."""
@@ -71,11 +78,18 @@ class _Requests:
             if scope["type"] == "http":
                 await self._answer(scope, receive, send)
             else:
+                self._sockets.add(task)
                 await self._app(scope, receive, _in_one_piece(send))
         except asyncio.CancelledError:
             pass  # Granian would call it an error of the app
         finally:
             self._running.discard(task)
+            self._sockets.discard(task)
+
+    async def say_farewell(self, seconds: float) -> None:
+        """Let WebSockets end, which Granian would cut off at once, for so many seconds at most."""
+        if self._sockets:
+            await asyncio.wait(self._sockets, timeout=seconds)
 
     def cancel(self) -> None:
         """End all requests without an answer of ours."""
@@ -105,7 +119,7 @@ class _Requests:
             await watched_receive()
         if not answered:
             # The client is gone, or its body is no HTTP; which of both, Granian does not tell.
-            await refuse(send)
+            await refuse(send, kind="http")
 
 
 def _in_pieces(message: Any) -> Iterator[Any]:

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from typing import Any
 
 import hypercorn.protocol
+import hypercorn.protocol.h11
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.asyncio.lifespan import Lifespan
 from hypercorn.asyncio.tcp_server import TCPServer
@@ -21,16 +22,17 @@ from hypercorn.protocol.h11 import H11Protocol
 
 from broker.delivery import ASGIApp
 from broker.errors import ConfigError
-from broker.serving import http1, http2
+from broker.serving import http1, http2, websocket
 from broker.serving.accepting import Acceptor
 from broker.serving.endpoint import IDLE_SECONDS, MAX_HEAD_BYTES, PIECE_BYTES, Endpoint
 from broker.serving.http1 import Http1
 from broker.serving.http2 import Http2
+from broker.serving.websocket import WebSocket
 
 FAREWELL_SECONDS = 10
 """How long what is left of an answer, and a farewell over TLS, may take when a connection ends."""
 
-_REPLACED = (
+_REPLACED: tuple[tuple[Any, str], ...] = (
     (hypercorn.protocol, "H11Protocol"),
     (hypercorn.protocol, "H2Protocol"),
     (TCPServer, "_close"),
@@ -43,8 +45,10 @@ _REPLACED = (
     (H11Protocol, "_send_h11_event"),
     (H11Protocol, "handle"),
     (H11Protocol, "stream_send"),
+    (hypercorn.protocol.h11, "WSStream"),
     *http1.REPLACED,
     *http2.REPLACED,
+    *websocket.REPLACED,
 )
 
 
@@ -55,6 +59,7 @@ async def serve(app: ASGIApp, endpoint: Endpoint, drained: asyncio.Event) -> Non
     # No setting does it.
     hypercorn.protocol.H11Protocol = Http1  # type: ignore[attr-defined, assignment]  # a name there
     hypercorn.protocol.H2Protocol = Http2  # type: ignore[attr-defined, assignment]  # here, too
+    hypercorn.protocol.h11.WSStream = WebSocket  # type: ignore[attr-defined, assignment]  # here, too
     connections = _Connections(ASGIWrapper(app), endpoint)
     acceptor = Acceptor(endpoint.listener, endpoint.max_connections, connections.serve)
     async with connections.lifespan():

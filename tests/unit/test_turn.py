@@ -1,6 +1,8 @@
 import asyncio
 
-from broker import Quota
+import pytest
+
+from broker import Overloaded, Quota
 from broker.turn import CURRENT_TURN, Turn, Turns, resting
 
 
@@ -89,3 +91,17 @@ async def test_what_outlives_its_turn_is_not_in_flight():
 async def test_who_waits_without_a_request_is_let_wait():
     with resting():
         assert CURRENT_TURN.get() is None
+
+
+def test_a_turn_can_be_had_without_a_request_if_one_is_free():
+    turns = Turns(1)
+    with turns.taken():
+        assert turns.in_flight == 1
+        assert CURRENT_TURN.get() is not None
+        with resting():
+            assert turns.in_flight == 0
+        with pytest.raises(Overloaded), turns.taken():
+            raise AssertionError("entered")
+
+    assert turns.in_flight == 0
+    assert CURRENT_TURN.get() is None

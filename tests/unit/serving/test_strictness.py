@@ -37,6 +37,7 @@ async def ask(path="/", *, query=b"", method="GET", version="1.1", headers=(HOST
         {"headers": [(b"host", b"[fe80::1%25eth0]:8777")]},
         {"headers": [(b"host", b"my_broker")]},
         {"kind": "lifespan", "headers": ()},
+        {"kind": "websocket"},
         {"headers": [HOST, (b"content-length", b"3")]},
         {"headers": [HOST, (b"transfer-encoding", b"Chunked")]},
     ],
@@ -49,6 +50,8 @@ async def test_what_http_allows_is_served(request_):
     "request_",
     [
         {"path": ""},
+        {"kind": "websocket", "headers": ()},
+        {"kind": "websocket", "headers": [HOST, HOST]},
         {"path": "b:443", "method": "CONNECT"},
         {"path": "", "method": "CONNECT"},
         {"path": "*"},

@@ -4,26 +4,13 @@ import asyncio
 import gc
 import socket
 import weakref
-from contextlib import asynccontextmanager
 
 import pytest
+from hypercorned import serving
 
 from broker.serving import with_hypercorn
-from broker.serving.endpoint import Endpoint
 
 REQUEST = b"GET / HTTP/1.1\r\nhost: b\r\n\r\n"
-
-
-@asynccontextmanager
-async def serving(app, *, grace_seconds=60, max_connections=1):
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-        drained = asyncio.Event()
-        endpoint = Endpoint(listener, None, grace_seconds, max_connections)
-        serving = asyncio.ensure_future(with_hypercorn.serve(app, endpoint, drained))
-        yield listener.getsockname()
-        drained.set()
-        await serving
 
 
 def answering(size):

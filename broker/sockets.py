@@ -1,0 +1,146 @@
+"""The WebSockets of plugins' blueprints: who may open one, and bounds for what Quart leaves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from quart.asgi import ASGIWebsocketConnection
+
+from broker.delivery import PIECE_SECONDS, Receive, Send
+from broker.errors import CrossSite
+from broker.handshake import HANDSHAKE, MESSAGE_BOUND, Handshake, MessageBound
+from broker.http import Request, Response
+
+if TYPE_CHECKING:
+    from quart import Quart
+
+    from broker.translation import Translator
+
+TOO_LARGE = 1009
+FAILED = 1011
+"""Close codes (RFC 6455, section 7.4.1)."""
+
+FAILURE = "broker.failure"
+"""The key in an ASGI scope under which is left what a WebSocket's handler raised."""
+
+NAME = "WEBSOCKET"
+"""As what handshakes are counted, after what their answer was."""
+
+
+class Socket(ASGIWebsocketConnection):
+    """A WebSocket, from its handshake to its end.
+
+    Of what its client sends, one message waits for the handler; the next is received when that was
+    taken. What the client does not take within 15 s ends the socket, as it does a stream. Whatever
+    ends it, its handler is cancelled and waited for.
+    """
+
+    def __init__(self, app: Quart, scope: Any, *, translator: Translator) -> None:
+        super().__init__(app, scope)
+        self.queue = asyncio.Queue(1)
+        self._translator = translator
+        self._bound: MessageBound = scope.get(MESSAGE_BOUND) or MessageBound()
+        self._receiving: asyncio.Task[None] | None = None
+        self._is_too_large = False
+
+    async def __call__(self, receive: Receive, send: Send) -> None:
+        """Serve the socket."""
+        scope: Any = self.scope
+        request = self._translator.request(
+            {**scope, "method": "GET"}, path=scope["path"], params={}, body=b""
+        )
+        scope[HANDSHAKE] = Handshake(request, self._bound)
+        try:
+            self._translator.check_draining()
+            check_origin(request)
+            await self._serve(receive, send)
+        except Exception as error:  # noqa: BLE001  # isolates one socket from all others
+            await self._fail(error, request, send)
+
+    async def _serve(self, receive: Receive, send: Send) -> None:
+        handling = asyncio.ensure_future(self._handle(send))
+        self._receiving = asyncio.ensure_future(self._receive(receive, handling))
+        try:
+            await asyncio.wait((handling,))
+        finally:
+            await _cancel((handling, self._receiving))
+        if self._is_too_large:
+            await _close(send, TOO_LARGE, "the message is too large")
+        elif not handling.cancelled():
+            handling.result()
+
+    async def _handle(self, send: Send) -> None:
+        scope: Any = self.scope
+        handler = asyncio.current_task()
+        assert handler is not None, "handlers run in tasks"
+
+        async def bounded(message: Any) -> None:
+            if FAILURE in scope:
+                return  # of that, Quart would tell a client nothing
+            if message["type"] == "websocket.accept":
+                self._translator.count(NAME, Response(status=101))
+            elif message["type"] == "websocket.close" and self._receiving is not None:
+                await _cancel((self._receiving,))  # Granian sends none while one waits to receive
+            try:
+                async with asyncio.timeout(PIECE_SECONDS):
+                    await send(message)
+            except TimeoutError:
+                handler.cancel()
+                await asyncio.Event().wait()  # for that
+
+        await self.handle_websocket(self._create_websocket_from_scope(bounded), bounded)
+        if FAILURE in scope:
+            raise scope[FAILURE]
+
+    async def _receive(self, receive: Receive, handling: asyncio.Future[None]) -> None:
+        while (event := await receive())["type"] != "websocket.disconnect":
+            if event["type"] == "websocket.receive":
+                text = event.get("text")
+                message = event["bytes"] if text is None else text
+                if len(message) > self._bound.size:
+                    self._is_too_large = True
+                    break
+                await self.queue.put(message)
+        handling.cancel()
+
+    async def _fail(self, error: Exception, request: Request, send: Send) -> None:
+        response = self._translator.failure(error, request)
+        if self._accepted:
+            await _close(send, FAILED, "")
+            return
+        self._translator.count(NAME, response)
+        headers = self._translator.headers(response, request, closes=True)
+        encoded = [(name.lower().encode(), value.encode()) for name, value in headers]
+        kind = "websocket.http.response"
+        await send({"type": f"{kind}.start", "status": response.status, "headers": encoded})
+        await send({"type": f"{kind}.body", "body": response.body, "more_body": False})
+
+
+def check_origin(request: Request) -> None:
+    """Raise CrossSite if a page of another origin asks: browsers let every page open a WebSocket to
+    everywhere, and its answers be read (RFC 6455, section 10.2)."""
+    origin = request.headers.get("origin")
+    if origin is None:  # no browser
+        return
+    try:
+        host = urlsplit(origin).netloc
+    except ValueError:
+        host = ""
+    if not host or host.lower() != request.headers.get("host", "").lower():
+        raise CrossSite("a page of another origin cannot open WebSockets here")
+
+
+async def _cancel(tasks: Iterable[asyncio.Future[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+
+
+async def _close(send: Send, code: int, reason: str) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(PIECE_SECONDS):
+            await send({"type": "websocket.close", "code": code, "reason": reason})
