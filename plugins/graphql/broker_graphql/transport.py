@@ -18,6 +18,7 @@ from broker import (
     names_type,
     read_credentials,
 )
+from quart import Blueprint
 
 from broker_graphql.asking import read_asked
 from broker_graphql.config import GraphqlConfig
@@ -25,6 +26,7 @@ from broker_graphql.engine import Result
 from broker_graphql.event_stream import COMPLETE, EVENT_STREAM, EventStream, write_next
 from broker_graphql.executor import Executor
 from broker_graphql.refusal import Refused
+from broker_graphql.websocket import WebSockets
 
 FORMS = {
     "application/json": "application/json",
@@ -43,6 +45,7 @@ class GraphqlTransport(Transport):
         self._broker = broker
         self._executor = executor
         self._config = config
+        self._websockets = WebSockets(broker, executor, config)
 
     async def open(self) -> None:
         """Open what executes."""
@@ -56,6 +59,10 @@ class GraphqlTransport(Transport):
         """Return the route."""
         most = self._config.max_request_bytes + self._config.max_variables_bytes
         return (Route("POST", "/graphql", self.answer, hot=True, gives=True, max_body=most),)
+
+    def blueprint(self) -> Blueprint:
+        """Return what serves WebSockets."""
+        return self._websockets.blueprint()
 
     async def answer(self, request: Request) -> Response:
         """Answer a request by what its operation results in, once or again and again."""
