@@ -10,13 +10,16 @@ from broker_graphql.documents import Documents
 from broker_graphql.engine import Engine
 from broker_graphql.events import Events
 from broker_graphql.executor import Executor
+from broker_graphql.resolvers.contents import CONTENTS
 from broker_graphql.resolvers.mutations import MUTATIONS
+from broker_graphql.resolvers.plain import PLAIN
 from broker_graphql.resolvers.queries import QUERIES
+from broker_graphql.resolvers.stats import STATS
 from broker_graphql.resolvers.subscriptions import SUBSCRIPTIONS
 from broker_graphql.schema import make_schema
 from broker_graphql.transport import GraphqlTransport
 
-RESOLVERS = {**QUERIES, **MUTATIONS, **SUBSCRIPTIONS}
+RESOLVERS = {**QUERIES, **CONTENTS, **STATS, **PLAIN, **MUTATIONS, **SUBSCRIPTIONS}
 
 
 def make_events(_: PluginContext) -> Events:

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from broker import Broker, BrokerError, Delivery, Identity, Recheck, limits
+from broker import (
+    Broker,
+    BrokerError,
+    Delivery,
+    Identity,
+    MessageQuery,
+    Page,
+    QueueStatus,
+    Recheck,
+    limits,
+)
 
+from broker_graphql.loaders import Loader
 from broker_graphql.refusal import Refused
 
 INTERNAL = "Internal error"
@@ -32,6 +44,10 @@ class Execution:
         self.recheck = recheck
         self.deliveries: list[Delivery] = []
         """What was leased, to be given back if the client does not get the answer."""
+        self.queues = Loader[str, QueueStatus](self._load_queues)
+        """Queues by name."""
+        self.pages = Loader[MessageQuery, Page](self._load_pages)
+        """Pages of messages."""
         self._logger = logger
         self._patient_until = broker.clock.now() + 1000 * limits.MAX_WAIT_SECONDS
 
@@ -59,6 +75,12 @@ class Execution:
             told = {"message": INTERNAL, "extensions": extensions}
         where = {key: error[key] for key in ("locations", "path") if error.get(key)}
         return {"message": told["message"], **where, **told}
+
+    async def _load_queues(self, names: Sequence[str]) -> Sequence[QueueStatus | BrokerError]:
+        return await self.broker.queues.get_each(self.identity, names)
+
+    async def _load_pages(self, queries: Sequence[MessageQuery]) -> Sequence[Page | BrokerError]:
+        return await self.broker.browse_each(self.identity, queries)
 
     def _log(self, error: BaseException) -> None:
         problem = getattr(error, "problem", "something went wrong")

@@ -1,0 +1,45 @@
+"""What messages hold."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from broker import Message
+
+from broker_graphql.execution import Execution
+
+
+class Header(msgspec.Struct, frozen=True):
+    """What the sender of a message said beside its body."""
+
+    name: str
+    value: str
+
+
+def content(_: Execution, message: Message) -> str | None:
+    """Return the body of a message as text."""
+    try:
+        return message.body.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def content_base64(_: Execution, message: Message) -> str:
+    """Return the body of a message, whatever it is."""
+    return b64encode(message.body).decode()
+
+
+def headers(_: Execution, message: Message) -> list[Header]:
+    """Return what the sender of a message said beside."""
+    return [Header(name, value) for name, value in message.headers.items()]
+
+
+CONTENTS: dict[str, Callable[..., Any]] = {
+    "Message.content": content,
+    "Message.contentBase64": content_base64,
+    "Message.headers": headers,
+    "PlainMessage.content": content,
+}
