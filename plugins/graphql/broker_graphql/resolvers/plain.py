@@ -47,7 +47,7 @@ async def messages(
     _check(status, limit, offset)
     states = tuple(state for state in STATES if state == status)
     query = MessageQuery(queue=source.queue.name, states=states)
-    begin = await _pass_over(execution, query, offset)
+    begin = await _pass_over(execution, query, offset) if offset else 0
     if begin is None:
         return []
     page = await execution.pages.load(replace(query, after=begin, limit=limit))
@@ -61,12 +61,13 @@ async def messages(
 async def _pass_over(execution: Execution, query: MessageQuery, offset: int) -> int | None:
     """Return the id of the last that is left out, None if nothing comes after."""
     for _ in range(MAX_READS):
-        if not offset:
-            return query.after
         page = await execution.pages.load(replace(query, limit=min(offset, limits.MAX_PAGE)))
         if page.after is None:
             return None
-        query, offset = replace(query, after=page.after), offset - len(page.messages)
+        offset -= len(page.messages)
+        if not offset:
+            return page.after
+        query = replace(query, after=page.after)
     raise MessageTooLarge("the contents of what is left out are too large; go on by cursors")
 
 
