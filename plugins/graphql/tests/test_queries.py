@@ -3,7 +3,7 @@
 import pytest
 from graphs import ADMIN, graph
 
-from broker import Draft, Identity, QueuePolicy, QueueSpec
+from broker import Allowance, Draft, Identity, QueuePolicy, QueueSpec, RateLimiter
 
 NOW = "2023-11-14T22:13:20.000Z"
 POLICY = """
@@ -212,3 +212,65 @@ async def test_a_search_that_the_storage_cannot_do_is_refused_by_its_name(tmp_pa
             "message": 'storage "memory" does not declare the capability "search"',
         }
     ]
+
+
+class Reads(RateLimiter):
+    """Allows so many reads of each queue, None for all of them, and notes what is paid."""
+
+    def __init__(self, **allowed):
+        self.allowed = allowed
+        self.paid = []
+
+    async def spend(self, spendings):
+        costs = {one.queue: one.cost for one in spendings}
+        if any(self.allowed.get(queue, cost) < cost for queue, cost in costs.items()):
+            return Allowance(allowed=False, retry_after=3.0, refused_by="reads")
+        for queue, cost in costs.items():
+            self.allowed[queue] = self.allowed.get(queue, 100) - cost
+        self.paid += [(one.activity, one.queue, one.cost) for one in spendings]
+        return Allowance(allowed=True)
+
+
+async def test_each_field_pays_what_its_route_pays(tmp_path):
+    async with graph(tmp_path) as one:
+        await one.make("a", "b")
+        [message_id] = await one.publish("a", "x")
+        one.broker._gate._limiter = ("limits", limiter := Reads())
+        for query, paid in (
+            ('{ queue(name: "a") { name policy { jitter } messageCount } }', [("read", "a", 1)]),
+            (
+                "{ queues { nodes { messages { nodes { id } } } } }",
+                [("read", None, 1), ("read", "a", 1), ("read", "b", 1)],
+            ),
+            (
+                '{ queue(name: "a") { x: messages { nodes { id } } y: messages { nodes { id } } } }',
+                [("read", "a", 1), ("read", "a", 2)],
+            ),
+            (f"{{ message(id: {message_id}) {{ content }} }}", [("read", None, 1)]),
+            ("{ stats { queuesTotal } }", [("read", None, 1)]),
+            ("{ me { subject } }", []),
+            (
+                '{ queue(name: "-") { name } message(id: "x") { id } queues(first: 0) { nodes { id } } }',
+                [],
+            ),
+        ):
+            limiter.paid.clear()
+            await one.ask(query)
+            assert limiter.paid == paid, query
+
+
+async def test_so_much_is_told_as_there_is_an_allowance_for(tmp_path):
+    async with graph(tmp_path) as one:
+        await one.make("a", "b")
+        await one.publish("a", "x")
+        one.broker._gate._limiter = ("limits", Reads(b=0))
+        result = await one.ask("{ queues { nodes { name messages { nodes { content } } } } }")
+    assert result["data"]["queues"]["nodes"] == [
+        {"name": "a", "messages": {"nodes": [{"content": "x"}]}},
+        {"name": "b", "messages": None},
+    ]
+    [error] = result["errors"]
+    assert (error["path"], error["extensions"]) == (
+        ["queues", "nodes", 1, "messages"],
+        {"code": "rate-limited", "retry_after": 3.0},
+    )
