@@ -3,24 +3,39 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from graphql import GraphQLError, GraphQLSchema, parse, specified_rules, validate
+from graphql import (
+    GraphQLError,
+    GraphQLFloat,
+    GraphQLSchema,
+    get_named_type,
+    parse,
+    specified_rules,
+    validate,
+)
 from graphql.language import (
     DocumentNode,
     FieldNode,
+    FloatValueNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
+    IntValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
     Token,
     TokenKind,
 )
 from graphql.language.parser import MAX_NESTING_DEPTH
-from graphql.validation import OverlappingFieldsCanBeMergedRule, ValidationContext
+from graphql.validation import (
+    OverlappingFieldsCanBeMergedRule,
+    ValidationContext,
+    ValidationRule,
+)
 from graphql.validation.validate import ValidationAbortedError
 
 from broker_graphql.asking import Asked
@@ -185,9 +200,27 @@ class _BoundedOverlaps(OverlappingFieldsCanBeMergedRule):
         self.rule_context.remaining_complexity_budget = MAX_COMPARISONS
 
 
+class _FiniteFloats(ValidationRule):
+    """graphql-core refuses 1e400 as the value of a variable, but reads it in a document as inf."""
+
+    def enter_float_value(self, node: FloatValueNode, *_: Any) -> None:
+        self._check(node)
+
+    def enter_int_value(self, node: IntValueNode, *_: Any) -> None:
+        self._check(node)
+
+    def _check(self, node: FloatValueNode | IntValueNode) -> None:
+        kind = get_named_type(self.context.get_input_type())
+        if kind is GraphQLFloat and math.isinf(float(node.value)):
+            self.report_error(GraphQLError("Float cannot represent a number so large", node))
+
+
 _RULES = [
-    _BoundedOverlaps if rule is OverlappingFieldsCanBeMergedRule else rule
-    for rule in specified_rules
+    *(
+        _BoundedOverlaps if rule is OverlappingFieldsCanBeMergedRule else rule
+        for rule in specified_rules
+    ),
+    _FiniteFloats,
 ]
 
 

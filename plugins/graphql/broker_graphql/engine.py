@@ -16,11 +16,11 @@ from graphql import (
     GraphQLError,
     GraphQLScalarType,
     GraphQLSchema,
+    VariableValues,
     get_argument_values,
     print_schema,
     print_type,
 )
-from graphql.execution.values import VariableValues
 from graphql.language import OperationDefinitionNode
 from graphql.type import introspection_types, specified_scalar_types
 from tartiflette.schema.registry import SchemaRegistry

@@ -20,10 +20,11 @@ class ScalarForm(msgspec.Struct, frozen=True):
 
 
 def read_long(value: Any) -> int:
-    """Return what a client sent as a Long."""
-    if not isinstance(value, int) or isinstance(value, bool) or abs(value) > MAX_LONG:
+    """Return what a client sent as a Long; as with Int, 3.0 is a whole number, too."""
+    is_whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+    if not is_whole or isinstance(value, bool) or abs(value) > MAX_LONG:
         raise ValueError(f"expected a whole number from -{MAX_LONG} to {MAX_LONG}")
-    return value
+    return int(value)
 
 
 def read_date_time(_: Any) -> int:

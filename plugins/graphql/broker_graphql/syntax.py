@@ -9,8 +9,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from graphql import GraphQLIncludeDirective, GraphQLSkipDirective, get_directive_values
-from graphql.execution.values import VariableValues
+from graphql import (
+    GraphQLIncludeDirective,
+    GraphQLSkipDirective,
+    VariableValues,
+    get_directive_values,
+)
 from graphql.language import ast as core
 from tartiflette.language import ast as theirs
 
