@@ -29,7 +29,7 @@ class Twins:
     """Executes documents by the engine, and by graphql-core with the same resolvers."""
 
     def __init__(self, engine, make_schema, resolvers):
-        self._engine = engine
+        self.engine = engine
         self.schema = make_schema()
         for place, field in make_fields(self.schema, resolvers).items():
             kind, _, name = place.partition(".")
@@ -53,10 +53,10 @@ class Twins:
         values = get_variable_values(self.schema, node.variable_definitions or (), variables)
         assert not isinstance(values, list), values
         try:
-            plan = self._engine.prepare(document, node, values)
+            plan = self.engine.prepare(document, node, values)
         except Refused as refused:
             return _told(None, [_tell(error, "invalid") for error in refused.errors])
-        result = await self._engine.execute(plan, execution, root=root)
+        result = await self.engine.execute(plan, execution, root=root)
         errors = [_tell(error, error["extensions"]["code"]) for error in result.get("errors", ())]
         return _told(result["data"], errors)
 
