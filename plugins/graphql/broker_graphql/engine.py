@@ -70,7 +70,7 @@ class Engine:
                 # Where nothing is waited for, a task for each field would be most of the work.
                 parent_concurrently=field.waits_beside,
                 list_concurrently=field.waits_inside,
-            )(_as_theirs(field))
+            )(_as_theirs(field, is_serial=place.startswith("Mutation.")))
         # What has an implementation, tartiflette neither implements nor adds to the SDL.
         built_in = [*specified_scalar_types.values(), *introspection_types.values()]
         self._engine = tartiflette.Engine(
@@ -116,12 +116,14 @@ async def _keep_original(exception: Any, error: dict[str, Any]) -> dict[str, Any
     return {**error, ORIGINAL: exception.__cause__ or exception.original_error or exception}
 
 
-def _as_theirs(field: Field) -> Callable[..., Awaitable[Any]]:
+def _as_theirs(field: Field, *, is_serial: bool) -> Callable[..., Awaitable[Any]]:
     definition, resolve, write, waits = field.definition, field.resolve, field.write, field.waits
 
     async def resolver(source: Any, _: Any, context: Any, info: Any) -> Any:
         execution, values = context
         try:
+            if is_serial:
+                await execution.begin(info.path.key)
             if definition.args:
                 arguments = _read_arguments(definition, info.field_nodes[0].parsed, values)
                 value = resolve(execution, source, **arguments)

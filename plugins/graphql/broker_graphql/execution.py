@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -24,6 +24,9 @@ from broker_graphql.refusal import Refused
 
 INTERNAL = "Internal error"
 
+BELIEVED_MS = 5_000
+"""For how long who asks is taken for who it was, by fields that are done one after the other."""
+
 
 class Execution:
     """What resolvers are given. They call `broker`, and nothing behind it."""
@@ -42,14 +45,33 @@ class Execution:
         self.identity = identity
         self.request_id = request_id
         self.recheck = recheck
-        self.deliveries: list[Delivery] = []
-        """What was leased, to be given back if the client does not get the answer."""
         self.queues = Loader[str, QueueStatus](self._load_queues)
         """Queues by name."""
         self.pages = Loader[MessageQuery, Page](self._load_pages)
         """Pages of messages."""
         self._logger = logger
-        self._patient_until = broker.clock.now() + 1000 * limits.MAX_WAIT_SECONDS
+        self._leased: dict[str, Sequence[Delivery]] = {}
+        self._key = ""
+        self._identified_at = broker.clock.now()
+        self._patient_until = self._identified_at + 1000 * limits.MAX_WAIT_SECONDS
+
+    @property
+    def deliveries(self) -> list[Delivery]:
+        """What was leased, to be given back if the client does not get the answer."""
+        return [delivery for leased in self._leased.values() for delivery in leased]
+
+    async def begin(self, key: str) -> None:
+        """Begin a field of a mutation, whose value the result has under this key; if that before
+        took a while, for who asks now."""
+        self._key = key
+        now = self.broker.clock.now()
+        if self.recheck is not None and now - self._identified_at >= BELIEVED_MS:
+            self.identity = await self.recheck()
+            self._identified_at = now
+
+    def hold(self, deliveries: Sequence[Delivery]) -> None:
+        """Keep in mind what the field that was begun leased."""
+        self._leased[self._key] = deliveries
 
     def shorten(self, wait: float) -> float:
         """Return how long a lease waits that may wait so many seconds: not for more than there is
@@ -57,11 +79,16 @@ class Execution:
         if not 0 < wait <= limits.MAX_WAIT_SECONDS:
             return wait
         left = max(0, self._patient_until - self.broker.clock.now()) / 1000
-        return 0 if self.deliveries else min(wait, left)
+        return 0 if any(self._leased.values()) else min(wait, left)
 
     async def give_back(self) -> None:
         """Give back what was leased: the client does not get the answer."""
         await self.broker.give_back(self.deliveries)
+
+    async def give_back_lost(self, data: Mapping[str, Any]) -> None:
+        """Give back what the client is not told of, because telling it failed."""
+        for key in [key for key in self._leased if data.get(key) is None]:
+            await self.broker.give_back(self._leased.pop(key))
 
     def tell(self, error: dict[str, Any], original: BaseException) -> dict[str, Any]:
         """Return an error as clients get it: what was not raised on purpose is only for the log."""

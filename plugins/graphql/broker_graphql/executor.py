@@ -129,11 +129,13 @@ class Executor:
     ) -> Result:
         """Return the result of an operation, for a subscription that of one event: its `root`."""
         try:
-            return await self._engine.execute(operation.plan, execution, root=root)
+            result = await self._engine.execute(operation.plan, execution, root=root)
         except BaseException:
             # Cancelled, as a rule: nobody is left to get what was leased.
             await execution.give_back()
             raise
+        await execution.give_back_lost(result.get("data") or {})
+        return result
 
     def subscribe(
         self, operation: Operation, execution: Execution, wake: Callable[[], None]

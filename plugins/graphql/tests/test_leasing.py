@@ -6,6 +6,8 @@ import json
 import pytest
 from graphs import ADMIN, graph
 
+from broker_graphql import assembly
+
 LEASE = """
     mutation ($wait: Float! = 0, $limit: Int! = 1, $leaseSeconds: Int) {
         lease(queue: "q", wait: $wait, limit: $limit, leaseSeconds: $leaseSeconds) {
@@ -122,6 +124,52 @@ async def test_what_a_client_does_not_get_is_given_back(tmp_path):
         assert await processing(one) == 0
         [again] = (await one.data(LEASE))["lease"]["deliveries"]
     assert again["message"] == {"id": "1", "deliveryCount": 1, "leasedBy": "somebody"}
+
+
+async def test_what_cannot_be_told_is_given_back(tmp_path, monkeypatch):
+    def broken(_, message):
+        raise RuntimeError("no type")
+
+    monkeypatch.setitem(assembly.RESOLVERS, "Message.contentType", broken)
+    async with graph(tmp_path) as one:
+        await one.make("q", "other")
+        await one.publish("q", "1")
+        await one.publish("other", "2")
+        result = await one.ask(
+            """
+            mutation {
+                told: lease(queue: "other") { deliveries { message { id } } }
+                lost: lease(queue: "q") { deliveries { message { contentType } } }
+            }
+            """
+        )
+        assert await processing(one) == 0
+        assert (await one.broker.queues.get(ADMIN, "other")).counts.processing == 1
+    assert (ids(result["data"]["told"]), result["data"]["lost"]) == (["2"], None)
+    assert [error["extensions"]["code"] for error in result["errors"]] == ["internal"]
+
+
+async def test_who_lost_every_right_while_waiting_does_nothing_afterwards(tmp_path):
+    query = """
+        mutation {
+            lease(queue: "q", wait: 20) { paused }
+            publishMessage(queue: "q", message: { content: "x" }) { messageId }
+            deleteQueue(name: "q")
+        }
+    """
+    async with graph(tmp_path) as one:
+        await one.make("q")
+        waiting = asyncio.ensure_future(one.ask(query))
+        await turns()
+        one.scopes = frozenset({"consume:q", "publish:q"})
+        one.clock.advance(20)
+        result = await waiting
+    assert result["data"] == {
+        "lease": {"paused": False},
+        "publishMessage": {"messageId": "1"},
+        "deleteQueue": None,
+    }
+    assert result["errors"][0]["message"] == 'this needs the scope "manage:q"'
 
 
 async def test_what_leased_nothing_gives_nothing_back(tmp_path):

@@ -29,5 +29,5 @@ async def lease(
             lease_seconds=lease_seconds,
             recheck=execution.recheck,
         )
-    execution.deliveries += found.deliveries
+    execution.hold(found.deliveries)
     return found
