@@ -12,7 +12,7 @@ import msgspec
 from broker import Malformed
 
 from broker_graphql.config import GraphqlConfig
-from broker_graphql.refusal import refuse, refuse_excess, refuse_size
+from broker_graphql.refusal import refuse_excess, refuse_size
 
 _DOCUMENT_ID = re.compile("sha256:([0-9a-f]{64})")
 _ALL_AS_LISTS = bytes.maketrans(b"{}", b"[]")
@@ -52,15 +52,12 @@ class _Body(msgspec.Struct, frozen=True, rename="camel"):
 
 def read_asked(body: bytes, config: GraphqlConfig) -> Asked:
     """Read the JSON that a client sent; raises Malformed for what is no request, or Refused."""
-    most = config.max_request_bytes + config.max_variables_bytes
-    if len(body) > most:
-        raise refuse_size("a request", "max_variables_bytes", allowed=most, received=len(body))
     if body.lstrip()[:1] == b"[":
         raise Malformed("batches are not taken; send each request by itself")
     _check_values(body, config)
-    request = _decode(body, _Body)
+    request = _decode(body, _Body, what="a GraphQL request")
     _check_sizes(len(body), len(request.variables), config)
-    variables = _decode(request.variables, dict[str, Any] | None)
+    variables = _decode(request.variables, dict[str, Any] | None, what="variables")
     _check_names(body, request.variables)
     query, digest = _read_document(request)
     return Asked(
@@ -88,11 +85,11 @@ def _check_values(body: bytes, config: GraphqlConfig) -> None:
         )
 
 
-def _decode(text: bytes | msgspec.Raw, kind: Any) -> Any:
+def _decode(text: bytes | msgspec.Raw, kind: Any, *, what: str) -> Any:
     try:
         return msgspec.json.decode(text, type=kind)
     except msgspec.ValidationError as error:
-        raise Malformed(f"this is no GraphQL request: {error}") from error
+        raise Malformed(f"expected {what}: {error}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Malformed(f"expected JSON in UTF-8: {error}") from error
 
@@ -130,7 +127,7 @@ def _once(pairs: list[tuple[str, Any]]) -> None:
     names: set[str] = set()
     for name, _ in pairs:
         if name in names:
-            raise refuse(f'"{name}" comes twice in the request', code="invalid")
+            raise Malformed(f'"{name}" comes twice in the request')
         names.add(name)
 
 
@@ -139,23 +136,22 @@ def _read_document(request: _Body) -> tuple[str | None, str | None]:
     persisted = request.extensions and request.extensions.persisted_query
     if request.document_id is not None:
         if request.query is not None or persisted:
-            raise refuse("expected documentId alone, or query", code="invalid")
+            raise Malformed("expected documentId alone, or query")
         return None, _read_document_id(request.document_id)
     if persisted and request.query is not None:
         if hashlib.sha256(request.query.encode()).hexdigest() != persisted.sha256_hash:
-            raise refuse("sha256Hash is not the hash of query", code="invalid")
+            raise Malformed("sha256Hash is not the hash of query")
     elif persisted:
         return None, persisted.sha256_hash
     elif request.query is None:
-        raise Malformed("this is no GraphQL request: expected query, or documentId")
+        raise Malformed("expected query, or documentId")
     return request.query, None
 
 
 def _read_document_id(text: str) -> str:
     found = _DOCUMENT_ID.fullmatch(text)
     if found is None:
-        raise refuse(
-            'expected documentId to be "sha256:" and 64 hexadecimal digits in lower case',
-            code="invalid",
+        raise Malformed(
+            'expected documentId to be "sha256:" and 64 hexadecimal digits in lower case'
         )
     return found[1]

@@ -6,7 +6,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from broker import limits
 from graphql import (
+    GRAPHQL_MAX_INT,
     GraphQLArgument,
     GraphQLEnumType,
     GraphQLField,
@@ -37,7 +39,11 @@ from broker_graphql.refusal import refuse_excess
 SIZES = ("first", "limit")
 """The arguments that say how long a list may be."""
 
-LENGTHS = {"Query.allQueues": 1000.0, "__Type.ofType": 0.5}
+LENGTHS = {
+    "Query.allQueues": 1000.0,
+    "Message.headers": float(limits.MAX_HEADERS),
+    "__Type.ofType": 0.5,
+}
 """How long lists may be of which no argument says it."""
 
 ASSUMED_LENGTH = 10.0
@@ -58,13 +64,19 @@ class Costs:
         self._lengths = {**LENGTHS, **_introspected(schema)}
 
     def check(
-        self, document: Document, operation: OperationDefinitionNode, values: Mapping[str, Any]
+        self, document: Document, operation: OperationDefinitionNode, variables: Mapping[str, Any]
     ) -> None:
-        """Raise Refused for an operation, found valid, that costs too much with these values of
-        its variables."""
+        """Raise Refused for an operation, found valid, that costs too much with these variables.
+
+        They may be as they came: to see whether they are right costs more than this.
+        """
         root = self._schema.get_root_type(operation.operation)
         assert root is not None, "an operation is validated before it is counted"
-        counting = _Counting(self._schema, self._lengths, document, values)
+        defaults = {
+            definition.variable.name.value: definition.default_value
+            for definition in operation.variable_definitions or ()
+        }
+        counting = _Counting(self._schema, self._lengths, document, variables, defaults)
         cost = math.ceil(counting.selections(operation.selection_set, root, None))
         if cost > self._config.max_cost:
             raise refuse_excess(
@@ -78,12 +90,14 @@ class _Counting:
         schema: GraphQLSchema,
         lengths: Mapping[str, float],
         document: Document,
-        values: Mapping[str, Any],
+        variables: Mapping[str, Any],
+        defaults: Mapping[str, ValueNode | None],
     ) -> None:
         self._schema = schema
         self._lengths = lengths
         self._document = document
-        self._values = values
+        self._variables = variables
+        self._defaults = defaults
         self._counted: dict[tuple[str, float | None], float] = {}
 
     def selections(
@@ -135,19 +149,26 @@ class _Counting:
         return max(lengths, default=None)
 
     def _number(self, node: ValueNode | None, argument: GraphQLArgument) -> float:
-        if isinstance(node, VariableNode) and node.name.value in self._values:
-            return self._values[node.name.value] or 0
-        if not isinstance(node, IntValueNode) and argument.default is not None:
-            node = argument.default.literal
-        return int(node.value) if isinstance(node, IntValueNode) else ASSUMED_LENGTH
+        given = self._given(node)
+        if isinstance(given, int | float):
+            # What is no Int is refused with the variables.
+            return given if given <= GRAPHQL_MAX_INT else 0
+        if not isinstance(given, IntValueNode) and argument.default is not None:
+            given = argument.default.literal
+        return int(given.value) if isinstance(given, IntValueNode) else ASSUMED_LENGTH
 
-    def _length(self, node: ValueNode | None) -> float:
-        if isinstance(node, ListValueNode):
-            return len(node.values)
-        if isinstance(node, VariableNode):
-            value = self._values.get(node.name.value)
-            return len(value) if isinstance(value, list) else 1
-        return 1
+    def _length(self, node: ValueNode) -> float:
+        given = self._given(node)
+        if isinstance(given, ListValueNode):
+            return len(given.values)
+        return len(given) if isinstance(given, list) else 1
+
+    def _given(self, node: ValueNode | None) -> Any:
+        """Return what a variable stands for, which is not known to be right yet."""
+        if not isinstance(node, VariableNode):
+            return node
+        name = node.name.value
+        return self._variables[name] if name in self._variables else self._defaults.get(name)
 
 
 def _introspected(schema: GraphQLSchema) -> dict[str, float]:

@@ -51,7 +51,7 @@ with all that is made of it."""
 MAX_ERRORS = 10
 """How much of what is wrong with a document is told."""
 
-MAX_COMPARISONS = 100_000
+MAX_COMPARISONS = 50_000
 """How many steps it may take to see that fields of one name ask for the same."""
 
 
@@ -78,7 +78,7 @@ class Document:
         )
         """Whether it asks for the schema."""
         self.converted: dict[str | None, Any] = {}
-        """The operations as the engine has them; the engine's own."""
+        """The operation that was last asked for as the engine has it; the engine's own."""
 
     def operation(self, name: str | None) -> OperationDefinitionNode:
         """Return the operation of this name, or the only one; raises Refused."""

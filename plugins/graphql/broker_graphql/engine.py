@@ -99,7 +99,8 @@ class Engine:
             except GraphQLError as error:
                 raise refuse_document([error], code="invalid") from error
             if not conversion.is_conditional:
-                document.converted[name] = tree
+                # One at a time: a document could have a hundred, each with the same fragments.
+                document.converted = {name: tree}
         return Plan(tree, values)
 
     async def execute(self, plan: Plan, execution: Execution, *, root: Any = None) -> Result:

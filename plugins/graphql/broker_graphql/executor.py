@@ -95,6 +95,7 @@ class Executor:
         if document.introspects:
             self._permit_introspection(identity)
         node = document.operation(asked.operation_name)
+        self._costs.check(document, node, asked.variables)
         values = get_variable_values(
             self.schema,
             node.variable_definitions or (),
@@ -104,7 +105,6 @@ class Executor:
         )
         if isinstance(values, list):
             raise refuse_document(values, code="invalid")
-        self._costs.check(document, node, values.coerced)
         plan = self._engine.prepare(document, node, values)
         return Operation(document=document, node=node, values=values, plan=plan)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from graphql.language import (
     DocumentNode,
@@ -17,12 +17,20 @@ from graphql.language import (
     OperationDefinitionNode,
     SelectionNode,
 )
+from graphql.language.ast import QUERY_DOCUMENT_KEYS
 
 from broker_graphql.config import GraphqlConfig
 from broker_graphql.refusal import refuse_excess
 
 INTROSPECTIVE = {"__schema", "__type"}
 """The fields that tell of the schema. `__typename` is none: it tells what the client knows."""
+
+_NAMES = {"alias", "description", "name", "type_condition", "variable"}
+_KEYS = {
+    kind: tuple(key for key in keys if key not in _NAMES)
+    for kind, keys in QUERY_DOCUMENT_KEYS.items()
+}
+"""Where a node has others in which something could be nested."""
 
 _NESTING = (ListTypeNode, ListValueNode, ObjectValueNode)
 
@@ -54,18 +62,14 @@ def _check_nodes(document: DocumentNode, config: GraphqlConfig) -> None:
         elif isinstance(node, _NESTING):
             level += 1
             _check("levels of values", "max_depth", level, config)
-        found += [(child, level) for child in _children(node)]
+        for key in _KEYS.get(node.kind, ()):
+            child = getattr(node, key)
+            if isinstance(child, tuple):
+                found += [(one, level) for one in child]
+            elif child is not None:
+                found.append((child, level))
     _check("aliases", "max_aliases", aliases, config)
     _check("fragments", "max_fragments", fragments, config)
-
-
-def _children(node: Node) -> Iterator[Node]:
-    for key in node.keys:
-        child = getattr(node, key)
-        if isinstance(child, Node):
-            yield child
-        elif isinstance(child, tuple):
-            yield from child
 
 
 def _check_roots(
