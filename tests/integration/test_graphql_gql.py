@@ -8,8 +8,15 @@ import pytest
 from gql import Client, GraphQLRequest, gql
 from gql.transport.exceptions import TransportQueryError, TransportServerError
 from gql.transport.httpx import HTTPXAsyncTransport, HTTPXTransport
-from graphql import GraphQLError
+from graphql import (
+    GraphQLError,
+    build_client_schema,
+    get_introspection_query,
+    print_schema,
+)
 from served import HTTP_SERVERS, Served
+
+from broker_graphql.schema import make_schema
 
 TABLES = """
 [plugins.ratelimit.limits.looking]
@@ -19,6 +26,22 @@ queues = ["scarce"]
 """
 
 LOOK = gql("query ($name: String!) { queue(name: $name) { name counts { pending } } }")
+
+PUBLISH = gql("""
+    mutation ($messages: [MessageInput!]!) {
+      publishMessages(queue: "work", messages: $messages) { messageId duplicate }
+    }
+""")
+LEASE = gql("""
+    mutation { lease(queue: "work", limit: 2) { deliveries { receipt message { id } } } }
+""")
+SETTLE = gql("""
+    mutation ($first: String!, $second: String!) {
+      settle(settlements: [{receipt: $first, kind: ACK}, {receipt: $second, kind: REJECT}]) {
+        results { messageId outcome state }
+      }
+    }
+""")
 
 
 class Site:
@@ -61,6 +84,25 @@ def request(document, **variables):
     return GraphQLRequest(document, variable_values=variables)
 
 
+def test_the_schema_that_is_fetched_is_the_one_that_is_written(site):
+    with site.client() as session:
+        assert print_schema(session.client.schema) == print_schema(make_schema())
+
+
+def test_the_schema_is_told_to_who_asks_for_all_of_it_as_explorers_do(site):
+    asked = get_introspection_query(
+        specified_by_url=True,
+        directive_is_repeatable=True,
+        schema_description=True,
+        input_value_deprecation=True,
+        one_of=True,
+    )
+
+    found = site.client(fetches=False).execute(gql(asked))
+
+    assert print_schema(build_client_schema(found)) == print_schema(make_schema())
+
+
 def test_a_document_is_held_against_the_schema_before_it_is_sent(site):
     with site.client() as session:
         with pytest.raises(GraphQLError, match="Cannot query field 'nam' on type 'Queue'"):
@@ -81,6 +123,35 @@ async def test_the_client_that_waits_asynchronously_gets_the_same(site):
         found = await session.execute(request(LOOK, name="orders"))
 
     assert found == {"queue": {"name": "orders", "counts": {"pending": 0}}}
+
+
+def test_messages_are_published_leased_and_settled(site):
+    with site.client() as session:
+        session.execute(gql('mutation { createQueue(name: "work") { name } }'))
+        published = session.execute(request(PUBLISH, messages=[{"content": "a"}, {"content": "b"}]))
+        leased = session.execute(LEASE)["lease"]["deliveries"]
+        receipts = [delivery["receipt"] for delivery in leased]
+        settled = session.execute(request(SETTLE, first=receipts[0], second=receipts[1]))
+
+    ids = [one["messageId"] for one in published["publishMessages"]]
+    assert [delivery["message"]["id"] for delivery in leased] == ids
+    assert settled["settle"]["results"] == [
+        {"messageId": ids[0], "outcome": "OK", "state": "PROCESSED"},
+        {"messageId": ids[1], "outcome": "OK", "state": "FAILED"},
+    ]
+
+
+def test_every_field_that_is_refused_is_named(site):
+    messages = [{"content": "a", "priority": 12}, {"content": "b", "ttl": -1}]
+    with site.client() as session, pytest.raises(TransportQueryError) as caught:
+        session.execute(request(PUBLISH, messages=messages))
+
+    [error] = caught.value.errors
+    assert error["extensions"]["code"] == "invalid"
+    assert [refused["field"] for refused in error["extensions"]["errors"]] == [
+        "messages[0].priority",
+        "messages[1].ttl",
+    ]
 
 
 def test_an_error_is_raised_with_its_code_its_place_and_what_was_found_beside(site):
