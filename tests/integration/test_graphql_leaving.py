@@ -122,3 +122,33 @@ def test_who_goes_at_any_moment_leaves_nothing_behind(served, client):
     # What an answer had taken along comes back when its lease is over.
     assert until(lambda: counts(client, "q")["processing"] == 0, client)
     assert counts(client, "q")["pending"] >= 100
+
+
+@pytest.fixture
+def with_queues(serve):
+    call = serve(anonymous=True, plugins=["memory", "graphql"])
+    for name in ("q", "empty"):
+        call("POST", "/queues", json={"name": name})
+    return call
+
+
+@pytest.mark.parametrize("query", DOCUMENTS, ids=["waits", "leases", "several"])
+def test_one_who_asks_and_goes_at_once_keeps_none(with_queues, query):
+    with_queues.publish()
+
+    with_queues.send_and_go("POST", "/graphql", json.dumps({"query": query}).encode())
+
+    with_queues.publish(queue="empty")
+    assert with_queues("GET", "/queues/q").json["counts"]["processing"] == 0
+    assert with_queues("GET", "/queues/empty").json["counts"]["pending"] == 1
+    assert with_queues.lease()[0]["delivery_count"] == 1
+
+
+def test_one_who_goes_while_waiting_is_not_waited_for(with_queues):
+    pending = with_queues.begin("POST", "/graphql", json={"query": WAIT})
+    assert not pending.done
+
+    with_queues.hang_up(pending)
+
+    with_queues.publish(queue="empty")
+    assert with_queues("GET", "/queues/empty").json["counts"]["pending"] == 1
