@@ -1,6 +1,7 @@
 """Every field of GraphQL's roots, asked by every role beside the route of REST that does the same:
 who may, who may not and who must not know is answered alike."""
 
+import re
 from typing import NamedTuple
 
 import pytest
@@ -30,13 +31,22 @@ def look(needs, field, path):
     return pair(needs, field, "GET", path, kind="query")
 
 
+READ = ("read",)
 MANAGE = ("manage",)
 CONSUME = ("consume",)
 PUBLISH = ("publish",)
 DRAFT = {"content": "x"}
 RESULTS = "results { outcome }"
 PAIRS = [
-    look(("read",), "queue(name: $queue) { name }", "/queues/{queue}"),
+    look((), "queues { nodes { name } }", "/queues"),
+    look((), "allQueues { name }", "/queues"),
+    look(READ, "queue(name: $queue) { name }", "/queues/{queue}"),
+    look(READ, "queueByName(name: $queue) { name }", "/queues/{queue}"),
+    look(READ, "queue(name: $queue) { messages { nodes { id } } }", "/queues/{queue}/messages"),
+    look(READ, "queueByName(name: $queue) { messages { id } }", "/queues/{queue}/messages"),
+    look(READ, "message(id: $message) { id }", "/messages/{message}"),
+    look(READ, "messageById(id: $message) { id }", "/messages/{message}"),
+    look(("admin",), "stats { version }", "/stats"),
     look((), "me { subject }", "/me"),
     pair(
         MANAGE,
@@ -132,10 +142,10 @@ def world(serve, install) -> World:
     return World(serve(plugins=["memory", "tokens", "auth_jwt", "graphql"]))
 
 
-def test_every_mutation_has_a_pair():
+def test_every_field_has_a_pair():
     schema = make_schema()
-    asked = {document.partition("{ ")[2].partition("(")[0] for document, _ in PAIRS}
-    assert set(schema.mutation_type.fields) <= asked
+    fields = {*schema.query_type.fields, *schema.mutation_type.fields}
+    assert {re.search(r"{ (\w+)", document)[1] for document, _ in PAIRS} == fields
 
 
 def told(answer):
@@ -179,7 +189,7 @@ def test_each_field_is_for_whom_the_route_is(world, role):
         may = all(role.allows(action, "q") for action in pair.row.needs)
         if may:
             assert code is None, (pair, code)
-        elif role.sees("q"):
+        elif role.sees("q") or "admin" in pair.row.needs:
             assert code == "forbidden", (pair, code)
         else:
             assert code in ("queue-not-found", "message-not-found"), (pair, code)
@@ -198,6 +208,10 @@ def test_each_field_is_for_whom_the_route_is_whatever_the_scopes(world, requeste
     queue, role = requester
     for pair in PAIRS:
         compare(world, pair, role, queue)
+    thing = world.put(queue)
+    listed = world.graph("{ queues { nodes { name } } allQueues { name } }", thing, role.headers)
+    seen = [{"name": queue}] * role.allows("read", queue)
+    assert listed.json["data"] == {"queues": {"nodes": seen}, "allQueues": seen}
 
 
 @pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer bad"}], ids=["none", "bad"])
@@ -226,3 +240,17 @@ def test_each_field_of_an_operation_is_permitted_by_itself(world):
     published = {"duplicate": False}
     assert answer["data"] == {"a": published, "b": None, "c": published}
     assert [error["extensions"]["code"] for error in answer["errors"]] == ["forbidden"]
+
+
+def test_who_may_make_a_queue_does_not_see_what_is_in_it(world):
+    role = Role((("manage", EVERYTHING),))
+    thing = world.put("q")
+    document = (
+        "mutation ($queue: String!) { pause(queue: $queue) { name messages { nodes { id } } } }"
+    )
+
+    answer = world.graph(document, thing, role.headers).json
+
+    assert answer["data"] == {"pause": {"name": "q", "messages": None}}
+    [error] = answer["errors"]
+    assert (error["path"], error["extensions"]["code"]) == (["pause", "messages"], "forbidden")
