@@ -6,6 +6,7 @@ import json
 import pytest
 from graphs import ADMIN, graph
 
+from broker import InvalidToken
 from broker_graphql import assembly
 
 LEASE = """
@@ -111,6 +112,26 @@ async def test_who_loses_the_right_while_waiting_gets_nothing(tmp_path):
         await one.publish("q", "1")
         assert await waiting == ["forbidden"]
         assert await processing(one) == 0
+
+
+async def test_who_is_not_known_any_more_does_nothing_after_a_wait(tmp_path):
+    async def identify(credentials, *, peer):
+        raise InvalidToken
+
+    query = """
+        mutation {
+            lease(queue: "q", wait: 20) { paused }
+            publishMessage(queue: "q", message: { content: "x" }) { messageId }
+        }
+    """
+    async with graph(tmp_path) as one:
+        await one.make("q")
+        waiting = asyncio.ensure_future(one.codes(query))
+        await turns()
+        one.broker.identify = identify
+        one.clock.advance(20)
+        assert await waiting == ["invalid-token", "invalid-token"]
+        assert (await one.broker.queues.get(ADMIN, "q")).counts.total == 0
 
 
 async def test_what_a_client_does_not_get_is_given_back(tmp_path):

@@ -12,8 +12,8 @@ from broker_graphql.execution import Execution
 from broker_graphql.resolvers.arguments import gather, read_draft, told_as
 
 QUEUE = (r"messages\[\d+\]\.queue", "queue")
-ONE = (r"(?:messages\[0\]\.)?(\w+)", r"message.\1")
-SOME = (r"(?!messages\b)(\w+)", r"messages[].\1")
+ONE = (r"(?:messages\[0\]\.)?(.+)", r"message.\1")
+SOME = (r"(?!messages\b)(.+)", r"messages[].\1")
 """A plugin, or the storage, names no message of several."""
 
 

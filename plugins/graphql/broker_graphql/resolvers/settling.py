@@ -27,7 +27,7 @@ from broker_graphql.resolvers.arguments import (
 )
 
 PUBLISHED = (r"(publish\[\d+\])\.(?!queue\b)(\w+)", r"\1.message.\2")
-SOME = (r"(?!publish\b|settlements\b)(\w+)", r"publish[].message.\1")
+SOME = (r"(?!publish\b|settlements\b)(.+)", r"publish[].message.\1")
 """A plugin, or the storage, names no message of several."""
 ONE = (r"settlements\[0\]\.(\w+)", r"\1")
 
