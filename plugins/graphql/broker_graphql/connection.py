@@ -16,7 +16,6 @@ from broker import (
     Recheck,
     Stream,
 )
-from graphql.language import OperationType
 
 from broker_graphql.asking import read_asked
 from broker_graphql.config import GraphqlConfig
@@ -160,24 +159,19 @@ class Connection(Stream):
         return self._executor.prepare(read_asked(bytes(payload), self._config), self.identity)
 
     async def _answer(self, exchange: Exchange, operation: Operation, execution: Execution) -> None:
-        is_kept = False
         try:
             with self._broker.turns.taken():
                 result = await self._executor.execute(operation, execution)
-            if not exchange.is_over:
-                self.outbox.put(
-                    exchange.next(result),
-                    execution.deliveries,
-                    has_to_be_heard=_was_done(operation) and not execution.deliveries,
-                )
-                is_kept = True
-                self._send(exchange.complete())
+            # What was done has to be heard of; for all else the client can ask again.
+            is_final = operation.is_mutation and not execution.deliveries
+            undo = None if is_final else execution.give_back
+            self.outbox.put(exchange.next(result), undo=undo)
+            self._send(exchange.complete())
         # An isolation point: what is unexpected is logged, and ends this operation alone.
         except Exception as error:  # noqa: BLE001
             self._send(exchange.error([execution.tell({}, error)]))
+            await execution.give_back()
         finally:
-            if not is_kept:
-                await self._broker.give_back(execution.deliveries)
             del self._tasks[exchange]
 
     async def _next(self, exchange: Exchange) -> bytes:
@@ -203,8 +197,3 @@ class Connection(Stream):
         if frame:
             self.outbox.put(frame)
             self.wake()
-
-
-def _was_done(operation: Operation) -> bool:
-    """Tell whether something may have been done, of which who asked has to hear."""
-    return operation.node.operation is OperationType.MUTATION

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable
 
 import msgspec
-from broker import Broker, Budget, Delivery, Identity, Share, whose_identity
+from broker import Budget, Identity, Share, whose_identity
 
 MAX_WAITING = 64
 """How many frames may wait before nothing more is taken from the client."""
@@ -19,11 +19,15 @@ MAX_UNSENT_BYTES = 64 * 1024 * 1024
 """How much of all frames is in memory at once, but for what of each is small."""
 
 
+Undo = Callable[[], Awaitable[None]]
+"""What takes back what a frame gives away."""
+
+
 class Parcel(msgspec.Struct, frozen=True, eq=False):
-    """A frame, and what it gives away."""
+    """A frame, and what is undone if nobody gets it."""
 
     frame: bytes
-    deliveries: Sequence[Delivery]
+    undo: Undo | None
     share: Share
 
 
@@ -31,9 +35,8 @@ class Outbox:
     """The frames of one connection, in order. What is taken from it is on its way, until the next
     is asked for."""
 
-    def __init__(self, broker: Broker, memory: Budget, identity: Identity) -> None:
+    def __init__(self, memory: Budget, identity: Identity) -> None:
         """`memory` is what all connections share."""
-        self._broker = broker
         self._memory = memory
         self._whose = whose_identity(identity)
         self._waiting: deque[Parcel] = deque()
@@ -45,15 +48,13 @@ class Outbox:
         """Return when no more waits than may."""
         await self._has_room.wait()
 
-    def put(
-        self, frame: bytes, deliveries: Sequence[Delivery] = (), *, has_to_be_heard: bool = True
-    ) -> None:
-        """Have a frame sent; raises Overloaded if it takes too much memory, and need not be
-        heard."""
+    def put(self, frame: bytes, *, undo: Undo | None = None) -> None:
+        """Have a frame sent. One that can be undone, and takes too much memory, is not: then this
+        raises Overloaded."""
         share = Share(self._memory, self._whose)
-        if not has_to_be_heard:
+        if undo is not None:
             share.hold(max(0, len(frame) - MAX_SMALL_BYTES))
-        self._waiting.append(Parcel(frame, deliveries, share))
+        self._waiting.append(Parcel(frame, undo, share))
         if len(self._waiting) >= MAX_WAITING:
             self._has_room.clear()
 
@@ -77,7 +78,8 @@ class Outbox:
         self._waiting.clear()
         for parcel in unsent:
             parcel.share.give_back()
-            await self._broker.give_back(parcel.deliveries)
+            if parcel.undo is not None:
+                await parcel.undo()
 
     def _note_sent(self) -> None:
         if self._on_its_way is not None:

@@ -47,6 +47,9 @@ INIT_SECONDS = 5
 MAX_STRANGERS = 256
 """How many clients may be connected that have not said yet who they are; of one address, half."""
 
+MAX_AROUND_BYTES = 2048
+"""How large what is around a request may be, such as its id."""
+
 RESTART = 1012
 TRY_AGAIN = 1013
 """Close codes (RFC 6455, section 7.4.1, and IANA's registry), after which clients come again."""
@@ -136,7 +139,7 @@ class WebSockets:
             self._broker,
             self._executor,
             self._config,
-            Outbox(self._broker, self._memory, identity),
+            Outbox(self._memory, identity),
             identity,
             recheck=recheck,
             request_id=request.request_id,
@@ -144,8 +147,8 @@ class WebSockets:
         try:
             with _refusing():
                 self._broker.streams.join(connection)
-            bound = self._config.max_request_bytes + self._config.max_variables_bytes
-            read_handshake(websocket.scope).messages.size = bound
+            most = self._config.max_request_bytes + self._config.max_variables_bytes
+            read_handshake(websocket.scope).messages.size = most + MAX_AROUND_BYTES
             await websocket.send(conversation.acknowledge().decode())
             await self._exchange(conversation, connection)
         finally:

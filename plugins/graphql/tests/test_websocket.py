@@ -342,7 +342,7 @@ async def test_who_says_who_it_is_may_send_more(tmp_path):
             client.ask("query ($a: String!) { queue(name: $a) { name } }", a="x" * 500_000)
             assert (await client.hear())["id"] == "1"
             await client.hear()
-            client.say("x" * (10_000 + 1024 * 1024 + 1))
+            client.say("x" * (10_000 + 1024 * 1024 + 2049))
             assert (await client.end())[0] == 1009
 
 
@@ -405,3 +405,60 @@ async def test_whoever_goes_leaves_nothing_behind(tmp_path):
         assert one.broker.turns.in_flight == 0
         assert one.transport._websockets._strangers._left == websocket.MAX_STRANGERS
         assert not one.transport._executor._events.audience
+
+
+LEASE = 'mutation { lease(queue: "q", limit: 1%s) { deliveries { receipt } } }'
+
+
+async def pending(one):
+    [status] = await one.storage.get_queues(names=["q"], now=one.clock.now())
+    return status.counts.pending
+
+
+@pytest.mark.parametrize("moment", ["taking", "waiting"])
+async def test_what_was_leased_for_who_goes_before_it_is_sent_is_there_again(tmp_path, moment):
+    async with graph(tmp_path) as one:
+        await one.make("q")
+        await one.publish("q", "a")
+        async with socket(one) as client:
+            client.takes.clear()
+            if moment == "waiting":
+                client.say({"type": "ping"})
+                await settle()
+            client.ask(LEASE % "")
+            while await pending(one):
+                await settle()
+            await settle()
+            await client.go()
+        assert await pending(one) == 1
+
+
+async def test_what_was_sent_is_leased(tmp_path):
+    async with graph(tmp_path) as one:
+        await one.make("q")
+        await one.publish("q", "a")
+        async with socket(one) as client:
+            client.ask(LEASE % "")
+            frame = await client.hear()
+            assert frame["payload"]["data"]["lease"]["deliveries"][0]["receipt"]
+            assert await client.hear() == OVER
+            await client.go()
+        assert await pending(one) == 0
+
+
+@pytest.mark.parametrize("end", ["complete", "go"])
+async def test_who_waits_for_messages_no_more_gets_none(tmp_path, end):
+    async with graph(tmp_path) as one:
+        await one.make("q")
+        async with socket(one) as client:
+            client.ask(LEASE % ", wait: 20")
+            await settle()
+            if end == "complete":
+                client.say({"id": "1", "type": "complete"})
+                await settle()
+            else:
+                await client.go()
+            await one.publish("q", "a")
+            await settle()
+            assert client.is_silent()
+            assert await pending(one) == 1
