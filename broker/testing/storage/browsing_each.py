@@ -84,6 +84,8 @@ class BrowsingEach:
         large = await bench.put(bytes(16 * MEBIBYTE), queue="full")
         pages = await bench.pages(*all_of("q", "full", "q"))
         assert shown(pages) == [([small], None), ([large], None), ([], 0)]
+        # Now it is full to the byte.
+        assert shown(await bench.pages(*all_of("full", "q"))) == [([large], None), ([], 0)]
 
     async def test_who_goes_on_where_pages_end_gets_each_message_once(
         self, bench: Workbench

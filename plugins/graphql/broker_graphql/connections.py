@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -12,6 +13,8 @@ from broker import FieldError, Invalid, Message, Page, QueueStatus, limits
 Kind = Literal["queue", "message"]
 
 MAX_SHOWN = 100
+
+_ID = re.compile(r"[0-9]{1,19}\Z")
 
 
 class Edge(msgspec.Struct, frozen=True):
@@ -86,10 +89,11 @@ def _read_cursor(kind: Kind, cursor: str) -> str | None:
         text = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
     except ValueError:
         return None
-    found, _, place = text.partition(":")
-    is_whole = kind == "queue" or (place.isascii() and place.isdecimal())
-    # There are many texts for the same bytes; only one of them was given.
-    return place if found == kind and is_whole and write_cursor(kind, place) == cursor else None
+    place = text.partition(":")[2]
+    if kind == "message" and not _ID.match(place):
+        return None
+    # So it is of this kind; and of all texts for the same bytes, the one that was given.
+    return place if write_cursor(kind, place) == cursor else None
 
 
 def _cursor_of(message: Message) -> str:

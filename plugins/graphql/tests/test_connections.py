@@ -66,6 +66,8 @@ def encoded(text):
         encoded(b"message:x"),
         encoded(b"message:-1"),
         encoded("message:²".encode()),
+        encoded("message:٣".encode()),
+        encoded(b"message:" + b"7" * 5000),
         encoded(b"message:\xff"),
         write_cursor("queue", "7"),
         encoded(b"7"),

@@ -65,9 +65,10 @@ async def test_what_comes_while_something_is_loaded_is_for_the_next_call():
 
 async def test_what_fails_for_one_fails_for_nobody_else():
     loader = Loader(Source().load)
-    answers = await asyncio.gather(*map(loader.load, [1, -1, 2]), return_exceptions=True)
-    assert [answers[0], answers[2]] == [10, 20]
-    assert isinstance(answers[1], QueueNotFound)
+    first, failing, last = [asyncio.ensure_future(loader.load(key)) for key in (1, -1, 2)]
+    assert [await first, await last] == [10, 20]
+    with pytest.raises(QueueNotFound):
+        await failing
 
 
 async def test_what_fails_as_a_whole_fails_for_all_and_not_for_those_who_come_later():

@@ -66,6 +66,20 @@ async def test_which_queues_exist_is_asked_once_and_forgotten_with_the_queue():
         assert await queues.existing({"q", "q2", "q3"}) == {"q"}
 
 
+class Shared(MemoryStorage):
+    capabilities = frozenset({"shared"})
+
+
+async def test_a_queue_that_others_dropped_is_not_believed_in_once_it_was_looked_for():
+    async with House(storage=Shared()) as house:
+        queues = house.broker.queues
+        assert await queues.existing({"q"}) == {"q"}
+        await house.storage.drop_queue("q")
+        assert await queues.existing({"q"}) == {"q"}
+        assert isinstance((await queues.get_each(ADMIN, ["q"]))[0], QueueNotFound)
+        assert await queues.existing({"q"}) == set()
+
+
 class Payments(RateLimiter):
     def __init__(self):
         self.spent = []
