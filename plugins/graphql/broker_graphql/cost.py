@@ -39,6 +39,9 @@ from broker_graphql.refusal import refuse_excess
 SIZES = ("first", "limit")
 """The arguments that say how long a list may be."""
 
+PASSED_OVER = 0.1
+"""What one costs of those that `offset` leaves out: they are read, and no field of them is told."""
+
 LENGTHS = {
     "Query.allQueues": 1000.0,
     "Message.headers": float(limits.MAX_HEADERS),
@@ -55,7 +58,7 @@ class Costs:
 
     The length of a list is what an argument asks for, `first` or `limit`, or that of the longest
     list among the arguments: so many results has a mutation. Either also counts for the lists
-    right below, as those of a connection.
+    right below, as those of a connection. What an `offset` passes over costs a part of a field.
     """
 
     def __init__(self, schema: GraphQLSchema, config: GraphqlConfig) -> None:
@@ -127,17 +130,23 @@ class _Counting:
         field = self._schema.get_field(kind, node.name.value)
         assert field is not None, "an operation is validated before it is counted"
         place = f"{kind.name}.{node.name.value}"
-        asked = self._asked(node, field)
+        given = {argument.name.value: argument.value for argument in node.arguments or ()}
+        cost = 1 + self._passed_over(given, field)
+        asked = self._asked(given, field)
         below = get_named_type(field.type)
         if not is_list_type(get_nullable_type(field.type)):
             times = self._lengths.get(place, 1.0)
-            return 1 + times * self.selections(node.selection_set, below, asked)
-        given = length if asked is None else asked
-        times = self._lengths.get(place, ASSUMED_LENGTH) if given is None else given
-        return 1 + times * self.selections(node.selection_set, below, None)
+            return cost + times * self.selections(node.selection_set, below, asked)
+        length = length if asked is None else asked
+        times = self._lengths.get(place, ASSUMED_LENGTH) if length is None else length
+        return cost + times * self.selections(node.selection_set, below, None)
 
-    def _asked(self, node: FieldNode, field: GraphQLField) -> float | None:
-        given = {argument.name.value: argument.value for argument in node.arguments or ()}
+    def _passed_over(self, given: Mapping[str, ValueNode], field: GraphQLField) -> float:
+        if "offset" not in field.args:
+            return 0
+        return PASSED_OVER * max(0, self._number(given.get("offset"), field.args["offset"]))
+
+    def _asked(self, given: Mapping[str, ValueNode], field: GraphQLField) -> float | None:
         for name in SIZES:
             if name in field.args:
                 return max(0, self._number(given.get(name), field.args[name]))

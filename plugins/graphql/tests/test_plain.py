@@ -142,3 +142,14 @@ async def test_only_what_may_be_read_is_listed(tmp_path):
     assert result["data"] == {"allQueues": [{"name": "a"}], "b": None, "c": None, "message": None}
     codes = {error["path"][0]: error["extensions"]["code"] for error in result["errors"]}
     assert codes == {"b": "queue-not-found", "c": "forbidden", "message": "message-not-found"}
+
+
+async def test_what_is_left_out_of_many_queues_costs_something_too(tmp_path):
+    query = "query ($offset: Int!) { allQueues { messages(limit: 1, offset: $offset) { id } } }"
+    async with graph(tmp_path) as one:
+        await one.make("orders")
+        assert await one.codes(query, offset=60) == []
+        assert await one.codes(query, offset=100) == ["too-complex"]
+        assert await one.codes("{ allQueues { messages(limit: 1, offset: 100) { id } } }") == [
+            "too-complex"
+        ]

@@ -73,6 +73,45 @@ async def test_closing_waits_for_a_look(bench: Workbench) -> None:
             await bench.browse()
 
 
+async def test_several_looks_at_once_are_finished_before_the_storage_closes(
+    bench: Workbench,
+) -> None:
+    async with bench:
+        await bench.make_queue()
+        await bench.put()
+        queries = [MessageQuery(queue="q"), MessageQuery(queue="q", text="x")]
+        look = asyncio.ensure_future(bench.pages(queries[0], queries[0]))
+        for _ in range(2):
+            await asyncio.sleep(0)
+        await bench.storage.close()
+        assert [len(page.messages) for page in await look] == [1, 1]
+        with pytest.raises(Closed):
+            await bench.pages(*queries)
+
+
+async def test_several_looks_that_are_cut_short_leave_the_reader_usable(bench: Workbench) -> None:
+    async with bench:
+        await bench.make_queue()
+        await bench.put(b"x")
+        queries = [MessageQuery(queue="q", text="x"), MessageQuery(queue="q")]
+        for turns in range(12):
+            look = asyncio.ensure_future(bench.pages(*queries))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            look.cancel()
+            await asyncio.gather(look, return_exceptions=True)
+            assert [len(page.messages) for page in await bench.pages(*queries)] == [1, 1]
+        await bench.put(b"x")
+        assert [len(page.messages) for page in await bench.pages(*queries)] == [2, 2]
+
+
+async def test_what_several_looks_fail_with_is_told_as_with_one(bench: Workbench) -> None:
+    async with bench:
+        with pytest.raises(Unavailable) as refused:
+            await storage_of(bench)._reader.run(lambda sql: sql.execute("DELETE FROM queues"))
+        assert str(refused.value) == "the storage cannot be used now; try again later"
+
+
 async def test_the_reader_cannot_write(bench: Workbench) -> None:
     async with bench:
         reader = storage_of(bench)._reader
