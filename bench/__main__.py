@@ -8,7 +8,18 @@ from pathlib import Path
 
 import click
 
-from bench import auth, backlog, batches, delivery, events, growth, hostile, ratelimit, single
+from bench import (
+    auth,
+    backlog,
+    batches,
+    delivery,
+    events,
+    graphs,
+    growth,
+    hostile,
+    ratelimit,
+    single,
+)
 from bench.figures import CORES, Measured, Suite
 from bench.machine import describe
 
@@ -20,6 +31,7 @@ SUITES: dict[str, Suite] = {
     "backlog": backlog.measure,
     "delivery": delivery.measure,
     "events": events.measure,
+    "graphql": graphs.measure,
     "growth": growth.measure,
     "hostile": hostile.measure,
     "ratelimit": ratelimit.measure,

@@ -43,6 +43,10 @@ class Server:
         answer = httpx.post(f"http://127.0.0.1:{self.port}/queues", json={"name": name})
         answer.raise_for_status()
 
+    def cpu_seconds(self) -> float:
+        """Return the processor's time that the process took since it was started."""
+        return _cpu_seconds(self._pid)
+
     def resident_mib(self) -> float:
         """Return the memory that the process holds, in MiB."""
         return self._memory_mib("VmRSS")
@@ -108,11 +112,12 @@ class Crowd:
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
-        self._start, self._cpu = time.perf_counter(), self._cpu_seconds()
+        self._start, self._cpu = time.perf_counter(), _cpu_seconds(process.pid)
 
     def cpu(self) -> float:
         """Return how many cores it kept busy since it was at work."""
-        return (self._cpu_seconds() - self._cpu) / (time.perf_counter() - self._start)
+        taken = _cpu_seconds(self._process.pid) - self._cpu
+        return taken / (time.perf_counter() - self._start)
 
     def result(self) -> bytes:
         """Return what it prints at its end, if it has one of its own; raises RuntimeError if it
@@ -123,10 +128,11 @@ class Crowd:
             raise RuntimeError("it gave up")
         return printed
 
-    def _cpu_seconds(self) -> float:
-        # The name, which comes first, may hold spaces; user and system time are fields 14 and 15.
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+def _cpu_seconds(pid: int) -> float:
+    # The name, which comes first, may hold spaces; user and system time are fields 14 and 15.
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
