@@ -71,6 +71,9 @@ def mount(
             app.register_blueprint(blueprint)
     app.register_error_handler(HTTPException, adapter.refuse)
     app.register_error_handler(Exception, adapter.fail)
+    for rule in app.url_map.iter_rules():
+        if rule.websocket:
+            rule.methods = None  # which an answer 405 would tell of, as if HTTP had them there
     if lifespan is not None:
         _own_lifespan(app, lifespan)
     routes = [route for _, transport in assembly.transports for route in transport.routes()]
@@ -112,7 +115,9 @@ def _is_alone(app: Quart, method: str, path: str) -> bool:
     rivals = [
         rule
         for rule in app.url_map.iter_rules()
-        if (rule.methods is None or method in rule.methods) and _may_meet(_rule(path), rule.rule)
+        if not rule.websocket
+        and (rule.methods is None or method in rule.methods)
+        and _may_meet(_rule(path), rule.rule)
     ]
     return len(rivals) == 1  # the route itself
 

@@ -45,6 +45,15 @@ def blueprint_with(rule, methods=("POST",)):
     return Plugin(blueprint=blueprint)
 
 
+def blueprint_with_websocket(path):
+    async def serve(**_):
+        raise AssertionError("nobody connects")
+
+    blueprint = Blueprint("sockets", __name__)
+    blueprint.add_websocket(path, "serve", serve)
+    return Plugin(blueprint=blueprint)
+
+
 def blueprint_before_all():
     blueprint = Blueprint("other", __name__)
 
@@ -99,6 +108,7 @@ def ask(monkeypatch):
         [blueprint_with("/<anything>/q/messages/more")],
         [blueprint_with("/queues/<queue>/messages", ["GET"])],
         [blueprint_with("/v2/<path:rest>")],
+        [blueprint_with_websocket("/queues/<queue>/messages")],
     ],
 )
 async def test_a_hot_route_of_which_quart_knows_no_rival_goes_round_it(ask, others):
@@ -120,6 +130,18 @@ async def test_a_hot_route_of_which_quart_knows_no_rival_goes_round_it(ask, othe
 )
 async def test_a_hot_route_with_a_rival_is_left_to_quart(ask, other, answer):
     assert await ask(hot_route(), other) == (answer, True)
+
+
+async def test_what_http_may_ask_is_told_without_the_websocket_at_the_same_path():
+    broker = SimpleNamespace(
+        served=Served(), clock=ManualClock(), draining=False, retiring=False, turns=Turns(1)
+    )
+    transports = (("a", hot_route()), ("b", blueprint_with_websocket("/queues/<queue>/messages")))
+    app = mount(SimpleNamespace(broker=broker, transports=transports, trusted_proxies=()))
+    for method in ("GET", "PUT", "OPTIONS"):
+        answer = await app.test_client().open("/queues/q/messages", method=method)
+
+        assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
 
 
 async def test_a_header_that_would_be_two_is_an_error_of_its_route(ask):
