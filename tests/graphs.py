@@ -65,7 +65,7 @@ class Graph:
 
 
 @asynccontextmanager
-async def graph(tmp_path, *, plugins=(), **config):
+async def graph(tmp_path, *, plugins=(), environment="development", **config):
     """A graph over the memory storage; `config` is the table of the plugin."""
     settings = make_config(
         {
@@ -73,6 +73,7 @@ async def graph(tmp_path, *, plugins=(), **config):
                 "plugins": ["graphql", *plugins],
                 "anonymous": True,
                 "data_dir": str(tmp_path),
+                "environment": environment,
             },
             "plugins": {"graphql": config},
         }

@@ -66,20 +66,3 @@ def test_values_that_no_field_takes_are_no_internal_error(client, name):
     codes = [error["extensions"]["code"] for error in answer.json().get("errors", [])]
     assert "internal" not in codes
     assert codes
-
-
-@pytest.mark.parametrize(
-    "content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""]
-)
-def test_what_a_page_of_another_origin_could_send_is_415(client, content_type):
-    headers = {"content-type": content_type} if content_type else {}
-    answer = client.post("/graphql", content=b'{"query":"{me{subject}}"}', headers=headers)
-
-    assert (answer.status_code, code_of(answer)) == (415, "unsupported-media-type")
-
-
-@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "HEAD"])
-def test_another_method_than_post_is_405(client, method):
-    answer = client.request(method, "/graphql", params={"query": "{me{subject}}"})
-
-    assert answer.status_code == 405

@@ -45,7 +45,7 @@ from broker_graphql.persisted import read_folder
 from broker_graphql.refusal import Refused, refuse, refuse_document, refuse_excess
 
 MAX_KNOWN_TOKENS = 32_768
-"""How many tokens the documents may have that are known by heart. A token takes 0.9 KB at most,
+"""How many tokens the documents may have that are known by heart. A token takes 1 KB at most,
 with all that is made of it."""
 
 MAX_ERRORS = 10

@@ -1,0 +1,222 @@
+"""Documents that are known by heart, or persisted, and who may ask for the schema."""
+
+import gc
+import hashlib
+import json
+import tracemalloc
+
+import pytest
+from graphql import get_introspection_query
+from graphs import ADMIN, graph
+
+from broker import ConfigError
+from broker.assembly import assemble
+from broker.config import make_config
+from broker_graphql import documents
+from broker_graphql.asking import Asked
+
+QUERY = "{ me { subject } }"
+DIGEST = hashlib.sha256(QUERY.encode()).hexdigest()
+UNKNOWN = "0" * 64
+
+
+def persisted(digest):
+    return {"extensions": {"persistedQuery": {"version": 1, "sha256Hash": digest}}}
+
+
+async def answer(one, body):
+    return json.loads((await one.post(body)).body)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = tmp_path / "documents"
+    folder.mkdir()
+    (folder / "me.graphql").write_text(QUERY)
+    (folder / "notes.txt").write_text("not a document")
+    return folder
+
+
+async def test_a_document_is_read_once(tmp_path):
+    async with graph(tmp_path) as one:
+        known = one.transport._executor._documents
+        assert known.read(QUERY) is known.read(QUERY)
+
+
+async def test_of_what_is_known_no_more_is_kept_than_there_is_memory_for(tmp_path, monkeypatch):
+    async with graph(tmp_path) as one:
+        known = one.transport._executor._documents
+        first, second = known.read(QUERY), known.read("{ me { scopes } }")
+        monkeypatch.setattr(documents, "MAX_KNOWN_TOKENS", first.size + second.size)
+        known.read(QUERY)
+        known.read("{ me { isAnonymous } }")
+
+        assert known.read(QUERY) is first
+        assert known.read("{ me { scopes } }") is not second
+        assert known._size == sum(document.size for document in known._known.values())
+
+
+async def test_a_token_takes_no_more_memory_than_is_said(tmp_path):
+    query = "{me{" + "subject " * 200 + "}}"
+    async with graph(tmp_path) as one:
+        executor = one.transport._executor
+        executor.prepare(Asked(query="{ me { subject } }"), ADMIN)
+        gc.collect()
+        tracemalloc.start()
+        before = tracemalloc.get_traced_memory()[0]
+        document = executor.prepare(Asked(query=query), ADMIN).document
+        gc.collect()
+        taken = tracemalloc.get_traced_memory()[0] - before
+        tracemalloc.stop()
+    assert document.converted
+    assert taken / document.size < 1024
+
+
+@pytest.mark.parametrize("body", [{"documentId": f"sha256:{DIGEST}"}, persisted(DIGEST)])
+async def test_a_document_of_the_folder_is_executed_by_its_hash(tmp_path, folder, body):
+    async with graph(tmp_path, documents="documents") as one:
+        assert await answer(one, body) == {"data": {"me": {"subject": "somebody"}}}
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"documentId": f"sha256:{UNKNOWN}"}, f'there is no document "sha256:{UNKNOWN}"'),
+        (persisted(UNKNOWN), "PersistedQueryNotFound"),
+    ],
+)
+async def test_a_hash_that_is_not_known_is_refused(tmp_path, folder, body, message):
+    async with graph(tmp_path, documents=str(folder)) as one:
+        response = await one.post(body)
+    assert response.status == 400
+    [error] = json.loads(response.body)["errors"]
+    assert error == {"message": message, "extensions": {"code": "document-not-found"}}
+
+
+async def test_nothing_but_documents_of_the_folder_is_executed_if_the_config_says_so(
+    tmp_path, folder
+):
+    async with graph(tmp_path, documents="documents", only_documents=True) as one:
+        assert await one.codes("{ me { scopes } }") == ["document-not-found"]
+        assert await one.codes("no document at all") == ["document-not-found"]
+        assert await one.data(QUERY) == {"me": {"subject": "somebody"}}
+        by_hash = await answer(one, {"documentId": f"sha256:{DIGEST}"})
+        assert by_hash == {"data": {"me": {"subject": "somebody"}}}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [
+        ("bad.graphql", b"{ me {", "cannot be executed: Syntax Error: Expected Name, found <EOF>."),
+        (
+            "bad.graphql",
+            b"{ me { salary } }",
+            "cannot be executed: Cannot query field 'salary' on type 'Me'.",
+        ),
+        (
+            "bad.graphql",
+            b"{" + b"me{subject}" * 11 + b"}",
+            "cannot be executed: max_root_fields allows 10 root fields; received at least 11",
+        ),
+        ("bad.graphql", b"{ \xff }", "is not UTF-8: invalid start byte at 2"),
+    ],
+)
+async def test_a_file_that_is_no_document_keeps_the_broker_from_starting(
+    tmp_path, folder, name, content, problem
+):
+    (folder / name).write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        async with graph(tmp_path, documents="documents"):
+            pass
+    assert str(caught.value) == f"documents: {folder / name} {problem}"
+
+
+async def test_every_file_that_is_no_document_is_told_of(tmp_path, folder):
+    for name in ("a", "b"):
+        (folder / f"{name}.graphql").write_text("{")
+    with pytest.raises(ConfigError) as caught:
+        async with graph(tmp_path, documents="documents"):
+            pass
+    assert [line.split(": ")[1] for line in str(caught.value).splitlines()] == [
+        f"{folder}/a.graphql cannot be executed",
+        f"{folder}/b.graphql cannot be executed",
+    ]
+
+
+@pytest.mark.parametrize("makes", [False, True])
+async def test_a_folder_without_documents_keeps_the_broker_from_starting(tmp_path, makes):
+    if makes:
+        (tmp_path / "documents").mkdir()
+    problem = "holds no *.graphql" if makes else "is no folder; make it, or leave the key out"
+    with pytest.raises(ConfigError) as caught:
+        async with graph(tmp_path, documents="documents"):
+            pass
+    assert str(caught.value) == f"documents: {tmp_path / 'documents'} {problem}"
+
+
+def test_only_documents_needs_a_folder():
+    config = {"broker": {"plugins": ["graphql"]}, "plugins": {"graphql": {"only_documents": True}}}
+    with pytest.raises(ConfigError, match="only_documents needs documents"):
+        assemble(make_config(config))
+
+
+SCHEMA_QUERIES = [
+    "{ __schema { queryType { name } } }",
+    '{ __type(name: "Me") { name } }',
+    "{ a: __schema { queryType { name } } }",
+    "{ ...f } fragment f on Query { ... { __schema { queryType { name } } } }",
+    get_introspection_query(),
+]
+
+
+@pytest.mark.parametrize("query", SCHEMA_QUERIES)
+async def test_in_production_the_schema_is_told_to_admins_alone(tmp_path, query):
+    async with graph(tmp_path, environment="production") as one:
+        assert await one.codes(query) == []
+        one.scopes = frozenset({"read:*", "manage:*"})
+        response = await one.post({"query": query})
+    assert response.status == 400
+    [error] = json.loads(response.body)["errors"]
+    assert error["extensions"]["code"] == "introspection-disabled"
+
+
+@pytest.mark.parametrize(
+    ("environment", "introspection", "told"),
+    [
+        ("development", None, True),
+        ("development", False, False),
+        ("production", None, False),
+        ("production", True, True),
+    ],
+)
+async def test_the_config_counts_more_than_the_environment(
+    tmp_path, environment, introspection, told
+):
+    config = {} if introspection is None else {"introspection": introspection}
+    async with graph(tmp_path, environment=environment, **config) as one:
+        one.scopes = frozenset()
+        codes = await one.codes("{ __schema { queryType { name } } }")
+    assert codes == ([] if told else ["introspection-disabled"])
+
+
+async def test_where_the_schema_is_not_told_errors_do_not_suggest_any_of_it(tmp_path):
+    async with graph(tmp_path, introspection=False) as one:
+        for query, variables in (
+            ("{ me { subjec } }", {}),
+            ("mutation($s: [SettleKind]) { ack(id: 1) { messageId } }", {}),
+            ("query($m: MessageState) { queue(name: 1) { id } }", {"m": "PENDIN"}),
+        ):
+            for error in (await one.ask(query, **variables))["errors"]:
+                assert "Did you mean" not in error["message"]
+
+
+async def test_the_name_of_a_type_is_no_question_about_the_schema(tmp_path):
+    async with graph(tmp_path, introspection=False) as one:
+        one.scopes = frozenset()
+        assert await one.data("{ me { __typename } }") == {"me": {"__typename": "Me"}}
+
+
+async def test_what_is_only_text_is_no_question_about_the_schema(tmp_path):
+    async with graph(tmp_path, introspection=False) as one:
+        one.scopes = frozenset({"read:*"})
+        assert await one.codes('{ queue(name: "__schema") { id } }') != ["introspection-disabled"]
