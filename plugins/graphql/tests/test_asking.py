@@ -48,9 +48,20 @@ def test_apollo_asks_by_the_hash_and_then_with_the_text():
     assert (asked.query, asked.digest) == (QUERY, None)
 
 
-def test_what_is_in_strings_is_not_nested():
-    text = '[[{{\\"' * 1000 + "\\\\"
-    assert read({"query": QUERY, "variables": {"a": text}}).variables == {"a": text}
+@pytest.mark.parametrize("text", ["[[{{" * 1000, '\\"[[[[[[[[[[[[', "\\", '"', "\\\\"])
+def test_what_is_in_strings_is_not_nested(text):
+    variables = {"a": text, "b": "[" * 20}
+    assert read({"query": QUERY, "variables": variables}).variables == variables
+
+
+def test_a_string_that_ends_with_a_backslash_hides_nothing_that_is_nested():
+    body = '{"query":"a","variables":{"a":"\\\\","b":%s,"c":"\\\\"}}' % ("[" * 20 + "]" * 20)
+    with pytest.raises(Refused, match="max_depth"):
+        read(body.encode())
+
+
+def test_a_number_that_nobody_looks_at_may_be_long():
+    assert read(b'{"query":"a","other":' + b"9" * 5000 + b"}").query == "a"
 
 
 def test_a_name_may_come_twice_where_it_means_something_else():

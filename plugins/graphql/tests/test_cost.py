@@ -52,6 +52,7 @@ def cost(query, operation=None, **variables):
         # nothing, and less than nothing
         ("{ queues(first: 0) { nodes { name } } }", 2),
         ("{ queues(first: -7) { nodes { name } } }", 2),
+        ('{ queueByName(name: "a") { messages(limit: 0, offset: -10000) { id } } }', 2),
         # as many results as there are things to do
         (
             'mutation { publishMessages(queue: "a", messages: [{}, {}, {}]) { messageId } }',
