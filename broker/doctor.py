@@ -78,8 +78,8 @@ def _http_server(config: Config) -> list[Finding]:
     if config.server.http_server != "granian" or is_loopback(config.server.host):
         return []
     text = (
-        "granian keeps a client that says nothing after the TLS handshake, or over HTTP/2, and one "
-        "that was refused a WebSocket, for as long as it likes; where strangers reach "
+        "granian keeps a client that says nothing after the TLS handshake, or over HTTP/2, for as "
+        "long as it likes, and of a message of a WebSocket up to 64 MiB; where strangers reach "
         'the broker, put a proxy in front, or set server.http_server = "hypercorn"'
     )
     return [Finding("warning", "server", text)]

@@ -83,6 +83,8 @@ class Socket(ASGIWebsocketConnection):
                 return  # of that, Quart would tell a client nothing
             if message["type"] == "websocket.accept":
                 self._translator.count(NAME, Response(status=101))
+            elif message["type"] == "websocket.http.response.start":
+                message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
             elif message["type"] == "websocket.close" and self._receiving is not None:
                 await _cancel((self._receiving,))  # Granian sends none while one waits to receive
             try:

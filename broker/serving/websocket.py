@@ -45,6 +45,8 @@ class WebSocket(WSStream):
         elif isinstance(event, StreamClosed):
             self._has_ended.set()
         await super().handle(event)
+        if isinstance(event, Request) and self.closed:  # refused, and Hypercorn would leave it open
+            await self.send(StreamClosed(stream_id=self.stream_id))
 
     async def app_send(self, message: Any) -> None:
         """Send what the app says; when it ends, end as RFC 6455, section 7.1.1, asks: a client that

@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from granian.constants import HTTPModes, Interfaces, SSLProtocols
@@ -79,7 +80,8 @@ class _Requests:
                 await self._answer(scope, receive, send)
             else:
                 self._sockets.add(task)
-                await self._app(scope, receive, _in_one_piece(send))
+                with _lent(receive) as receiving, _lent(send) as sending:
+                    await self._app(scope, receiving, _in_one_piece(sending))
         except asyncio.CancelledError:
             pass  # Granian would call it an error of the app
         finally:
@@ -133,6 +135,21 @@ def _in_pieces(message: Any) -> Iterator[Any]:
     while rest:
         piece, rest = bytes(rest[:PIECE_BYTES]), rest[PIECE_BYTES:]
         yield {**message, "body": piece, "more_body": bool(rest) or message.get("more_body", False)}
+
+
+@contextmanager
+def _lent(call: Any) -> Iterator[Any]:
+    """Give what can be called until the block ends: who keeps it longer shall not keep what is
+    Granian's, which lets a connection go when nobody has it any more."""
+    calls = [call]
+
+    async def lent(*arguments: Any) -> Any:
+        return await calls[0](*arguments)
+
+    try:
+        yield lent
+    finally:
+        calls.clear()
 
 
 def _in_one_piece(send: Send) -> Send:

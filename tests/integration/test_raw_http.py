@@ -7,7 +7,7 @@ import struct
 import httpx
 import pytest
 from raw import CLOSE, HEALTHZ, talk
-from served import HTTP_SERVERS, Served, begin
+from served import HTTP_SERVERS, Served, begin, read_all
 
 POST = b"POST /queues/q/messages HTTP/1.1\r\nhost: b\r\nconnection: close\r\n"
 CHUNKED = POST + b"transfer-encoding: chunked\r\n\r\n"
@@ -182,15 +182,21 @@ def test_one_who_waits_for_messages_and_goes_keeps_none(served, with_a_reset):
             assert message["delivery_count"] == 1
 
 
-def test_a_websocket_where_there_is_none_is_refused_without_an_error(served):
+@pytest.mark.parametrize(
+    ("path", "version", "status"),
+    [(b"/healthz", b"13", b"400"), (b"/nowhere", b"13", b"404"), (b"/healthz", b"12", b"400")],
+)
+def test_a_websocket_where_there_is_none_is_refused_and_the_connection_ends(
+    served, path, version, status
+):
     upgrade = (
-        b"GET /healthz HTTP/1.1\r\nhost: b\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
-        b"sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n\r\n"
+        b"GET %s HTTP/1.1\r\nhost: b\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
+        b"sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: %s\r\n\r\n"
     )
 
-    with socket.create_connection(("127.0.0.1", served.port)) as connection:
-        connection.sendall(upgrade)
-        answer = connection.recv(1_000)
+    with socket.create_connection(("127.0.0.1", served.port), timeout=60) as connection:
+        connection.sendall(upgrade % (path, version))
+        answer = read_all(connection)
 
-    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.startswith(b"HTTP/1.1 %s " % status)
     assert "Traceback" not in served.log()

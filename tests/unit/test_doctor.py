@@ -7,9 +7,9 @@ from broker.doctor import Finding, examine
 KEEPS = Finding(
     "warning",
     "server",
-    "granian keeps a client that says nothing after the TLS handshake, or over HTTP/2, and one "
-    "that was refused a WebSocket, for as long as it likes; where strangers reach the "
-    'broker, put a proxy in front, or set server.http_server = "hypercorn"',
+    "granian keeps a client that says nothing after the TLS handshake, or over HTTP/2, for as "
+    "long as it likes, and of a message of a WebSocket up to 64 MiB; where strangers reach "
+    'the broker, put a proxy in front, or set server.http_server = "hypercorn"',
 )
 
 
