@@ -4,7 +4,8 @@ import asyncio
 import gc
 import weakref
 
-from broker_graphql.engine import Engine
+from broker_graphql.assembly import RESOLVERS as ALL
+from broker_graphql.engine import FIELDS_A_TURN, Engine
 from graphql import build_schema
 from graphs import graph
 from tartiflette.schema.registry import SchemaRegistry
@@ -66,3 +67,31 @@ async def test_a_document_of_a_thousand_names_keeps_its_order(tmp_path):
     async with graph(tmp_path, max_aliases=1000, max_root_fields=1000) as one:
         data = await one.data("{ %s }" % selected)
     assert list(data) == [f"n{number}" for number in range(300)]
+
+
+async def test_others_have_their_turn_while_a_long_answer_is_made(tmp_path, monkeypatch):
+    told = turns = most = 0
+
+    def content(_, __):
+        nonlocal told
+        told += 1
+
+    def count_turn():
+        nonlocal told, turns, most
+        turns, most, told = turns + 1, max(most, told), 0
+        loop.call_soon(count_turn)
+
+    monkeypatch.setitem(ALL, "Message.content", content)
+    loop = asyncio.get_running_loop()
+    names = [f"q{number}" for number in range(20)]
+    async with graph(tmp_path) as one:
+        await one.make(*names)
+        for name in names:
+            await one.publish(name, *["a"] * 20)
+        loop.call_soon(count_turn)
+        contents = " ".join(f"c{number}: content" for number in range(10))
+        await one.data("{ queues { nodes { messages { nodes { %s } } } } }" % contents)
+    fields = 20 * 20 * 10
+    assert turns >= fields // (FIELDS_A_TURN + len(names))
+    # Each of the tasks, of which there is one a queue, goes on with the field that waited.
+    assert most <= FIELDS_A_TURN + len(names)
