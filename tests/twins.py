@@ -30,6 +30,7 @@ class Twins:
 
     def __init__(self, engine, make_schema, resolvers):
         self.engine = engine
+        self._known = {}
         self.schema = make_schema()
         for place, field in make_fields(self.schema, resolvers).items():
             kind, _, name = place.partition(".")
@@ -39,14 +40,20 @@ class Twins:
     async def both(self, text, variables=None, *, name=None, root=None, begin=make_execution):
         """Return what the engine and what graphql-core makes of a document: the data, and of each
         error its path, its code and where in the document it is."""
-        document = Document(parse(text))
-        errors = validate(self.schema, document.tree)
-        assert not errors, errors
+        document = self._read(text)
         options = {"name": name, "root": root}
         return (
             await self._ours(document, variables or {}, execution=begin(), **options),
             await self._theirs(document, variables or {}, execution=begin(), **options),
         )
+
+    def _read(self, text):
+        if text not in self._known:
+            tree = parse(text)
+            errors = validate(self.schema, tree)
+            assert not errors, errors
+            self._known[text] = Document(tree)
+        return self._known[text]
 
     async def _ours(self, document, variables, *, name, root, execution):
         node = document.operation(name)

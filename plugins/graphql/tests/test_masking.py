@@ -228,6 +228,24 @@ class TestCancelling:
             assert asyncio.all_tasks() == before
         assert cancelled == [True, True]
 
+    async def test_who_is_cancelled_in_a_mutation_begins_no_more(self, tmp_path, resolve):
+        begun, calls = asyncio.Event(), []
+
+        async def wait(_, __, *, queue):
+            calls.append(queue)
+            begun.set()
+            await asyncio.Event().wait()
+
+        resolve("Mutation.redrive", wait)
+        async with graph(tmp_path) as one:
+            query = 'mutation { a: redrive(queue: "a") b: redrive(queue: "b") }'
+            task = asyncio.create_task(one.ask(query))
+            await begun.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        assert calls == ["a"]
+
     async def test_what_was_cancelled_elsewhere_is_an_error(self, tmp_path, resolve):
         async def wait(_, __):
             future = asyncio.get_running_loop().create_future()
