@@ -15,6 +15,9 @@ from examples import examples, matches
 from served import Served
 
 PAGE = (Path(__file__).parents[2] / "docs" / "graphql.md").read_text()
+LOOK = "query ($name: String!) { queue(name: $name) { messageCount } }\n"
+"""A document that is persisted, as the page prints it."""
+
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
 
 
@@ -95,7 +98,10 @@ class Reader:
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the page uses curl")
 def test_the_page_is_true_from_top_to_bottom(tmp_path):
-    served = Served(tmp_path, plugins=["auth_jwt", "graphql"], anonymous="false")
+    (tmp_path / "documents").mkdir()
+    (tmp_path / "documents" / "look.graphql").write_text(LOOK)
+    [tables] = [text for kind, text in BLOCK.findall(PAGE) if kind == "toml"]
+    served = Served(tmp_path, plugins=["auth_jwt", "graphql"], tables=tables, anonymous="false")
     try:
         blocks = BLOCK.findall(PAGE)
         assert len([kind for kind, _ in blocks if kind == "graphql"]) >= 2
