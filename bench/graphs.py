@@ -92,7 +92,7 @@ fragment Shown on Message {
 """
 _GATED = {
     "query": _KILOBYTE.replace("Overview", "Overview".ljust(1024 - len(_KILOBYTE) + 8, "_")),
-    "variables": {"prefix": "orders-", "first": 20},
+    "variables": {"prefix": "orders-", "first": 10},
 }
 
 _ROWS = (
