@@ -229,6 +229,7 @@ async def test_who_takes_nothing_loses_the_handler(monkeypatch):
 async def test_a_handler_closes_while_its_client_may_still_send():
     async def handler():
         await websocket.accept()
+        await settle()
         await websocket.close(4400, "why")
 
     server = Server(handler)

@@ -104,13 +104,22 @@ async def test_what_is_no_message_is_told_and_ends_it(raw, code):
         assert await handler.next() == 1006
 
 
-async def test_a_client_that_still_sends_hears_why_it_ends():
+async def test_a_client_that_still_sends_is_not_cut_off_before_it_heard_why():
     async with serving(Handler(closes=True)) as server:
-        async with connect(address_of(server)) as client:
-            with pytest.raises(ConnectionClosedError, match="4400 .* why"):
-                for _ in range(1000):
-                    await client.send("x" * 10_000)
-                await client.recv()
+        reader, writer = await asyncio.open_connection(*server)
+        writer.write(
+            b"GET / HTTP/1.1\r\nhost: b\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
+            b"sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n\r\n"
+        )
+        await reader.readuntil(b"\r\n\r\n")
+        assert await reader.readexactly(7) == b"\x88\x05" + (4400).to_bytes(2, "big") + b"why"
+        for _ in range(10_000):
+            writer.write(frame(0x81, b"x" * 100))
+            await writer.drain()
+        writer.write(frame(0x88, (4400).to_bytes(2, "big")))
+        assert await reader.read() == b""
+        writer.close()
+        await writer.wait_closed()
 
 
 async def test_a_ping_is_answered():
