@@ -51,7 +51,7 @@ with all that is made of it."""
 MAX_ERRORS = 10
 """How much of what is wrong with a document is told."""
 
-MAX_COMPARISONS = 50_000
+MAX_COMPARISONS = 25_000
 """How many steps it may take to see that fields of one name ask for the same."""
 
 

@@ -57,7 +57,7 @@ async def test_of_what_is_known_no_more_is_kept_than_there_is_memory_for(tmp_pat
 
 
 async def test_a_token_takes_no_more_memory_than_is_said(tmp_path):
-    query = "{me{" + "subject " * 200 + "}}"
+    query = "{me{" + "subject " * 140 + "}}"
     async with graph(tmp_path) as one:
         executor = one.transport._executor
         executor.prepare(Asked(query="{ me { subject } }"), ADMIN)
