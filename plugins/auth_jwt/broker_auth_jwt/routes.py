@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from broker import (
     Broker,
-    BrokerError,
+    CrossSite,
     InvalidToken,
     Request,
     Response,
@@ -23,15 +23,6 @@ from broker_auth_jwt.logins import Pair
 from broker_auth_jwt.parts import Parts
 
 PRIVATE = (("cache-control", "no-store"),)
-
-
-class CrossSite(BrokerError):
-    """Another site's page tries to log in; it would spend somebody's attempts."""
-
-    code, title, status = "cross-site", "Cross-site request", 403
-
-    def __init__(self) -> None:
-        super().__init__("a page of another site cannot log in here")
 
 
 class LoginTransport(Transport):
@@ -56,7 +47,7 @@ class LoginTransport(Transport):
     async def login(self, request: Request) -> Response:
         """Give tokens for a password: OAuth2's password form (RFC 6749, section 4.3.2)."""
         if request.headers.get("sec-fetch-site") == "cross-site":
-            raise CrossSite
+            raise CrossSite("a page of another site cannot log in here")
         await self._broker.spend(Spending(activity="login", peer=request.peer))
         username, password = read_login(request)
         return _answer(await self._logins.log_in(username, password, peer=request.peer))

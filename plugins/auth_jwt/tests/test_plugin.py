@@ -47,7 +47,6 @@ def test_every_error_has_a_code_of_its_own() -> None:
     }
 
     assert {kind.__name__: kind.code for kind in errors} == {
-        "CrossSite": "cross-site",
         "LastAdmin": "last-admin",
         "NotGranted": "not-granted",
         "StillLimited": "rate-limited",  # to clients it is a RateLimited

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from urllib.parse import quote, unquote
 
-from broker import BrokerError, Credentials, Malformed, Request, Unauthenticated
+from broker import Credentials, CrossSite, Malformed, Request, Unauthenticated
 
 NAME = "broker_session"
 
@@ -22,15 +22,6 @@ MOST_BYTES = 4096
 6265bis, section 5.6)."""
 
 ATTRIBUTES = "Path=/; HttpOnly; SameSite=Strict"
-
-
-class CrossSite(BrokerError):
-    """Another site's page asks in the name of whoever looks at it."""
-
-    code, title, status = "cross-site", "Cross-site request", 403
-
-    def __init__(self) -> None:
-        super().__init__("a page of another origin cannot open streams by the cookie of this one")
 
 
 def write_session(request: Request, credentials: Credentials, *, seconds: int | None) -> str:
@@ -68,7 +59,9 @@ def read_session(request: Request) -> Credentials | None:
         if values:
             # A page of another origin can be of the same site: on another port, for example.
             if request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
-                raise CrossSite
+                raise CrossSite(
+                    "a page of another origin cannot open streams by the cookie of this one"
+                )
             scheme, _, token = unquote(values[0]).partition(" ")
             if not token:
                 raise Unauthenticated(f'the cookie "{name}" is none that this broker made')

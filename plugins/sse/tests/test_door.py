@@ -5,6 +5,7 @@ import pytest
 from broker import (
     Authenticator,
     Credentials,
+    CrossSite,
     Identity,
     InvalidToken,
     Malformed,
@@ -16,7 +17,6 @@ from broker.builtin.scopes import ScopeAuthorizer
 from broker.operations.gate import Gate
 from broker.testing import ManualClock
 from broker_sse.door import Door
-from broker_sse.session import CrossSite
 from broker_sse.tickets import InvalidTicket, LocalTickets
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from broker import Credentials, Malformed, Request, Unauthenticated
-from broker_sse.session import CrossSite, clear_session, read_session, write_session
+from broker import Credentials, CrossSite, Malformed, Request, Unauthenticated
+from broker_sse.session import clear_session, read_session, write_session
 
 BEARER = Credentials(scheme="bearer", token="ab.c-d_e~f+/=", peer="192.0.2.1")
 VALUE = "bearer%20ab.c-d_e~f%2B%2F%3D"
