@@ -111,19 +111,19 @@ class Documents:
         *,
         hide_suggestions: bool,
     ) -> None:
-        """`hide_suggestions`, since what may have been meant tells of the schema."""
+        """`hide_suggestions`, since what may have been meant tells of the schema.
+
+        The documents that clients may name by their hash are read now, so that whatever checks a
+        config finds what is wrong with them; raises ConfigError.
+        """
         self.schema = schema
         self._config = config
-        self._data_dir = data_dir
         self._hide_suggestions = hide_suggestions
         self._known: OrderedDict[str, Document] = OrderedDict()
         self._size = 0
         self._persisted: dict[str, Document] = {}
-
-    def open(self) -> None:
-        """Read the documents that clients may name by their hash; raises ConfigError."""
-        if self._config.documents is not None:
-            self._persisted = read_folder(self._data_dir / self._config.documents, self._read)
+        if config.documents is not None:
+            self._persisted = read_folder(data_dir / config.documents, self._read)
 
     def find(self, asked: Asked) -> Document:
         """Return the document of a request; raises Refused."""

@@ -81,8 +81,7 @@ class Executor:
         self.schema: GraphQLSchema = documents.schema
 
     async def open(self) -> None:
-        """Open the engine, and read the documents that are persisted; raises ConfigError."""
-        self._documents.open()
+        """Open the engine."""
         await self._engine.open()
 
     async def close(self) -> None:

@@ -13,6 +13,8 @@ from broker_graphql.refusal import Refused
 
 Document = TypeVar("Document")
 
+_KEY = "plugins.graphql.documents"
+
 
 def read_folder(folder: Path, read: Callable[[str], Document]) -> dict[str, Document]:
     """Return the documents of a folder by their SHA-256, in hexadecimal.
@@ -21,7 +23,7 @@ def read_folder(folder: Path, read: Callable[[str], Document]) -> dict[str, Docu
     line for each file that cannot be used; `read` raises Refused.
     """
     if not folder.is_dir():
-        raise ConfigError(f"documents: {folder} is no folder; make it, or leave the key out")
+        raise ConfigError(f"{_KEY}: {folder} is no folder; make it, or leave the key out")
     documents: dict[str, Document] = {}
     problems: list[str] = []
     for path in sorted(folder.glob("*.graphql")):
@@ -29,13 +31,13 @@ def read_folder(folder: Path, read: Callable[[str], Document]) -> dict[str, Docu
             content = path.read_bytes()
             documents[hashlib.sha256(content).hexdigest()] = read(content.decode())
         except OSError as error:
-            problems.append(f"documents: {path} cannot be read: {error.strerror}")
+            problems.append(f"{_KEY}: {path} cannot be read: {error.strerror}")
         except UnicodeDecodeError as error:
-            problems.append(f"documents: {path} is not UTF-8: {error.reason} at {error.start}")
+            problems.append(f"{_KEY}: {path} is not UTF-8: {error.reason} at {error.start}")
         except Refused as refusal:
-            problems.append(f"documents: {path} cannot be executed: {refusal}")
+            problems.append(f"{_KEY}: {path} cannot be executed: {refusal}")
     if problems:
         raise ConfigError("\n".join(problems))
     if not documents:
-        raise ConfigError(f"documents: {folder} holds no *.graphql")
+        raise ConfigError(f"{_KEY}: {folder} holds no *.graphql")
     return documents

@@ -128,7 +128,7 @@ async def test_a_file_that_is_no_document_keeps_the_broker_from_starting(
     with pytest.raises(ConfigError) as caught:
         async with graph(tmp_path, documents="documents"):
             pass
-    assert str(caught.value) == f"documents: {folder / name} {problem}"
+    assert str(caught.value) == f"plugins.graphql.documents: {folder / name} {problem}"
 
 
 async def test_every_file_that_is_no_document_is_told_of(tmp_path, folder):
@@ -151,7 +151,15 @@ async def test_a_folder_without_documents_keeps_the_broker_from_starting(tmp_pat
     with pytest.raises(ConfigError) as caught:
         async with graph(tmp_path, documents="documents"):
             pass
-    assert str(caught.value) == f"documents: {tmp_path / 'documents'} {problem}"
+    assert str(caught.value) == f"plugins.graphql.documents: {tmp_path / 'documents'} {problem}"
+
+
+def test_whoever_checks_a_config_finds_what_is_wrong_with_its_documents(tmp_path, folder):
+    (folder / "bad.graphql").write_text("{")
+    table = {"plugins": ["graphql"], "data_dir": str(tmp_path)}
+    config = {"broker": table, "plugins": {"graphql": {"documents": "documents"}}}
+    with pytest.raises(ConfigError, match="bad.graphql cannot be executed"):
+        assemble(make_config(config))
 
 
 def test_only_documents_needs_a_folder():
