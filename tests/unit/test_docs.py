@@ -23,6 +23,13 @@ def table(page, heading):
     return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
 
 
+def headings(linked, page):
+    """What links call the headings of a page, of this one if they name none."""
+    text = (page if linked.is_dir() else linked).read_text()
+    found = re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in found}
+
+
 @pytest.mark.parametrize("name", ["server", "server.tls", "broker"])
 def test_the_tables_of_the_configuration_are_those_of_the_code(name):
     model = {"server": ServerConfig, "server.tls": TlsConfig, "broker": BrokerConfig}[name]
@@ -79,6 +86,13 @@ def test_every_link_to_a_file_leads_somewhere(page):
     links = re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text())
 
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_to_a_heading_leads_to_one(page):
+    links = re.findall(r"\]\((?!https?://)([^)#]*)#([^)]+)\)", page.read_text())
+
+    assert [link for link in links if link[1] not in headings(page.parent / link[0], page)] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
