@@ -163,8 +163,7 @@ class Connection(Stream):
             with self._broker.turns.taken():
                 result = await self._executor.execute(operation, execution)
             # What was done has to be heard of; for all else the client can ask again.
-            is_final = operation.is_mutation and not execution.deliveries
-            undo = None if is_final else execution.give_back
+            undo = None if execution.is_final else execution.give_back
             self.outbox.put(exchange.next(result), undo=undo)
             self._send(exchange.complete())
         # An isolation point: what is unexpected is logged, and ends this operation alone.

@@ -13,6 +13,7 @@ from broker import (
     Delivery,
     Identity,
     MessageQuery,
+    MessageTooLarge,
     Page,
     QueueStatus,
     Recheck,
@@ -23,6 +24,13 @@ from broker_graphql.loaders import Loader
 from broker_graphql.refusal import Refused
 
 INTERNAL = "Internal error"
+
+MAX_CONTENT_BYTES = 2 * limits.MAX_BATCH_BYTES
+"""How much of contents a result tells, each as often as it is asked for: as large a page is at most.
+Fifteen names for the same would be memory, and seconds of the event loop, for each who asks."""
+
+MAX_FINAL_BYTES = 64 * 1024
+"""As much of a result that nobody keeps from its client, however many wait to be taken."""
 
 BELIEVED_MS = 5_000
 """For how long who asks is taken for who it was, by fields that are done one after the other."""
@@ -51,6 +59,7 @@ class Execution:
         """Pages of messages."""
         self._logger = logger
         self._leased: dict[str, Sequence[Delivery]] = {}
+        self._told = 0
         self._key = ""
         self._identified_at = broker.clock.now()
         self._patient_until = self._identified_at + 1000 * limits.MAX_WAIT_SECONDS
@@ -59,6 +68,11 @@ class Execution:
     def deliveries(self) -> list[Delivery]:
         """What was leased, to be given back if the client does not get the answer."""
         return [delivery for leased in self._leased.values() for delivery in leased]
+
+    @property
+    def is_final(self) -> bool:
+        """Whether something was done that is not undone: the client has to hear of it."""
+        return bool(self._key) and not any(self._leased.values())
 
     async def begin(self, key: str) -> None:
         """Begin a field of a mutation, whose value the result has under this key; if that before
@@ -72,6 +86,13 @@ class Execution:
     def hold(self, deliveries: Sequence[Delivery]) -> None:
         """Keep in mind what the field that was begun leased."""
         self._leased[self._key] = deliveries
+
+    def count_content(self, size: int) -> None:
+        """Count a content that the result tells; raises MessageTooLarge."""
+        most = MAX_FINAL_BYTES if self.is_final else MAX_CONTENT_BYTES
+        self._told += size
+        if self._told > most:
+            raise MessageTooLarge(f"the contents are more than {most} bytes; ask for fewer")
 
     def shorten(self, wait: float) -> float:
         """Return how long a lease waits that may wait so many seconds: not for more than there is

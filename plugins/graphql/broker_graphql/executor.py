@@ -43,11 +43,6 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
         return self.node.operation is OperationType.SUBSCRIPTION
 
     @property
-    def is_mutation(self) -> bool:
-        """Whether it may change something."""
-        return self.node.operation is OperationType.MUTATION
-
-    @property
     def root_field(self) -> FieldNode:
         """The one field that a subscription selects: validation allows it no other."""
         return self.document.first_field(self.node.selection_set)

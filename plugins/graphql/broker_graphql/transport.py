@@ -87,11 +87,10 @@ class GraphqlTransport(Transport):
             return _refuse(refusal, form)
         result = await self._executor.execute(operation, execution)
         # What changed nothing, and what gave leases, may be kept from its client: it asks again.
-        is_final = operation.is_mutation and not execution.deliveries
         return Response(
             body=_write(result, form),
             headers=_headers(form),
-            undelivered=None if is_final else execution.give_back,
+            undelivered=None if execution.is_final else execution.give_back,
         )
 
 

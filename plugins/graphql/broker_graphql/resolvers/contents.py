@@ -19,16 +19,18 @@ class Header(msgspec.Struct, frozen=True):
     value: str
 
 
-def content(_: Execution, message: Message) -> str | None:
+def content(execution: Execution, message: Message) -> str | None:
     """Return the body of a message as text."""
+    execution.count_content(len(message.body))
     try:
         return message.body.decode()
     except UnicodeDecodeError:
         return None
 
 
-def content_base64(_: Execution, message: Message) -> str:
+def content_base64(execution: Execution, message: Message) -> str:
     """Return the body of a message, whatever it is."""
+    execution.count_content(len(message.body))
     return b64encode(message.body).decode()
 
 
