@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import sys
 from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,9 +45,11 @@ from broker_graphql.limits import INTROSPECTIVE, check_limits
 from broker_graphql.persisted import read_folder
 from broker_graphql.refusal import Refused, refuse, refuse_document, refuse_excess
 
-MAX_KNOWN_TOKENS = 32_768
-"""How many tokens the documents may have that are known by heart. A token takes 1 KB at most,
-with all that is made of it."""
+MAX_KNOWN_BYTES = 32 * 1024 * 1024
+"""How much memory the documents may take that are known by heart."""
+
+TOKEN_BYTES = 1024
+"""How much a token takes at most, with all that is made of it but its text."""
 
 MAX_ERRORS = 10
 """How much of what is wrong with a document is told."""
@@ -71,8 +74,11 @@ class Document:
             if isinstance(node, FragmentDefinitionNode)
         }
         tokens = list(_tokens(tree))
-        self.size = len(tokens)
-        """In tokens."""
+        assert tree.loc is not None, "documents are parsed with locations"
+        # The text counts thrice, for tokens have it, too, and its UTF-8 is kept beside it: it can
+        # be one comment, each character of which takes four bytes.
+        self.size = TOKEN_BYTES * len(tokens) + 3 * sys.getsizeof(tree.loc.source.body)
+        """How many bytes of memory it takes at most."""
         self.introspects = any(
             token.kind is TokenKind.NAME and token.value in INTROSPECTIVE for token in tokens
         )
@@ -158,7 +164,7 @@ class Documents:
             return document
         document = self._known[text] = self._read(text)
         self._size += document.size
-        while self._size > MAX_KNOWN_TOKENS:
+        while self._size > MAX_KNOWN_BYTES:
             _, forgotten = self._known.popitem(last=False)
             self._size -= forgotten.size
         return document
