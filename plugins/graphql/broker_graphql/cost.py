@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 from broker import limits
 from graphql import (
     GRAPHQL_MAX_INT,
@@ -43,7 +44,6 @@ PASSED_OVER = 0.1
 """What one costs of those that `offset` leaves out: they are read, and no field of them is told."""
 
 LENGTHS = {
-    "Query.allQueues": 1000.0,
     "Message.headers": float(limits.MAX_HEADERS),
     "__Type.ofType": 0.5,
 }
@@ -51,6 +51,24 @@ LENGTHS = {
 
 ASSUMED_LENGTH = 10.0
 """How long any other is taken for."""
+
+
+class Price(msgspec.Struct, frozen=True):
+    """What an operation costs, as far as that is known before it is executed."""
+
+    most: int = 0
+    """What it may cost."""
+    fields: float = 0
+    each_queue: float = 0
+    """What comes to it with each queue of `allQueues`, whose length no argument says."""
+
+    def check(self, *, queues: int = 1) -> None:
+        """Raise Refused if that is too much for so many queues."""
+        cost = math.ceil(self.fields + queues * self.each_queue)
+        if cost > self.most:
+            raise refuse_excess(
+                "fields in the answer", "max_cost", allowed=self.most, received=cost
+            )
 
 
 class Costs:
@@ -66,10 +84,10 @@ class Costs:
         self._config = config
         self._lengths = {**LENGTHS, **_introspected(schema)}
 
-    def check(
+    def price(
         self, document: Document, operation: OperationDefinitionNode, variables: Mapping[str, Any]
-    ) -> None:
-        """Raise Refused for an operation, found valid, that costs too much with these variables.
+    ) -> Price:
+        """Return what an operation, found valid, costs with these variables.
 
         They may be as they came: to see whether they are right costs more than this.
         """
@@ -80,11 +98,8 @@ class Costs:
             for definition in operation.variable_definitions or ()
         }
         counting = _Counting(self._schema, self._lengths, document, variables, defaults)
-        cost = math.ceil(counting.selections(operation.selection_set, root, None))
-        if cost > self._config.max_cost:
-            raise refuse_excess(
-                "fields in the answer", "max_cost", allowed=self._config.max_cost, received=cost
-            )
+        fields = counting.selections(operation.selection_set, root, None)
+        return Price(self._config.max_cost, fields, counting.each_queue)
 
 
 class _Counting:
@@ -102,6 +117,7 @@ class _Counting:
         self._variables = variables
         self._defaults = defaults
         self._counted: dict[tuple[str, float | None], float] = {}
+        self.each_queue = 0.0
 
     def selections(
         self, selected: SelectionSetNode, kind: GraphQLNamedType, length: float | None
@@ -134,6 +150,9 @@ class _Counting:
         cost = 1 + self._passed_over(given, field)
         asked = self._asked(given, field)
         below = get_named_type(field.type)
+        if place == "Query.allQueues":
+            self.each_queue += self.selections(node.selection_set, below, None)
+            return cost
         if not is_list_type(get_nullable_type(field.type)):
             times = self._lengths.get(place, 1.0)
             return cost + times * self.selections(node.selection_set, below, asked)

@@ -20,6 +20,7 @@ from broker import (
     limits,
 )
 
+from broker_graphql.cost import Price
 from broker_graphql.loaders import Loader
 from broker_graphql.refusal import Refused
 
@@ -53,6 +54,8 @@ class Execution:
         self.identity = identity
         self.request_id = request_id
         self.recheck = recheck
+        self.price = Price()
+        """What is executed costs so much."""
         self.queues = Loader[str, QueueStatus](self._load_queues)
         """Queues by name."""
         self.pages = Loader[MessageQuery, Page](self._load_pages)

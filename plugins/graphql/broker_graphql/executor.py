@@ -18,7 +18,7 @@ from graphql import (
 from graphql.language import FieldNode, OperationDefinitionNode, OperationType
 
 from broker_graphql.asking import Asked
-from broker_graphql.cost import Costs
+from broker_graphql.cost import Costs, Price
 from broker_graphql.documents import MAX_ERRORS, Document, Documents
 from broker_graphql.engine import Engine, Plan, Result
 from broker_graphql.events import Events
@@ -36,6 +36,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """Of the variables, as graphql-core coerced them."""
     plan: Plan
     """How it is executed."""
+    price: Price
 
     @property
     def is_subscription(self) -> bool:
@@ -89,7 +90,8 @@ class Executor:
         if document.introspects:
             self._permit_introspection(identity)
         node = document.operation(asked.operation_name)
-        self._costs.check(document, node, asked.variables)
+        price = self._costs.price(document, node, asked.variables)
+        price.check()
         values = get_variable_values(
             self.schema,
             node.variable_definitions or (),
@@ -100,7 +102,7 @@ class Executor:
         if isinstance(values, list):
             raise refuse_document(values, code="invalid")
         plan = self._engine.prepare(document, node, values)
-        return Operation(document=document, node=node, values=values, plan=plan)
+        return Operation(document=document, node=node, values=values, plan=plan, price=price)
 
     def _permit_introspection(self, identity: Identity) -> None:
         if self._tells_schema:
@@ -122,6 +124,7 @@ class Executor:
         self, operation: Operation, execution: Execution, *, root: Any = None
     ) -> Result:
         """Return the result of an operation, for a subscription that of one event: its `root`."""
+        execution.price = operation.price
         try:
             result = await self._engine.execute(operation.plan, execution, root=root)
         except BaseException:

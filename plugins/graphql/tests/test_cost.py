@@ -25,7 +25,7 @@ def cost(query, operation=None, **variables):
     document = DOCUMENTS.read(query)
     costs = Costs(SCHEMA, GraphqlConfig(max_cost=1))
     try:
-        costs.check(document, document.operation(operation), variables)
+        costs.price(document, document.operation(operation), variables).check()
     except Refused as refusal:
         return refusal.errors[0]["extensions"]["received"]
     return 1
@@ -44,7 +44,8 @@ def cost(query, operation=None, **variables):
         ("{ queues { nodes { name } } }", 2 + 20),
         ('{ queueByName(name: "a") { messages { id } } }', 2 + 100),
         # without an argument
-        ("{ allQueues { name } }", 1 + 1000),
+        ("{ allQueues { name } }", 1 + 1),
+        ("{ a: allQueues { name } ...f } fragment f on Query { allQueues { id } }", 2 + 1 + 1),
         ("{ message(id: 1) { headers { name } } }", 2 + 64),
         ("{ stats { plugins { name } } }", 2 + 10),
         # lists in lists
@@ -128,7 +129,7 @@ def test_fragments_in_fragments_are_counted_and_not_written_out():
         "{ queues(first: 100) { nodes { messageCount messages(first: 5) { nodes { id content state "
         "createdAt updatedAt priority deliveryCount } pageInfo { endCursor } } } } }",
         '{ queue(name: "a") { messages(first: 50) { nodes { %s } } } }' % MESSAGE,
-        "{ allQueues { id name createdAt updatedAt messageCount } }",
+        "{ allQueues { id name createdAt updatedAt messageCount messages { id content status } } }",
         '{ queueByName(name: "a") { id messages(limit: 1000) { id queueName content status } } }',
     ],
     ids=["introspection", "all of it", "the issue's", "50 messages", "allQueues", "queueByName"],

@@ -144,12 +144,30 @@ async def test_only_what_may_be_read_is_listed(tmp_path):
     assert codes == {"b": "queue-not-found", "c": "forbidden", "message": "message-not-found"}
 
 
+async def test_as_many_queues_are_listed_as_there_may_be_of_what_is_asked_of_each(tmp_path):
+    query = '{ allQueues { name messages(status: "pending") { id content status } } }'
+    async with graph(tmp_path) as one:
+        await one.make(*(f"q{number:02}" for number in range(33)))
+        assert len((await one.data(query))["allQueues"]) == 33
+        await one.make("one-more")
+        [error] = (await one.ask(query))["errors"]
+        one.scopes = frozenset({"read:q*"})
+        assert len((await one.data(query))["allQueues"]) == 33
+    assert error["path"] == ["allQueues"]
+    assert error["extensions"] == {
+        "code": "too-complex",
+        "limit": "max_cost",
+        "allowed": 10_000,
+        "received": 1 + 34 * 302,
+    }
+
+
 async def test_what_is_left_out_of_many_queues_costs_something_too(tmp_path):
     query = "query ($offset: Int!) { allQueues { messages(limit: 1, offset: $offset) { id } } }"
     async with graph(tmp_path) as one:
-        await one.make("orders")
-        assert await one.codes(query, offset=60) == []
-        assert await one.codes(query, offset=100) == ["too-complex"]
-        assert await one.codes("{ allQueues { messages(limit: 1, offset: 100) { id } } }") == [
+        await one.make(*(f"q{number}" for number in range(10)))
+        assert await one.codes(query, offset=9_000) == []
+        assert await one.codes(query, offset=10_000) == ["too-complex"]
+        assert await one.codes("{ allQueues { messages(limit: 1, offset: 10000) { id } } }") == [
             "too-complex"
         ]

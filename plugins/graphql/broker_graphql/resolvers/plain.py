@@ -30,8 +30,11 @@ STATES: tuple[StateFilter, ...] = get_args(StateFilter)
 
 
 async def all_queues(execution: Execution, _: Any) -> list[QueueStatus]:
-    """Return the queues that may be read, as many as one page holds."""
-    return await execution.broker.queues.list(execution.identity, limit=limits.MAX_PAGE)
+    """Return the queues that may be read, as many as one page holds; raises Refused if so much of
+    so many costs too much."""
+    found = await execution.broker.queues.list(execution.identity, limit=limits.MAX_PAGE)
+    execution.price.check(queues=len(found))
+    return found
 
 
 async def messages(
