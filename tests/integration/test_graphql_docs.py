@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 from examples import examples, matches
-from served import Served
+from served import HTTP_SERVERS, Served
 
 PAGE = (Path(__file__).parents[2] / "docs" / "graphql.md").read_text()
 LOOK = "query ($name: String!) { queue(name: $name) { messageCount } }\n"
@@ -97,11 +97,18 @@ class Reader:
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the page uses curl")
-def test_the_page_is_true_from_top_to_bottom(tmp_path):
+@pytest.mark.parametrize("server", HTTP_SERVERS)
+def test_the_page_is_true_from_top_to_bottom(tmp_path, server):
     (tmp_path / "documents").mkdir()
     (tmp_path / "documents" / "look.graphql").write_text(LOOK)
     [tables] = [text for kind, text in BLOCK.findall(PAGE) if kind == "toml"]
-    served = Served(tmp_path, plugins=["auth_jwt", "graphql"], tables=tables, anonymous="false")
+    served = Served(
+        tmp_path,
+        plugins=["auth_jwt", "graphql"],
+        tables=tables,
+        anonymous="false",
+        http_server=server,
+    )
     try:
         blocks = BLOCK.findall(PAGE)
         assert len([kind for kind, _ in blocks if kind == "graphql"]) >= 2
