@@ -41,27 +41,36 @@ class Conversion:
         self.values = values
         self.is_conditional = False
         """Whether what was converted is another tree for other variables."""
+        self._spread: set[str] = set()
+        """The fragments that are in what was converted."""
 
     def convert(
         self, document: core.DocumentNode, operation: core.OperationDefinitionNode
     ) -> theirs.DocumentNode:
         """Return what is executed; raises GraphQLError for a condition that is null."""
-        fragments = [
-            theirs.FragmentDefinitionNode(
-                name=_name(node.name),
-                type_condition=_type(node.type_condition),
-                selection_set=self._selection_set(node.selection_set),
-                location=_locate(node),
-            )
-            for node in document.definitions
-            if isinstance(node, core.FragmentDefinitionNode)
-        ]
         chosen = theirs.OperationDefinitionNode(
             operation_type=operation.operation.value,
             selection_set=self._selection_set(operation.selection_set),
             location=_locate(operation),
         )
-        return theirs.DocumentNode([chosen, *fragments])
+        fragments = {
+            node.name.value: node
+            for node in document.definitions
+            if isinstance(node, core.FragmentDefinitionNode)
+        }
+        # No others: their conditions can be variables that another operation has.
+        converted: dict[str, Any] = {}
+        while missing := self._spread - converted.keys():
+            converted |= {name: self._fragment(fragments[name]) for name in missing}
+        return theirs.DocumentNode([chosen, *converted.values()])
+
+    def _fragment(self, node: core.FragmentDefinitionNode) -> Any:
+        return theirs.FragmentDefinitionNode(
+            name=_name(node.name),
+            type_condition=_type(node.type_condition),
+            selection_set=self._selection_set(node.selection_set),
+            location=_locate(node),
+        )
 
     def _selection_set(self, node: core.SelectionSetNode | None) -> Any:
         if node is None:
@@ -73,6 +82,7 @@ class Conversion:
         if isinstance(node, core.FieldNode):
             return FieldNode(node, self._selection_set(node.selection_set))
         if isinstance(node, core.FragmentSpreadNode):
+            self._spread.add(node.name.value)
             return theirs.FragmentSpreadNode(_name(node.name), location=_locate(node))
         assert isinstance(node, core.InlineFragmentNode)
         return theirs.InlineFragmentNode(

@@ -281,6 +281,17 @@ async def test_the_operation_of_the_name_is_executed(two):
         assert ours["errors"] == []
 
 
+async def test_what_another_operation_spreads_asks_for_no_variable_of_this_one(two):
+    text = (
+        "query A { ...F } query B($b: Boolean!) { ...G ...F } fragment F on Query { list ...H }"
+        " fragment G on Query { number @include(if: $b) } fragment H on Query { a: number }"
+    )
+    for name, variables in (("A", {}), ("B", {"b": True}), ("B", {"b": False}), ("A", {})):
+        ours, theirs = await two.both(text, variables, name=name)
+        assert ours == theirs
+        assert ours["errors"] == []
+
+
 async def test_an_event_is_what_a_subscription_results_in(two):
     ours, theirs = await two.both("subscription { seen: ticks }", root=7)
     assert ours == theirs == {"data": {"seen": 7}, "errors": []}
