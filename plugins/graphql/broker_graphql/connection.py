@@ -55,6 +55,7 @@ class Connection(Stream):
         request_id: str,
     ) -> None:
         super().__init__(identity, recheck=recheck)
+        self._identify = recheck
         self.outbox = outbox
         self._broker = broker
         self._executor = executor
@@ -161,6 +162,8 @@ class Connection(Stream):
     async def _answer(self, exchange: Exchange, operation: Operation, execution: Execution) -> None:
         try:
             with self._broker.turns.taken():
+                # As each request over HTTP: the connection learns of a logout within 5 s only.
+                execution.identity = await self._identify()
                 result = await self._executor.execute(operation, execution)
             # What was done has to be heard of; for all else the client can ask again.
             undo = None if execution.is_final else execution.give_back

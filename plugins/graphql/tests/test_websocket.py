@@ -253,6 +253,22 @@ async def test_who_is_not_identified_any_more_is_out_within_five_seconds(tmp_pat
             assert (await client.end())[0] == code
 
 
+async def test_each_operation_is_of_who_asks_as_things_stand_now(tmp_path):
+    async with graph(tmp_path) as one:
+        known = Known(one)
+        async with socket(one) as client:
+            await settle()
+            one.scopes = frozenset({"read:orders"})
+            client.ask('mutation { createQueue(name: "orders") { name } }')
+            refused = await client.hear()
+            known.error = InvalidToken()
+            client.ask("{ me { subject } }", "b")
+            await client.hear()
+            lost = await client.hear()
+        assert (lost["type"], lost["id"], codes(lost)) == ("error", "b", ["invalid-token"])
+        assert refused["payload"]["errors"][0]["extensions"]["code"] == "forbidden"
+
+
 async def test_who_may_read_less_loses_what_it_may_not_have_and_nothing_else(tmp_path):
     async with graph(tmp_path) as one:
         one.scopes = frozenset({"read:*"})
