@@ -27,8 +27,8 @@ from broker_graphql.refusal import Refused
 INTERNAL = "Internal error"
 
 MAX_CONTENT_BYTES = 2 * limits.MAX_BATCH_BYTES
-"""How much of contents a result tells, each as often as it is asked for: as large a page is at most.
-Fifteen names for the same would be memory, and seconds of the event loop, for each who asks."""
+"""How much of contents a result tells, each as often as it is asked for: as large as a page is at
+most. Fifteen names for the same would take a gigabyte, and seconds of the event loop."""
 
 MAX_FINAL_BYTES = 64 * 1024
 """As much of a result that nobody keeps from its client, however many wait to be taken."""
