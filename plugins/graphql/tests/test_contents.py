@@ -42,12 +42,14 @@ async def test_a_content_counts_as_often_as_it_is_told(tmp_path, monkeypatch):
     async with graph(tmp_path) as one:
         await one.make("orders")
         await one.publish("orders", "1234")
-        looked = "{ queue(name: \"orders\") { messages { nodes { %s c: content } } } }"
+        looked = '{ queue(name: "orders") { messages { nodes { %s c: content } } } }'
         twice = await one.data(looked.replace("c: content", "") % ALIASED)
         result = await one.ask(looked % ALIASED)
     assert twice["queue"]["messages"]["nodes"] == [{"a": "1234", "b": "MTIzNA=="}]
     [error] = result["errors"]
-    assert result["data"]["queue"]["messages"]["nodes"] == [{"a": "1234", "b": "MTIzNA==", "c": None}]
+    assert result["data"]["queue"]["messages"]["nodes"] == [
+        {"a": "1234", "b": "MTIzNA==", "c": None}
+    ]
     assert error["message"] == "the contents are more than 8 bytes; ask for fewer"
     assert error["extensions"] == {"code": "too-large"}
 
@@ -57,7 +59,7 @@ async def test_leases_whose_contents_are_not_told_are_given_back(tmp_path, monke
     async with graph(tmp_path) as one:
         await one.make("orders")
         await one.publish("orders", "123", "456", "789")
-        leased = "lease(queue: \"orders\") { deliveries { message { contentBase64 } } }"
+        leased = 'lease(queue: "orders") { deliveries { message { contentBase64 } } }'
         result = await one.ask("mutation { a: %s b: %s c: %s }" % ((leased,) * 3))
         [status] = await one.broker.queues.list(ADMIN)
     assert [result["data"][key] is None for key in "abc"] == [False, False, True]

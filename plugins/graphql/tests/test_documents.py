@@ -62,7 +62,7 @@ async def test_of_what_is_known_no_more_is_kept_than_there_is_memory_for(tmp_pat
         "{me{" + "subject " * 140 + "}}",
         # Each character takes four bytes if one of them does.
         "{me{subject}}#\U0001f600" + "a" * 9_000,
-        "{queue(name:\"\U0001f600" + "a" * 9_000 + "\"){id}}",
+        '{queue(name:"\U0001f600' + "a" * 9_000 + '"){id}}',
     ],
 )
 async def test_a_document_takes_no_more_memory_than_is_said(tmp_path, query):
