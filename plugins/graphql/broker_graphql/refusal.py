@@ -8,6 +8,10 @@ from typing import Any
 from graphql import GraphQLError
 
 
+MAX_MESSAGE = 1000
+"""How many characters of what graphql-core says are told."""
+
+
 class Refused(Exception):
     """A request that is not executed; `errors` are as clients get them, `status` is HTTP's."""
 
@@ -25,7 +29,14 @@ def refuse(message: str, *, code: str, status: int = 400, **extensions: Any) -> 
 
 def refuse_document(errors: Sequence[GraphQLError], *, code: str) -> Refused:
     """Return the refusal of a document for what graphql-core says of it."""
-    return Refused([{**error.formatted, "extensions": {"code": code}} for error in errors])
+    return Refused([_tell(error, code) for error in errors])
+
+
+def _tell(error: GraphQLError, code: str) -> dict[str, Any]:
+    told: dict[str, Any] = {**error.formatted, "extensions": {"code": code}}
+    if len(error.message) > MAX_MESSAGE:  # it quotes what came
+        told["message"] = error.message[:MAX_MESSAGE] + "…"
+    return told
 
 
 def refuse_excess(what: str, limit: str, *, allowed: int, received: int) -> Refused:

@@ -146,3 +146,11 @@ async def test_the_answer_to_a_query_may_be_withheld_and_that_to_a_mutation_not(
         await looked.undelivered()
 
     assert changed.undelivered is None
+
+
+async def test_what_is_quoted_of_a_value_is_not_all_of_it(tmp_path):
+    query = 'query ($state: MessageState!) { queue(name: "a") { messages(state: [$state]) { nodes { id } } } }'
+    async with graph(tmp_path) as one:
+        [error] = (await one.ask(query, state="X" * 100_000))["errors"]
+    assert error["message"].startswith("Variable '$state' has invalid value")
+    assert len(error["message"]) == 1001
