@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 import pytest
 
-HAS_GRAPHQL = find_spec("tartiflette") is not None
+HAS_GRAPHQL = find_spec("broker_graphql") is not None
 
 
 def pytest_report_header():

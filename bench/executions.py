@@ -20,44 +20,13 @@ from broker_graphql.executor import Executor
 from broker_graphql.transport import GraphqlTransport
 from graphql import parse, validate
 
+from bench.graphs import Found, Job
 from broker import Draft, Identity, QueueSpec
 from broker.assembly import Assembly, assemble
 from broker.config import make_config
 
 IDENTITY = Identity(subject="bench", scopes=frozenset({"admin"}))
 TURNS = 200
-
-
-class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """What to execute, and how often."""
-
-    directory: str
-    """Where its database is made."""
-    messages: int
-    """How many are there to be found, of 100 bytes each."""
-    body: bytes
-    """A request for some of them."""
-    tasks: int
-    """How many execute it again and again, as connections ask again and again."""
-    answers: int
-    warm_up: int
-    gated: bytes
-    """A request that the gate is measured with, its first N a number."""
-
-
-class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """What was measured; times are seconds of the processor, of all threads."""
-
-    rate: float
-    """Executions a second."""
-    execution: float
-    """How long one takes, with what the storage has to do for it."""
-    new: float
-    """From the bytes of a request that nobody sent before to what may be executed."""
-    validating: float
-    """How much of that is spent on whether the schema has what is asked for."""
-    known: float
-    """From the bytes to what may be executed, if somebody sent them before."""
 
 
 async def measure(job: Job) -> Found:

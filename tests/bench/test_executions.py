@@ -4,11 +4,13 @@ import msgspec
 import pytest
 
 from bench import graphs
-from bench.executions import Job, measure
+
+pytest.importorskip("broker_graphql", reason="the plugin graphql is not installed")
+from bench.executions import measure
 
 
 def job(directory, **request):
-    return Job(
+    return graphs.Job(
         directory=str(directory),
         messages=2,
         body=msgspec.json.encode({**graphs._REQUEST, **request}),

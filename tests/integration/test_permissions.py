@@ -4,6 +4,8 @@ What is expected is computed here, by other means than the broker's: a role is d
 allows, and is written as scopes only to be sent.
 """
 
+from importlib.util import find_spec
+
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -66,9 +68,12 @@ TABLE = [
     Row("DELETE", "/events/session", None, answers=204),
     Row("GET", "/events", ("some:read",), goes_on=True),
     Row("GET", "/stream/{queue}", ("read",), goes_on=True),
-    # What each of its fields demands: test_graphql_permissions.py.
-    Row("POST", "/graphql", (), {"query": "query {{ me {{ subject }} }}"}),
 ]
+PLUGINS = ["memory", "tokens", "auth_jwt", "sse"]
+if find_spec("broker_graphql"):
+    PLUGINS.append("graphql")
+    # What each of its fields demands: test_graphql_permissions.py.
+    TABLE.append(Row("POST", "/graphql", (), {"query": "query {{ me {{ subject }} }}"}))
 
 
 def missing(row: Row, role: Role, queue: str) -> str | None:
@@ -87,7 +92,7 @@ def missing(row: Row, role: Role, queue: str) -> str | None:
 @pytest.fixture
 def world(serve, install) -> World:
     install("tokens", TOKENS)
-    return World(serve(plugins=["memory", "tokens", "auth_jwt", "sse", "graphql"]))
+    return World(serve(plugins=PLUGINS))
 
 
 def test_every_route_has_a_row(world):

@@ -12,6 +12,8 @@ import pytest
 from examples import blocks, examples, matches
 from served import BROKER
 
+pytest.importorskip("broker_graphql", reason="the plugin graphql is not installed")
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 

@@ -5,6 +5,7 @@ import stat
 import subprocess
 import sys
 import tomllib
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -57,10 +58,16 @@ def acme(install):
     Path("broker.toml").chmod(0o600)
 
 
+with_every_plugin = pytest.mark.skipif(
+    find_spec("broker_graphql") is None, reason="the plugin graphql is not installed"
+)
+
+
 def run(*arguments):
     return CliRunner().invoke(cli, ["config", *arguments])
 
 
+@with_every_plugin
 def test_init_writes_a_file_for_the_owner_only_that_can_be_read():
     result = run("init")
 
@@ -104,6 +111,7 @@ def test_init_refuses_to_overwrite():
     assert Path("broker.toml").read_text() == "mine"
 
 
+@with_every_plugin
 def test_init_overwrites_when_it_is_forced():
     Path("broker.toml").write_text("mine" * 1000)
     Path("broker.toml").chmod(0o644)
