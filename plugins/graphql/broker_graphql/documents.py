@@ -3,59 +3,37 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import sys
 from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from graphql import (
-    GraphQLError,
-    GraphQLFloat,
-    GraphQLSchema,
-    get_named_type,
-    parse,
-    specified_rules,
-    validate,
-)
+from graphql import GraphQLError, GraphQLSchema, parse
 from graphql.language import (
     DocumentNode,
     FieldNode,
-    FloatValueNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
-    IntValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
     Token,
     TokenKind,
 )
 from graphql.language.parser import MAX_NESTING_DEPTH
-from graphql.validation import (
-    OverlappingFieldsCanBeMergedRule,
-    ValidationContext,
-    ValidationRule,
-)
-from graphql.validation.validate import ValidationAbortedError
 
 from broker_graphql.asking import Asked
 from broker_graphql.config import GraphqlConfig
 from broker_graphql.limits import INTROSPECTIVE, check_limits
 from broker_graphql.persisted import read_folder
 from broker_graphql.refusal import Refused, refuse, refuse_document, refuse_excess
+from broker_graphql.validation import check_valid
 
 MAX_KNOWN_BYTES = 32 * 1024 * 1024
 """How much memory the documents may take that are known by heart."""
 
 TOKEN_BYTES = 1024
 """How much a token takes at most, with all that is made of it but its text."""
-
-MAX_ERRORS = 10
-"""How much of what is wrong with a document is told."""
-
-MAX_COMPARISONS = 25_000
-"""How many steps it may take to see that fields of one name ask for the same."""
 
 
 class Document:
@@ -175,15 +153,7 @@ class Documents:
         except GraphQLError as error:
             raise self._refuse_text(error) from error
         check_limits(tree, self._config)
-        errors = validate(
-            self.schema,
-            tree,
-            _RULES,
-            max_errors=MAX_ERRORS,
-            hide_suggestions=self._hide_suggestions,
-        )
-        if errors:
-            raise _refuse_invalid(errors)
+        check_valid(tree, self.schema, hide_suggestions=self._hide_suggestions)
         return Document(tree)
 
     def _refuse_text(self, error: GraphQLError) -> Refused:
@@ -196,48 +166,6 @@ class Documents:
                 "levels", "max_depth", allowed=self._config.max_depth, received=MAX_NESTING_DEPTH
             )
         return refuse_document([error], code="malformed")
-
-
-class _BoundedOverlaps(OverlappingFieldsCanBeMergedRule):
-    """The one rule that takes quadratic time: within its own bound it could take 70 ms."""
-
-    def __init__(self, context: ValidationContext) -> None:
-        super().__init__(context)
-        self.rule_context.remaining_complexity_budget = MAX_COMPARISONS
-
-
-class _FiniteFloats(ValidationRule):
-    """graphql-core refuses 1e400 as the value of a variable, but reads it in a document as inf."""
-
-    def enter_float_value(self, node: FloatValueNode, *_: Any) -> None:
-        self._check(node)
-
-    def enter_int_value(self, node: IntValueNode, *_: Any) -> None:
-        self._check(node)
-
-    def _check(self, node: FloatValueNode | IntValueNode) -> None:
-        kind = get_named_type(self.context.get_input_type())
-        if kind is GraphQLFloat and math.isinf(float(node.value)):
-            self.report_error(GraphQLError("Float cannot represent a number so large", node))
-
-
-_RULES = [
-    *(
-        _BoundedOverlaps if rule is OverlappingFieldsCanBeMergedRule else rule
-        for rule in specified_rules
-    ),
-    _FiniteFloats,
-]
-
-
-def _refuse_invalid(errors: list[GraphQLError]) -> Refused:
-    told = [error for error in errors if not isinstance(error, ValidationAbortedError)]
-    if told:
-        return refuse_document(told, code="invalid")
-    return refuse(
-        "too many fields of the same names are in the same places to compare them; name each once",
-        code="too-complex",
-    )
 
 
 def _tokens(tree: DocumentNode) -> Iterator[Token]:
