@@ -13,8 +13,11 @@ from broker import Draft, FieldError, Invalid, Receipt, limits, read_receipt
 T = TypeVar("T")
 
 MAX_SHOWN = 100
+"""How much of what is wrong is told, in characters."""
 
-_ID = re.compile(r"[0-9]{1,19}\Z")
+ID = re.compile(r"[0-9]{1,19}\Z")
+"""The id of a message as text; whether it is too large, the broker says."""
+
 _UNDERSCORE = re.compile(r"_([a-z])")
 
 
@@ -37,7 +40,7 @@ def told_as(*names: tuple[str, str]) -> Iterator[None]:
 
 def read_id(text: str) -> int:
     """Return the id that an ID says; raises Invalid."""
-    if not _ID.match(text):
+    if not ID.match(text):
         problem = f"expected a whole number from 1 to {limits.MAX_INT64}"
         raise Invalid([FieldError("id", problem, text[:MAX_SHOWN])])
     return int(text)

@@ -18,6 +18,7 @@ from broker import (
 from msgspec.structs import replace
 
 from broker_graphql.execution import Execution
+from broker_graphql.resolvers.arguments import MAX_SHOWN
 from broker_graphql.resolvers.queries import message, queue
 
 MAX_OFFSET = 10_000
@@ -78,7 +79,7 @@ def _check(status: str | None, limit: int, offset: int) -> None:
     errors = []
     if status is not None and status not in STATES:
         words = ", ".join(f'"{state}"' for state in STATES)
-        errors.append(FieldError("status", f"expected one of {words}", status[:100]))
+        errors.append(FieldError("status", f"expected one of {words}", status[:MAX_SHOWN]))
     if not 1 <= limit <= limits.MAX_PAGE:
         errors.append(FieldError("limit", f"expected 1 to {limits.MAX_PAGE}", limit))
     if not 0 <= offset <= MAX_OFFSET:

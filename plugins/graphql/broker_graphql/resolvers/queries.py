@@ -7,9 +7,14 @@ from typing import Any
 
 from broker import Identity, Message, MessageQuery, QueueStatus, StateFilter
 
-from broker_graphql.connections import Connection, connect_messages, connect_queues, read_slice
 from broker_graphql.execution import Execution
 from broker_graphql.resolvers.arguments import read_id, told_as
+from broker_graphql.resolvers.paging import (
+    Connection,
+    connect_messages,
+    connect_queues,
+    read_slice,
+)
 
 
 async def queues(

@@ -11,8 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broker import Counts, Draft, Invalid, Page, Queue, QueuePolicy, QueueSpec, QueueStatus, Totals
-from broker_graphql.connections import connect_messages, connect_queues, read_slice, write_cursor
 from broker_graphql.execution import Execution
+from broker_graphql.resolvers.paging import (
+    connect_messages,
+    connect_queues,
+    read_slice,
+    write_cursor,
+)
 from broker_graphql.resolvers.queries import messages, queues
 
 MEBIBYTE = 1024 * 1024

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
-from broker import FieldError, Invalid, Message, Page, QueueStatus, limits
+from broker import FieldError, Invalid, Page, QueueStatus, limits
+
+from broker_graphql.resolvers.arguments import ID, MAX_SHOWN
 
 Kind = Literal["queue", "message"]
-
-MAX_SHOWN = 100
-
-_ID = re.compile(r"[0-9]{1,19}\Z")
 
 
 class Edge(msgspec.Struct, frozen=True):
@@ -71,11 +68,10 @@ def connect_queues(found: Sequence[QueueStatus], *, first: int, after: str | Non
 def connect_messages(page: Page, *, after: str | None) -> Connection:
     """Return a page of messages. It ends where the storage ended it, be it at its very beginning,
     when others of the same operation took all the room there is."""
-    edges = [Edge(_cursor_of(message), message) for message in page.messages]
+    edges = [Edge(write_cursor("message", message.id), message) for message in page.messages]
+    end = edges[-1].cursor if edges else None
     if page.after is not None:
-        end: str | None = write_cursor("message", page.after)
-    else:
-        end = edges[-1].cursor if edges else None
+        end = write_cursor("message", page.after)
     return _connect(edges, end, has_next=page.after is not None, after=after)
 
 
@@ -90,14 +86,10 @@ def _read_cursor(kind: Kind, cursor: str) -> str | None:
     except ValueError:
         return None
     place = text.partition(":")[2]
-    if kind == "message" and not _ID.match(place):
+    if kind == "message" and not ID.match(place):
         return None
     # So it is of this kind; and of all texts for the same bytes, the one that was given.
     return place if write_cursor(kind, place) == cursor else None
-
-
-def _cursor_of(message: Message) -> str:
-    return write_cursor("message", message.id)
 
 
 def _connect(
