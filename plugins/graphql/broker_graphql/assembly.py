@@ -40,8 +40,8 @@ def make_transport(plugin: PluginContext, broker: Broker) -> GraphqlTransport:
         Costs(schema, config),
         Engine(schema, RESOLVERS),
         plugin.once(make_events),
-        buffer=plugin.config.buffer,
+        buffer=config.buffer,
         tells_schema=tells_schema,
         logger=plugin.logger,
     )
-    return GraphqlTransport(broker, executor, plugin.config)
+    return GraphqlTransport(broker, executor, config)

@@ -165,9 +165,7 @@ class Connection(Stream):
                 # As each request over HTTP: the connection learns of a logout within 5 s only.
                 execution.identity = await self._identify()
                 result = await self._executor.execute(operation, execution)
-            # What was done has to be heard of; for all else the client can ask again.
-            undo = None if execution.is_final else execution.give_back
-            self.outbox.put(exchange.next(result), undo=undo)
+            self.outbox.put(exchange.next(result), undo=execution.undo)
             self._send(exchange.complete())
         # An isolation point: what is unexpected is logged, and ends this operation alone.
         except Exception as error:  # noqa: BLE001

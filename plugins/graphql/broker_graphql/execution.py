@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -76,6 +76,12 @@ class Execution:
     def is_final(self) -> bool:
         """Whether something was done that is not undone: the client has to hear of it."""
         return bool(self._key) and not any(self._leased.values())
+
+    @property
+    def undo(self) -> Callable[[], Awaitable[None]] | None:
+        """What is to be done if the client does not get the result, None if it must. What changed
+        nothing, and what gave leases, may be kept from it: it asks again."""
+        return None if self.is_final else self.give_back
 
     async def begin(self, key: str) -> None:
         """Begin a field of a mutation, whose value the result has under this key; if that before

@@ -86,11 +86,10 @@ class GraphqlTransport(Transport):
         except Refused as refusal:
             return _refuse(refusal, form)
         result = await self._executor.execute(operation, execution)
-        # What changed nothing, and what gave leases, may be kept from its client: it asks again.
         return Response(
             body=_write(result, form),
             headers=_headers(form),
-            undelivered=None if execution.is_final else execution.give_back,
+            undelivered=execution.undo,
         )
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Callable
-from typing import Any
 
 import msgspec
 from broker import Message
 
 from broker_graphql.execution import Execution
+from broker_graphql.fields import Resolver
 
 
 class Header(msgspec.Struct, frozen=True):
@@ -39,7 +38,7 @@ def headers(_: Execution, message: Message) -> list[Header]:
     return [Header(name, value) for name, value in message.headers.items()]
 
 
-CONTENTS: dict[str, Callable[..., Any]] = {
+CONTENTS: dict[str, Resolver] = {
     "Message.content": content,
     "Message.contentBase64": content_base64,
     "Message.headers": headers,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any
-
+from broker_graphql.fields import Resolver
 from broker_graphql.resolvers.leasing import lease
 from broker_graphql.resolvers.publishing import publish_message, publish_messages
 from broker_graphql.resolvers.queue_changes import (
@@ -18,7 +16,7 @@ from broker_graphql.resolvers.queue_changes import (
 )
 from broker_graphql.resolvers.settling import ack, nack, settle
 
-MUTATIONS: dict[str, Callable[..., Awaitable[Any]]] = {
+MUTATIONS: dict[str, Resolver] = {
     "Mutation.createQueue": create_queue,
     "Mutation.updateQueue": update_queue,
     "Mutation.deleteQueue": delete_queue,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, get_args
 
 from broker import (
@@ -18,6 +17,7 @@ from broker import (
 from msgspec.structs import replace
 
 from broker_graphql.execution import Execution
+from broker_graphql.fields import Resolver
 from broker_graphql.resolvers.arguments import MAX_SHOWN
 from broker_graphql.resolvers.queries import message, queue
 
@@ -88,7 +88,7 @@ def _check(status: str | None, limit: int, offset: int) -> None:
         raise Invalid(errors)
 
 
-PLAIN: dict[str, Callable[..., Any]] = {
+PLAIN: dict[str, Resolver] = {
     "Query.allQueues": all_queues,
     "Query.queueByName": queue,
     "Query.messageById": message,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from broker import Identity, Message, MessageQuery, QueueStatus, StateFilter
 
 from broker_graphql.execution import Execution
+from broker_graphql.fields import Resolver
 from broker_graphql.resolvers.arguments import read_id, told_as
 from broker_graphql.resolvers.paging import (
     Connection,
@@ -73,7 +74,7 @@ def scopes(_: Execution, identity: Identity) -> list[str]:
     return sorted(identity.scopes)
 
 
-QUERIES: dict[str, Callable[..., Any]] = {
+QUERIES: dict[str, Resolver] = {
     "Query.queues": queues,
     "Query.queue": queue,
     "Query.message": message,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 from broker import Counts, PluginInfo, Totals
 
 from broker_graphql.execution import Execution
+from broker_graphql.fields import Resolver
 
 
 class Stats(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,4 +61,4 @@ async def stats(execution: Execution, _: Any) -> Stats:
     )
 
 
-STATS: dict[str, Callable[..., Any]] = {"Query.stats": stats}
+STATS: dict[str, Resolver] = {"Query.stats": stats}

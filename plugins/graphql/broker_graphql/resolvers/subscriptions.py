@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from broker import Event
 
 from broker_graphql.execution import Execution
+from broker_graphql.fields import Resolver
 
 
 async def events(_: Execution, told: Event, **__: Any) -> Event:
@@ -15,4 +15,4 @@ async def events(_: Execution, told: Event, **__: Any) -> Event:
     return told
 
 
-SUBSCRIPTIONS: dict[str, Callable[..., Awaitable[Any]]] = {"Subscription.events": events}
+SUBSCRIPTIONS: dict[str, Resolver] = {"Subscription.events": events}
