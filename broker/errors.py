@@ -148,9 +148,13 @@ class WrongState(BrokerError):
 
 
 class NothingSettled(BrokerError):
-    """A settlement that also publishes had an operation that failed, so nothing was done."""
+    """A settlement that also publishes had operations that failed, so nothing was done."""
 
     code, title, status = "nothing-settled", "Nothing was settled", 409
+
+    def __init__(self, failed: Sequence[FieldError], *, of: int) -> None:
+        super().__init__(f"{len(failed)} of {of} leases could not be settled")
+        self.errors = tuple(failed)
 
 
 class BodyTooSlow(BrokerError):

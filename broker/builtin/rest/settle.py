@@ -190,9 +190,7 @@ def _demand_all_ok(places: Sequence[Place], results: Sequence[SettleResult]) -> 
         if result.outcome != "ok"
     ]
     if failed:
-        error = NothingSettled(f"{len(failed)} of {len(results)} leases could not be settled")
-        error.errors = failed
-        raise error
+        raise NothingSettled(failed, of=len(results))
 
 
 def _detail(detail: str, **more: str) -> Response:

@@ -169,6 +169,8 @@ def all_errors(kind=BrokerError):
 def make_error(kind):
     if kind.__name__ == "VersionMismatch":
         return kind("orders", expected=3, found=4)
+    if kind.__name__ == "NothingSettled":
+        return kind([FieldError("settlements[0]", "LOST")], of=2)
     return kind(*EXPECTED.get(kind.__name__, ("it cannot be done",)))
 
 

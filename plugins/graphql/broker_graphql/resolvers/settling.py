@@ -113,6 +113,4 @@ def _demand_all_ok(results: Sequence[SettleResult]) -> None:
         if result.outcome != "ok"
     ]
     if failed:
-        error = NothingSettled(f"{len(failed)} of {len(results)} leases could not be settled")
-        error.errors = failed
-        raise error
+        raise NothingSettled(failed, of=len(results))
