@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from tables import default_of, table
 
 import broker
 from broker import QueuePolicy
@@ -16,11 +17,8 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-def table(page, heading):
-    """The rows of the first table after a heading, as lists of cells."""
-    text = f"\n{(ROOT / 'docs' / page).read_text()}".partition(f"\n{heading}\n")[2]
-    rows = re.search(r"(?:^\|.*\|\n)+", text, re.MULTILINE).group().splitlines()[2:]
-    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+def table_of(page, heading):
+    return table((ROOT / "docs" / page).read_text(), heading)
 
 
 def headings(linked, page):
@@ -33,7 +31,7 @@ def headings(linked, page):
 @pytest.mark.parametrize("name", ["server", "server.tls", "broker"])
 def test_the_tables_of_the_configuration_are_those_of_the_code(name):
     model = {"server": ServerConfig, "server.tls": TlsConfig, "broker": BrokerConfig}[name]
-    documented = table("configuration.md", f"## `[{name}]`")
+    documented = table_of("configuration.md", f"## `[{name}]`")
 
     assert [row[0].strip("`") for row in documented] == list(model.model_fields)
     for (_, default, description), field in zip(
@@ -42,18 +40,8 @@ def test_the_tables_of_the_configuration_are_those_of_the_code(name):
         assert (default, description) == (default_of(field), field.description)
 
 
-def default_of(field):
-    if field.is_required():
-        return "required"
-    return "none" if field.default is None else f"`{shown(field.default)}`"
-
-
-def shown(value):
-    return json.dumps(list(value) if isinstance(value, tuple) else value, default=str)
-
-
 def test_the_policy_of_a_queue_is_documented_field_by_field():
-    documented = {row[0].strip("`"): row[1].strip("`") for row in table("rest.md", "### Policy")}
+    documented = {row[0].strip("`"): row[1].strip("`") for row in table_of("rest.md", "### Policy")}
 
     defaults = msgspec.to_builtins(QueuePolicy())
     assert documented == {name: json.dumps(value) for name, value in defaults.items()}
@@ -68,7 +56,7 @@ def errors(kind=broker.BrokerError):
 def test_every_error_that_a_client_can_get_is_documented():
     documented = {
         (int(row[0]), code)
-        for row in table("rest.md", "## Errors")
+        for row in table_of("rest.md", "## Errors")
         for code in re.findall(r"`([a-z-]+)`", row[1])
     }
 
@@ -108,7 +96,7 @@ def test_every_test_that_is_named_is_there(page):
 
 
 def test_every_attack_stands_beside_a_test():
-    rows = table("security.md", "# Security")
+    rows = table_of("security.md", "# Security")
 
     attacks = [row[0] for row in rows if row[0]]
     expected = [*(f"J{n}" for n in range(1, 11)), "P1", "P2", "P3", "S1", "S2", "T1", "T2"]
@@ -119,7 +107,7 @@ def test_every_attack_stands_beside_a_test():
 
 
 def test_every_promise_stands_beside_a_test_and_a_figure():
-    rows = table("concepts.md", "## Promises")
+    rows = table_of("concepts.md", "## Promises")
 
     assert [row[0] for row in rows] == [f"P{number}" for number in range(1, 12)]
     for _, _, held_by, figure in rows:

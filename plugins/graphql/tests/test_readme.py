@@ -1,7 +1,5 @@
 """What the plugin's README says of it, and what it costs who does not enable it."""
 
-import json
-import re
 import subprocess
 import sys
 import tomllib
@@ -10,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from examples import blocks
+from tables import default_of, table
 
 import broker_graphql
 from broker.assembly import assemble
@@ -24,23 +23,11 @@ def test_the_entry_point_leads_to_the_plugin():
     assert found.load() is broker_graphql
 
 
-def table(heading):
-    """The rows of the first table below a heading."""
-    text = README.partition(f"\n{heading}\n")[2]
-    rows = re.search(r"(?:^\|.*\|\n)+", text, re.MULTILINE).group().splitlines()[2:]
-    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
-
-
-def default(field):
-    value = field.get_default(call_default_factory=True)
-    return "none" if value is None else f"`{json.dumps(value)}`"
-
-
 def test_the_readme_lists_every_option_with_its_default():
-    documented = {row[0].strip("`"): row[1:] for row in table("### Options")}
+    documented = {row[0].strip("`"): row[1:] for row in table(README, "### Options")}
 
     assert documented == {
-        name: [default(field), field.description]
+        name: [default_of(field), field.description]
         for name, field in GraphqlConfig.model_fields.items()
     }
 
@@ -59,7 +46,7 @@ def test_every_config_in_the_readme_is_one(block, tmp_path):
 
 
 def test_the_readme_lists_every_route(tmp_path):
-    documented = [row[0].strip("`") for row in table("## Routes")]
+    documented = [row[0].strip("`") for row in table(README, "## Routes")]
 
     routes = transports({"broker": {"plugins": ["graphql"]}}, tmp_path)["graphql"].routes()
     assert documented == [f"{route.method} {route.path}" for route in routes]

@@ -1,6 +1,5 @@
 """The plugin: its entry point, and what its README says of it."""
 
-import json
 import re
 import tomllib
 from importlib.metadata import entry_points
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from examples import blocks
+from tables import default_of, table
 
 import broker_ratelimit
 from broker import ConfigError, PluginContext
@@ -24,28 +24,14 @@ def test_the_entry_point_leads_to_the_plugin():
     assert found.load() is broker_ratelimit
 
 
-def table(heading):
-    """The rows of the first table below a heading."""
-    text = README.partition(f"\n{heading}\n")[2]
-    rows = re.search(r"(?:^\|.*\|\n)+", text, re.MULTILINE).group().splitlines()[2:]
-    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
-
-
-def default(field):
-    if field.is_required():
-        return "required"
-    value = field.get_default(call_default_factory=True)
-    return "none" if value is None else f"`{json.dumps(value)}`"
-
-
 @pytest.mark.parametrize(
     ("heading", "model"), [("### Options", RateLimitConfig), ("### Limits", LimitConfig)]
 )
 def test_the_readme_lists_every_option_with_its_default(heading, model):
-    documented = {row[0].strip("`"): row[1:] for row in table(heading)}
+    documented = {row[0].strip("`"): row[1:] for row in table(README, heading)}
 
     assert documented == {
-        name: [default(field), field.description] for name, field in model.model_fields.items()
+        name: [default_of(field), field.description] for name, field in model.model_fields.items()
     }
 
 

@@ -1,13 +1,12 @@
 """The plugin: its entry point, and what its README says of it."""
 
-import json
-import re
 import tomllib
 from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
 from examples import blocks
+from tables import default_of, table
 
 import broker_sse
 from broker.assembly import assemble
@@ -23,23 +22,12 @@ def test_the_entry_point_leads_to_the_plugin():
     assert found.load() is broker_sse
 
 
-def table(heading):
-    """The rows of the first table below a heading."""
-    text = README.partition(f"\n{heading}\n")[2]
-    rows = re.search(r"(?:^\|.*\|\n)+", text, re.MULTILINE).group().splitlines()[2:]
-    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
-
-
-def default(field):
-    value = field.get_default(call_default_factory=True)
-    return "none" if value is None else f"`{json.dumps(value)}`"
-
-
 def test_the_readme_lists_every_option_with_its_default():
-    documented = {row[0].strip("`"): row[1:] for row in table("### Options")}
+    documented = {row[0].strip("`"): row[1:] for row in table(README, "### Options")}
 
     assert documented == {
-        name: [default(field), field.description] for name, field in SseConfig.model_fields.items()
+        name: [default_of(field), field.description]
+        for name, field in SseConfig.model_fields.items()
     }
 
 
@@ -60,6 +48,6 @@ def test_every_config_in_the_readme_is_one(block, tmp_path, monkeypatch):
 def test_the_readme_lists_every_route(tmp_path):
     found = transports({"broker": {"plugins": ["sse"]}}, tmp_path)
     [transport] = [transport for _, transport in found if isinstance(transport, SseTransport)]
-    documented = [row[0].strip("`") for row in table("## Routes")]
+    documented = [row[0].strip("`") for row in table(README, "## Routes")]
 
     assert documented == [f"{route.method} {route.path}" for route in transport.routes()]
