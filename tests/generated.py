@@ -3,7 +3,7 @@
 import os
 from dataclasses import replace
 
-from broker_graphql.schema import SDL, make_schema
+from broker_graphql.schema import make_schema, read_sdl
 from graphql import FloatValueNode, StringValueNode, Visitor, print_ast, visit
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as some
@@ -53,7 +53,9 @@ def for_each_operation(*fields, each=EACH):
     """Call a test with so many operations of these root fields, the same in every run."""
 
     def decorate(test):
-        made = from_schema(SDL, fields=fields or None, custom_scalars=SCALARS, print_ast=_print)
+        made = from_schema(
+            read_sdl(), fields=fields or None, custom_scalars=SCALARS, print_ast=_print
+        )
         run = settings(
             max_examples=each,
             derandomize=True,

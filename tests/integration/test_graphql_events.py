@@ -28,7 +28,7 @@ class Site:
         self.server = server
         self.broker = server.broker
         [transport] = [t for name, t in server.assembly.transports if name == "graphql"]
-        self.audience = transport._executor._events.audience
+        self.audience = transport.executor.events.audience
         for queue in ("open", "secret"):
             self.run(self.broker.queues.create(ADMIN, QueueSpec(queue, QueuePolicy())))
 

@@ -10,7 +10,6 @@ import msgspec
 from broker import Broker, BrokerError, Event, Forbidden, Identity, Recheck
 from graphql import (
     GraphQLError,
-    GraphQLSchema,
     VariableValues,
     get_argument_values,
     get_variable_values,
@@ -67,15 +66,16 @@ class Executor:
     ) -> None:
         """`buffer` is how many events may wait for a client; `tells_schema`, whether others than
         admins may ask for the schema."""
+        self.schema = documents.schema
+        self.events = events
+        """What tells subscriptions."""
         self._broker = broker
         self._documents = documents
         self._costs = costs
         self._tells_schema = tells_schema
         self._engine = engine
-        self._events = events
         self._buffer = buffer
         self._logger = logger
-        self.schema: GraphQLSchema = documents.schema
 
     async def open(self) -> None:
         """Open the engine."""
@@ -149,7 +149,7 @@ class Executor:
         try:
             return Subscription(
                 execution,
-                self._events,
+                self.events,
                 wants=read_wants(**self._arguments(operation, field)),
                 execute=execute,
                 wake=wake,

@@ -17,14 +17,17 @@ from graphql import (
 
 from broker_graphql.scalars import SCALARS
 
-SDL = files("broker_graphql").joinpath("schema.graphql").read_text(encoding="utf-8")
-
 _CAPITAL = re.compile(r"(?<!^)([A-Z])")
+
+
+def read_sdl() -> str:
+    """Return the text that the schema is written in."""
+    return files("broker_graphql").joinpath("schema.graphql").read_text(encoding="utf-8")
 
 
 def make_schema() -> GraphQLSchema:
     """Return the schema; what it reads of clients has the broker's own names and words."""
-    schema = build_schema(SDL)
+    schema = build_schema(read_sdl())
     for name, form in SCALARS.items():
         scalar = schema.type_map[name]
         assert isinstance(scalar, GraphQLScalarType)

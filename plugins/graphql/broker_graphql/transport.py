@@ -42,18 +42,19 @@ class GraphqlTransport(Transport):
     """GraphQL over HTTP, and over Server-Sent Events."""
 
     def __init__(self, broker: Broker, executor: Executor, config: GraphqlConfig) -> None:
+        self.executor = executor
+        """What answers, without a network."""
         self._broker = broker
-        self._executor = executor
         self._config = config
         self._websockets = WebSockets(broker, executor, config)
 
     async def open(self) -> None:
         """Open what executes."""
-        await self._executor.open()
+        await self.executor.open()
 
     async def close(self) -> None:
         """Close what executes."""
-        await self._executor.close()
+        await self.executor.close()
 
     def routes(self) -> Sequence[Route]:
         """Return the route."""
@@ -75,17 +76,17 @@ class GraphqlTransport(Transport):
         form = choose_type(request, tuple(FORMS))
         try:
             asked = read_asked(request.body, self._config)
-            operation = self._executor.prepare(asked, identity)
-            execution = self._executor.begin(
+            operation = self.executor.prepare(asked, identity)
+            execution = self.executor.begin(
                 identity, request_id=request.request_id, recheck=recheck
             )
             if operation.is_subscription:
                 form = _demand_event_stream(request)
-                stream = EventStream(self._executor, operation, execution)
+                stream = EventStream(self.executor, operation, execution)
                 return Response(headers=(("content-type", form),), stream=stream)
         except Refused as refusal:
             return _refuse(refusal, form)
-        result = await self._executor.execute(operation, execution)
+        result = await self.executor.execute(operation, execution)
         return Response(
             body=_write(result, form),
             headers=_headers(form),

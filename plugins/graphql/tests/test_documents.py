@@ -14,13 +14,13 @@ QUERY = "{ me { subject } }"
 
 async def test_a_document_is_read_once(tmp_path):
     async with graph(tmp_path) as one:
-        known = one.transport._executor._documents
+        known = one.transport.executor._documents
         assert known.read(QUERY) is known.read(QUERY)
 
 
 async def test_of_what_is_known_no_more_is_kept_than_there_is_memory_for(tmp_path, monkeypatch):
     async with graph(tmp_path) as one:
-        known = one.transport._executor._documents
+        known = one.transport.executor._documents
         first, second = known.read(QUERY), known.read("{ me { scopes } }")
         monkeypatch.setattr(documents, "MAX_KNOWN_BYTES", first.size + second.size)
         known.read(QUERY)
@@ -42,7 +42,7 @@ async def test_of_what_is_known_no_more_is_kept_than_there_is_memory_for(tmp_pat
 )
 async def test_a_document_takes_no_more_memory_than_is_said(tmp_path, query):
     async with graph(tmp_path) as one:
-        executor = one.transport._executor
+        executor = one.transport.executor
         executor.prepare(Asked(query="{ me { subject } }"), ADMIN)
         gc.collect()
         tracemalloc.start()

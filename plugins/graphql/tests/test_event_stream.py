@@ -84,7 +84,7 @@ async def test_it_goes_on_for_who_may_read_and_for_nobody_else(tmp_path):
 async def test_who_left_is_told_nothing(tmp_path):
     async with graph(tmp_path) as one:
         stream = await open_stream(one)
-        audience = one.transport._executor._events.audience
+        audience = one.transport.executor.events.audience
         assert len(audience) == 1
         await stream.close()
 

@@ -20,7 +20,7 @@ class Asking:
 
     def __init__(self, one):
         self.one = one
-        executor = one.transport._executor
+        executor = one.transport.executor
         self.twins = Twins(executor._engine, make_schema, RESOLVERS)
         self.begin = lambda: executor.begin(ADMIN, request_id="r-1", recheck=None)
         self.statuses = Counter()

@@ -20,7 +20,7 @@ class Gate:
     """What stands before the engine."""
 
     def __init__(self, one):
-        self.executor = one.transport._executor
+        self.executor = one.transport.executor
         self.config = one.transport._config
         self.executor._engine.prepare = self.prepare
         self.let_through = 0

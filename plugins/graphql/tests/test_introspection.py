@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from broker_graphql.schema import SDL, make_schema
+from broker_graphql.schema import make_schema, read_sdl
 from graphql import build_schema, get_introspection_query, graphql_sync
 from graphs import graph
 
@@ -35,7 +35,7 @@ async def test_a_question_about_the_schema_is_answered_as_graphql_core_does(tmp_
 
 async def test_the_whole_schema_is_told(tmp_path):
     async with graph(tmp_path, max_tokens=10_000) as one:
-        assert await one.data(ALL) == graphql_sync(build_schema(SDL), ALL).data
+        assert await one.data(ALL) == graphql_sync(build_schema(read_sdl()), ALL).data
 
 
 SCHEMA_QUERIES = [

@@ -12,7 +12,7 @@ ALL = "subscription { events { event queue messageId } }"
 
 def subscribe(one, document=ALL, *, wake=lambda: None, **variables):
     identity = Identity(subject="somebody", scopes=one.scopes)
-    executor = one.transport._executor
+    executor = one.transport.executor
     operation = executor.prepare(Asked(query=document, variables=variables), identity)
     execution = executor.begin(identity, request_id="r-1", recheck=None)
     return executor.subscribe(operation, execution, wake)
@@ -96,7 +96,7 @@ async def test_only_what_is_asked_for_is_told(tmp_path):
 async def test_the_field_is_found_wherever_it_is(tmp_path, document):
     async with graph(tmp_path) as one:
         identity = Identity(subject="somebody", scopes=one.scopes)
-        executor = one.transport._executor
+        executor = one.transport.executor
         name = "S" if "query" in document else None
         operation = executor.prepare(Asked(query=document, operation_name=name), identity)
         execution = executor.begin(identity, request_id="r-1", recheck=None)

@@ -136,7 +136,7 @@ async def test_a_subscription_that_is_refused_is_told_so_in_its_stream(tmp_path)
     [error] = result["errors"]
     assert error["path"] == ["mine"]
     assert error["extensions"]["code"] == "invalid"
-    assert len(one.transport._executor._events.audience) == 0
+    assert len(one.transport.executor.events.audience) == 0
 
 
 async def test_the_answer_to_a_query_may_be_withheld_and_that_to_a_mutation_not(tmp_path):

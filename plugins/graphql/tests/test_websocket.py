@@ -114,7 +114,7 @@ async def test_what_fails_unexpectedly_is_told_without_its_detail(tmp_path, monk
         async def fail(*_, **__):
             raise ZeroDivisionError("secret")
 
-        monkeypatch.setattr(one.transport._executor, "execute", fail)
+        monkeypatch.setattr(one.transport.executor, "execute", fail)
         client.ask(ME)
         [error] = (await client.hear())["payload"]
     assert error == {
@@ -325,7 +325,7 @@ async def test_strangers_are_few(tmp_path, monkeypatch):
     async with graph(tmp_path) as one:
         transport = one.transport
         transport._websockets = websocket.WebSockets(
-            one.broker, transport._executor, transport._config
+            one.broker, transport.executor, transport._config
         )
         async with socket(one, init=None), socket(one, init=None) as second:
             start = await (third := Socket(one)).next()
@@ -420,7 +420,7 @@ async def test_whoever_goes_leaves_nothing_behind(tmp_path):
         assert len(one.broker.streams) == 0
         assert one.broker.turns.in_flight == 0
         assert one.transport._websockets._strangers._left == websocket.MAX_STRANGERS
-        assert not one.transport._executor._events.audience
+        assert not one.transport.executor.events.audience
 
 
 LEASE = 'mutation { lease(queue: "q", limit: 1%s) { deliveries { receipt } } }'
