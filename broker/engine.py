@@ -40,6 +40,7 @@ from broker.operations.browsing import Browsing
 from broker.operations.checking import check_message_id
 from broker.operations.consuming import Consuming, Consumption
 from broker.operations.gate import Gate
+from broker.operations.known_queues import KnownQueues
 from broker.operations.leasing import Leasing
 from broker.operations.maintenance import maintained, watched
 from broker.operations.observing import Observers
@@ -126,18 +127,19 @@ class Broker:
             tasks=Tasks(),
             waiting=Waiting(clock),
             holders=Holders(),
+            queues=KnownQueues(storage, clock),
             clock=clock,
         )
         self.queues = Queues(self._runtime, most=max_queues)
-        self._browsing = Browsing(self._runtime, self.queues)
-        self._publishing = Publishing(self._runtime, self.queues, providers.interceptors)
+        self._browsing = Browsing(self._runtime)
+        self._publishing = Publishing(self._runtime, providers.interceptors)
         places = waiting_places(max_waiting, max_waiting_per_identity)
-        self._leasing = Leasing(self._runtime, self.queues, places)
-        self._consumption = Consumption(self._runtime, self.queues)
+        self._leasing = Leasing(self._runtime, places)
+        self._consumption = Consumption(self._runtime)
         self.streams = Streams(
             clock, stream_places(max_streams, max_streams_per_identity), self._runtime.tasks
         )
-        self._settling = Settling(self._runtime, self.queues, self._publishing)
+        self._settling = Settling(self._runtime, self._publishing)
 
     @property
     def draining(self) -> bool:

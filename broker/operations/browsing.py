@@ -8,16 +8,14 @@ from broker.auth import Identity
 from broker.errors import BrokerError, QueueNotFound, Unsupported
 from broker.models import MessageQuery, Page
 from broker.operations.checking import check_browse
-from broker.operations.queues import Queues
 from broker.operations.runtime import Runtime
 
 
 class Browsing:
     """Admits queries, each of one queue, and looks."""
 
-    def __init__(self, runtime: Runtime, queues: Queues) -> None:
+    def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._queues = queues
 
     async def browse(self, identity: Identity, query: MessageQuery) -> Page:
         """Look once."""
@@ -25,7 +23,7 @@ class Browsing:
         name = _queue_of(query)
         await self._runtime.gate.spend(identity, "read", name)
         self._runtime.gate.permit(identity, "read", name)
-        await self._queues.policy(name)  # raises QueueNotFound
+        await self._runtime.queues.policy(name)  # raises QueueNotFound
         return await self._runtime.storage.browse(query, now=self._runtime.clock.now())
 
     async def browse_each(
@@ -50,7 +48,8 @@ class Browsing:
             identity, "read", names, [self._refusal(query) for query in queries]
         )
         pairs = list(zip(names, refusals, strict=True))
-        existing = await self._queues.existing({name for name, refusal in pairs if refusal is None})
+        admitted = {name for name, refusal in pairs if refusal is None}
+        existing = await self._runtime.queues.existing(admitted)
         return [
             refusal or (None if name in existing else QueueNotFound(name))
             for name, refusal in pairs

@@ -15,7 +15,6 @@ from broker.models import Delivery, Lease, Message, Settle
 from broker.operations.checking import check_consume
 from broker.operations.leasing import deliver, recheck_ms, release, release_of, take
 from broker.operations.prepaying import Prepaid
-from broker.operations.queues import Queues
 from broker.operations.runtime import Runtime
 from broker.operations.unsettled import Unsettled
 from broker.operations.waiting import Seat
@@ -37,9 +36,8 @@ FULL_MS = 1_000
 class Consumption:
     """Begins the consuming of a broker's clients."""
 
-    def __init__(self, runtime: Runtime, queues: Queues) -> None:
+    def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._queues = queues
         self._memory = Budget(MAX_UNSENT_BYTES, "too many large messages wait to be sent")
 
     async def begin(
@@ -50,10 +48,9 @@ class Consumption:
         gate = self._runtime.gate
         await gate.spend(identity, "consume", queue)
         gate.permit(identity, "consume", queue)
-        await self._queues.policy(queue)  # raises QueueNotFound
+        await self._runtime.queues.policy(queue)  # raises QueueNotFound
         return Consuming(
             self._runtime,
-            self._queues,
             identity,
             queue,
             prefetch=prefetch,
@@ -74,7 +71,6 @@ class Consuming:
     def __init__(
         self,
         runtime: Runtime,
-        queues: Queues,
         identity: Identity,
         queue: str,
         *,
@@ -86,7 +82,6 @@ class Consuming:
         self.identity = identity
         self.queue = queue
         self._runtime = runtime
-        self._queues = queues
         self._prefetch = prefetch
         self._lease_seconds = lease_seconds
         self._prepaid = prepaid
@@ -191,7 +186,7 @@ class Consuming:
             try:
                 await runtime.tasks.finish(self._lease(limit))
             except QueueNotFound:
-                self._queues.forget(self.queue)
+                self._runtime.queues.forget(self.queue)
                 raise
         else:
             self._pause(self._prepaid.pause_ms)
@@ -207,7 +202,7 @@ class Consuming:
 
     async def _lease(self, limit: int) -> None:
         runtime, identity = self._runtime, self.identity
-        policy = await self._queues.policy(self.queue)
+        policy = await self._runtime.queues.policy(self.queue)
         now = runtime.clock.now()
         lease_seconds = self._lease_seconds or policy.lease_seconds
         result = await take(

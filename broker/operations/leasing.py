@@ -11,7 +11,6 @@ from broker.errors import QueueNotFound
 from broker.models import Deliveries, Delivery, Lease, LeaseResult, Settle
 from broker.operations.checking import check_lease
 from broker.operations.places import Places
-from broker.operations.queues import Queues
 from broker.operations.runtime import BROKER, Runtime
 from broker.receipts import Receipt, read_receipt, write_receipt
 from broker.stream import Recheck
@@ -27,9 +26,8 @@ SHARED_RECHECK_MS = 1_000
 class Leasing:
     """Takes leases for consumers, and owns them until they are delivered."""
 
-    def __init__(self, runtime: Runtime, queues: Queues, places: Places) -> None:
+    def __init__(self, runtime: Runtime, places: Places) -> None:
         self._runtime = runtime
-        self._queues = queues
         self._places = places
         self._recheck_ms = recheck_ms(runtime)
 
@@ -48,7 +46,7 @@ class Leasing:
         runtime = self._runtime
         await runtime.gate.spend(identity, "consume", queue, limit)
         runtime.gate.permit(identity, "consume", queue)
-        policy = await self._queues.policy(queue)
+        policy = await self._runtime.queues.policy(queue)
         lease_ms = 1000 * (policy.lease_seconds if lease_seconds is None else lease_seconds)
         if wait > 0:
             deadline = runtime.clock.now() + int(wait * 1000)
@@ -117,7 +115,7 @@ class Leasing:
             self._runtime.tasks.start(self._return_late(task))
             raise
         except QueueNotFound:
-            self._queues.forget(queue)
+            self._runtime.queues.forget(queue)
             raise
 
     async def _return_late(self, task: asyncio.Task[LeaseResult]) -> None:

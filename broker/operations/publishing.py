@@ -16,18 +16,14 @@ from broker.extend import Interceptor
 from broker.limits import DEFAULT_PRIORITY
 from broker.models import Draft, NewMessage, PublishResult, QueuePolicy
 from broker.operations.checking import check_drafts
-from broker.operations.queues import Queues
 from broker.operations.runtime import Runtime
 
 
 class Publishing:
     """Admits drafts, stores them, wakes who waits for them."""
 
-    def __init__(
-        self, runtime: Runtime, queues: Queues, interceptors: Sequence[tuple[str, Interceptor]]
-    ) -> None:
+    def __init__(self, runtime: Runtime, interceptors: Sequence[tuple[str, Interceptor]]) -> None:
         self._runtime = runtime
-        self._queues = queues
         self._interceptors = tuple(interceptors)
         self._missing = runtime.missing
 
@@ -46,7 +42,7 @@ class Publishing:
         for draft in drafts:
             if draft.queue not in policies:
                 runtime.gate.permit(identity, "publish", draft.queue)
-                policies[draft.queue] = await self._queues.policy(draft.queue)
+                policies[draft.queue] = await runtime.queues.policy(draft.queue)
         now = runtime.clock.now()
         batch: Sequence[NewMessage] = [
             self._address(draft, policies[draft.queue], now) for draft in drafts
@@ -73,7 +69,7 @@ class Publishing:
         try:
             results = await runtime.storage.publish(batch, now=runtime.clock.now())
         except QueueNotFound as error:
-            self._queues.forget(error.name)
+            self._runtime.queues.forget(error.name)
             raise
         self.note(identity, batch, results)
         return results

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from collections.abc import Set as AbstractSet
 from typing import Any, Literal
 
 import msgspec
@@ -48,9 +47,6 @@ LIST_LIMIT = 1000
 BULK_LIMIT = 1000
 """Messages that one storage call deletes or redrives, so that others get their turn."""
 
-SHARED_POLICY_MS = 1000
-"""How long a policy is believed when other processes may change it."""
-
 
 class Queues:
     """The queues of a broker. Every method that clients reach takes the identity that asks, and
@@ -63,8 +59,7 @@ class Queues:
         self._storage = runtime.storage
         self._gate = runtime.gate
         self._clock = runtime.clock
-        self._known: dict[str, tuple[Queue, int]] = {}
-        self._shared = "shared" in runtime.storage.capabilities
+        self._known = runtime.queues
 
     async def create(self, identity: Identity, spec: QueueSpec) -> Queue:
         """Make a queue; raises QueueExists, TooManyQueues."""
@@ -99,7 +94,7 @@ class Queues:
         check_queue(name, changes)
         await self._begin(identity, "manage", name)
         while True:
-            queue = (await self._status(name)).queue
+            queue = (await self._known.status(name)).queue
             if expect is not None and queue.version != expect:
                 raise VersionMismatch(name, expected=expect, found=queue.version)
             spec = QueueSpec(name, msgspec.structs.replace(queue.policy, **changes))
@@ -115,7 +110,7 @@ class Queues:
         """Stop leasing from a queue, or go on with it; tell whether that was a change."""
         await self._begin(identity, "manage", name)
         while True:
-            queue = (await self._status(name)).queue
+            queue = (await self._known.status(name)).queue
             if queue.policy.paused == paused:
                 return False
             spec = QueueSpec(name, msgspec.structs.replace(queue.policy, paused=paused))
@@ -128,12 +123,12 @@ class Queues:
     async def status(self, identity: Identity, name: str) -> QueueStatus:
         """Return one queue with its counts to who manages it, as a part of what was paid for."""
         self._gate.permit(identity, "manage", name)
-        return await self._status(name)
+        return await self._known.status(name)
 
     async def get(self, identity: Identity, name: str) -> QueueStatus:
         """Return one queue with its counts; raises QueueNotFound."""
         await self._begin(identity, "read", name)
-        return await self._status(name)
+        return await self._known.status(name)
 
     async def get_each(
         self, identity: Identity, names: Sequence[str]
@@ -144,7 +139,7 @@ class Queues:
             identity, "read", names, [queue_name_refusal(name) for name in names]
         )
         pairs = list(zip(names, refusals, strict=True))
-        found = await self._statuses({name for name, refusal in pairs if refusal is None})
+        found = await self._known.statuses({name for name, refusal in pairs if refusal is None})
         return [refusal or found.get(name) or QueueNotFound(name) for name, refusal in pairs]
 
     async def list(
@@ -190,7 +185,7 @@ class Queues:
         """Delete a queue with all that it holds; raises QueueNotFound, and VersionMismatch if
         it is not at version `expect` when this begins."""
         await self._begin(identity, "manage", name)
-        found = (await self._status(name)).queue.version
+        found = (await self._known.status(name)).queue.version
         if expect is not None and expect != found:
             raise VersionMismatch(name, expected=expect, found=found)
         await self._runtime.tasks.finish(self._drop(identity, name))
@@ -222,22 +217,7 @@ class Queues:
 
     async def policy(self, name: str) -> QueuePolicy:
         """Return a queue's policy, from memory when it is known; raises QueueNotFound."""
-        if self._is_believed(name):
-            return self._known[name][0].policy
-        return self._remember((await self._status(name)).queue).policy
-
-    async def existing(self, names: AbstractSet[str]) -> AbstractSet[str]:
-        """Return those of these names that queues have, from memory when they are known; the
-        storage is called once at most."""
-        unknown = {name for name in names if not self._is_believed(name)}
-        found = await self._statuses(unknown)
-        for status in found.values():
-            self._remember(status.queue)
-        return (names - unknown) | found.keys()
-
-    def forget(self, name: str) -> None:
-        """Stop believing what is known of a queue: the storage says that it is gone."""
-        self._known.pop(name, None)
+        return await self._known.policy(name)
 
     async def _begin(
         self, identity: Identity, action: Literal["read", "manage"], name: str
@@ -245,36 +225,6 @@ class Queues:
         check_queue_name(name)
         await self._gate.spend(identity, action, name)
         self._gate.permit(identity, action, name)
-
-    async def _status(self, name: str) -> QueueStatus:
-        found = await self._storage.get_queues(names=[name], now=self._clock.now())
-        if not found:
-            self.forget(name)
-            raise QueueNotFound(name)
-        return found[0]
-
-    async def _statuses(self, names: AbstractSet[str]) -> dict[str, QueueStatus]:
-        if not names:
-            return {}
-        found = await self._storage.get_queues(
-            names=sorted(names), limit=len(names), now=self._clock.now()
-        )
-        by_name = {status.queue.name: status for status in found}
-        for name in names - by_name.keys():
-            self.forget(name)
-        return by_name
-
-    def _is_believed(self, name: str) -> bool:
-        known = self._known.get(name)
-        return known is not None and (not self._shared or known[1] > self._clock.now())
-
-    def _remember(self, queue: Queue) -> Queue:
-        known = self._known.get(queue.name)
-        # What was read may have been changed since, by a put that is remembered already.
-        if known is not None and known[0].id == queue.id and known[0].version > queue.version:
-            return known[0]
-        self._known[queue.name] = (queue, self._clock.now() + SHARED_POLICY_MS)
-        return queue
 
     def _check_capabilities(self, spec: QueueSpec) -> None:
         if spec.policy.ordering == "group_fifo" and "groups" not in self._storage.capabilities:
@@ -309,7 +259,7 @@ class Queues:
         queue = await self._storage.put_queue(spec, expect=expect, now=self._clock.now())
         if before is None:
             self._census.note(1)
-        self._remember(queue)
+        self._known.remember(queue)
         self._runtime.waiting.wake_line(spec.name)
         kind: EventKind = "queue.created" if before is None else "queue.updated"
         self._runtime.observe(identity, kind, spec.name)
@@ -324,7 +274,7 @@ class Queues:
         async for _ in self._in_pieces(MessageQuery(queue=name), "delete"):
             pass
         existed = await self._storage.drop_queue(name)
-        self.forget(name)
+        self._known.forget(name)
         if not existed:
             raise QueueNotFound(name)
         self._census.note(-1)
@@ -378,7 +328,7 @@ class Queues:
     ) -> AsyncIterator[Sequence[BulkResult]]:
         assert query.queue is not None
         # What is there now, and not what arrives or fails again meanwhile, so that this ends.
-        left = (await self._status(query.queue)).counts.total
+        left = (await self._known.status(query.queue)).counts.total
         while left > 0:
             limit = min(left, BULK_LIMIT)
             results = await self._storage.bulk(query, action, now=self._clock.now(), limit=limit)

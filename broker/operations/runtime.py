@@ -11,6 +11,7 @@ from broker.context import Clock
 from broker.extend import Event, EventKind
 from broker.models import Ended
 from broker.operations.gate import Gate
+from broker.operations.known_queues import KnownQueues
 from broker.operations.observing import Observers
 from broker.operations.tasks import Tasks
 from broker.operations.unsettled import Holders
@@ -31,6 +32,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     tasks: Tasks
     waiting: Waiting
     holders: Holders
+    queues: KnownQueues
     clock: Clock
 
     @property

@@ -23,7 +23,6 @@ from broker.models import (
 )
 from broker.operations.checking import check_drafts, check_settlements
 from broker.operations.publishing import Publishing
-from broker.operations.queues import Queues
 from broker.operations.runtime import Runtime
 from broker.receipts import Receipt
 
@@ -43,9 +42,8 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
 class Settling:
     """Carries out settlements and wakes whom they free work for."""
 
-    def __init__(self, runtime: Runtime, queues: Queues, publishing: Publishing) -> None:
+    def __init__(self, runtime: Runtime, publishing: Publishing) -> None:
         self._runtime = runtime
-        self._queues = queues
         self._publishing = publishing
 
     async def settle(
@@ -112,7 +110,7 @@ class Settling:
         if given is not None:
             return given
         try:
-            policy = await self._queues.policy(settlement.receipt.queue)
+            policy = await self._runtime.queues.policy(settlement.receipt.queue)
         except QueueNotFound:
             return 0  # the storage will say that there is no such message
         if settlement.kind == "extend":

@@ -554,7 +554,7 @@ class SlowLook(MemoryStorage):
 
 async def test_a_policy_that_was_read_before_it_was_changed_is_not_believed():
     async with House(storage=SlowLook()) as house:
-        house.broker.queues.forget("q")
+        house.broker._runtime.queues.forget("q")
         house.storage.slow = True
         reading = asyncio.ensure_future(house.publish(b"first"))
         await house.storage.looked.wait()

@@ -55,31 +55,6 @@ async def test_more_queues_than_a_list_has_can_be_told_of_at_once():
     assert [a.queue.name for a in answers if isinstance(a, QueueStatus)] == names
 
 
-async def test_which_queues_exist_is_asked_once_and_forgotten_with_the_queue():
-    async with House(storage=Counted()) as house:
-        queues = house.broker.queues
-        await make(house, "q2")
-        house.storage.asked = 0
-        assert await queues.existing({"q", "q2"}) == {"q", "q2"}
-        assert house.storage.asked == 0
-        await queues.drop(ADMIN, "q2")
-        assert await queues.existing({"q", "q2", "q3"}) == {"q"}
-
-
-class Shared(MemoryStorage):
-    capabilities = frozenset({"shared"})
-
-
-async def test_a_queue_that_others_dropped_is_not_believed_in_once_it_was_looked_for():
-    async with House(storage=Shared()) as house:
-        queues = house.broker.queues
-        assert await queues.existing({"q"}) == {"q"}
-        await house.storage.drop_queue("q")
-        assert await queues.existing({"q"}) == {"q"}
-        assert isinstance((await queues.get_each(ADMIN, ["q"]))[0], QueueNotFound)
-        assert await queues.existing({"q"}) == set()
-
-
 class Payments(RateLimiter):
     def __init__(self):
         self.spent = []
