@@ -97,7 +97,6 @@ from broker.models import (
     Totals,
 )
 from broker.operations.consuming import Consuming
-from broker.operations.settling import Settlement
 from broker.provider import Provider
 from broker.ratelimit import (
     ACTIVITIES,
@@ -107,7 +106,7 @@ from broker.ratelimit import (
     RateLimiter,
     Spending,
 )
-from broker.receipts import Receipt, read_receipt
+from broker.receipts import Receipt, Settlement, read_receipt
 from broker.status import BrokerInfo, PluginInfo, Served
 from broker.storage import Capability, Storage
 from broker.stream import EndReason, Recheck, Stream, end_event, retry_ms

@@ -48,14 +48,14 @@ from broker.operations.places import Places
 from broker.operations.publishing import Publishing
 from broker.operations.queues import Queues
 from broker.operations.runtime import Runtime
-from broker.operations.settling import Settlement, Settling, refusal
+from broker.operations.settling import Settling, refusal
 from broker.operations.streams import Streams
 from broker.operations.tasks import Tasks
 from broker.operations.unsettled import Holders
 from broker.operations.waiting import Waiting
 from broker.provider import Provider
 from broker.ratelimit import RateLimiter, Spending
-from broker.receipts import Receipt
+from broker.receipts import Receipt, Settlement
 from broker.status import BrokerInfo, Health, Served
 from broker.storage import Storage
 from broker.stream import Recheck

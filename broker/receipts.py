@@ -1,4 +1,4 @@
-"""Receipts: the opaque proof of one lease.
+"""Receipts: the opaque proof of one lease, and what its holder wants done with it.
 
 A receipt carries the lease's token, the message's id, how often it was delivered and its queue,
 so that permission and backoff need no look-up. Nothing in it is trusted: the storage compares
@@ -15,6 +15,7 @@ import struct
 import msgspec
 
 from broker.limits import QUEUE_NAME_PATTERN
+from broker.models import SettleKind
 
 NO_RECEIPT = "not a receipt of this broker"
 
@@ -29,6 +30,18 @@ class Receipt(msgspec.Struct, frozen=True):
     message_id: int
     delivery_count: int
     queue: str
+
+
+class Settlement(msgspec.Struct, frozen=True, kw_only=True):
+    """What a consumer wants done with one lease."""
+
+    receipt: Receipt
+    kind: SettleKind
+    delay: float | None = None
+    """For retry: seconds until it is visible again; None: the queue's backoff."""
+    seconds: float | None = None
+    """For extend: seconds from now; None: the queue's lease_seconds."""
+    reason: str | None = None
 
 
 def write_receipt(receipt: Receipt) -> str:

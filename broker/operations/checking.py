@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -29,9 +29,7 @@ from broker.limits import (
     YEAR,
 )
 from broker.models import Draft, MessageQuery, QueuePolicy, SettleKind, StateFilter
-
-if TYPE_CHECKING:
-    from broker.operations.settling import Settlement
+from broker.receipts import Settlement
 
 _PRINTABLE = re.compile(PRINTABLE_PATTERN)
 _QUEUE_NAME = re.compile(QUEUE_NAME_PATTERN)

@@ -24,19 +24,7 @@ from broker.models import (
 from broker.operations.checking import check_drafts, check_settlements
 from broker.operations.publishing import Publishing
 from broker.operations.runtime import Runtime
-from broker.receipts import Receipt
-
-
-class Settlement(msgspec.Struct, frozen=True, kw_only=True):
-    """What a consumer wants done with one lease."""
-
-    receipt: Receipt
-    kind: SettleKind
-    delay: float | None = None
-    """For retry: seconds until it is visible again; None: the queue's backoff."""
-    seconds: float | None = None
-    """For extend: seconds from now; None: the queue's lease_seconds."""
-    reason: str | None = None
+from broker.receipts import Settlement
 
 
 class Settling:
