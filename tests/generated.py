@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as some
 from hypothesis_graphql import from_schema, nodes
 
-EACH = int(os.environ.get("BROKER_GRAPHQL_OPERATIONS", "100"))
+EACH = int(os.environ.get("BROKER_GRAPHQL_OPERATIONS", "50"))
 """How many operations are made of each root field."""
 
 QUERIES, MUTATIONS = (
@@ -49,7 +49,7 @@ def _print(tree):
     return print_ast(visit(tree, _Plausible()))
 
 
-def for_each_operation(*fields, each=EACH):
+def for_each_operation(*fields):
     """Call a test with so many operations of these root fields, the same in every run."""
 
     def decorate(test):
@@ -57,7 +57,7 @@ def for_each_operation(*fields, each=EACH):
             read_sdl(), fields=fields or None, custom_scalars=SCALARS, print_ast=_print
         )
         run = settings(
-            max_examples=each,
+            max_examples=EACH,
             derandomize=True,
             database=None,
             deadline=None,
