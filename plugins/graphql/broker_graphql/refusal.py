@@ -7,7 +7,6 @@ from typing import Any
 
 from graphql import GraphQLError
 
-
 MAX_MESSAGE = 1000
 """How many characters of what graphql-core says are told."""
 
