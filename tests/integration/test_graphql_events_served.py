@@ -106,9 +106,10 @@ async def test_a_query_is_answered_as_events_to_who_reads_nothing_else(serve):
     assert told == [("next", '{"data":{"me":{"subject":"anonymous"}}}'), ("complete", "")]
 
 
-@pytest.mark.parametrize("tls", [False, True], ids=["http1", "http2"])
-async def test_a_broker_that_stops_ends_every_subscription_and_calls_none_complete(serve, tls):
-    served = serve(shutdown_seconds=GRACE, **({"tls": "dev"} if tls else {}))
+async def test_a_broker_that_stops_ends_every_subscription_and_calls_none_complete(serve):
+    # Over HTTP/2, streams of all kinds end in test_draining_streams: httpx loses what came together
+    # with the end of a connection.
+    served = serve(shutdown_seconds=GRACE)
     async with client_of(served) as client:
         await make(client, "q")
         bodies = []
