@@ -18,7 +18,8 @@ from broker_graphql.asking import read_asked
 from broker_graphql.config import GraphqlConfig
 from broker_graphql.executor import Executor
 from broker_graphql.transport import GraphqlTransport
-from graphql import parse, validate
+from broker_graphql.validation import check_valid
+from graphql import parse
 
 from bench.graphs import Found, Job
 from broker import Draft, Identity, QueueSpec
@@ -83,7 +84,9 @@ def _gate(executor: Executor, job: Job) -> tuple[float, ...]:
         times.append(
             (
                 _seconds(lambda body=body: executor.prepare(read_asked(body, config), IDENTITY)),
-                _seconds(lambda tree=tree: validate(executor.schema, tree)),
+                _seconds(
+                    lambda tree=tree: check_valid(tree, executor.schema, hide_suggestions=False)
+                ),
                 _seconds(lambda body=body: executor.prepare(read_asked(body, config), IDENTITY)),
             )
         )
