@@ -86,8 +86,7 @@ class Connection(Stream):
             raise Breach(INVALID, str(error)) from error
         except Refused as refusal:
             self._send(exchange.error(refusal.errors))
-        # An isolation point: what is unexpected is logged, and ends this operation alone.
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001  # isolates one operation from all others
             self._send(exchange.error([execution.tell({}, error)]))
 
     def stop(self, exchange: Exchange) -> None:
@@ -167,8 +166,7 @@ class Connection(Stream):
                 result = await self._executor.execute(operation, execution)
             self.outbox.put(exchange.next(result), undo=execution.undo)
             self._send(exchange.complete())
-        # An isolation point: what is unexpected is logged, and ends this operation alone.
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001  # isolates one operation from all others
             self._send(exchange.error([execution.tell({}, error)]))
             await execution.give_back()
         finally:
