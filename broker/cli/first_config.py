@@ -45,7 +45,7 @@ database = "auth.db"
 # redis_url = "redis://127.0.0.1:6379"
 """,
     "graphql": """
-# All of it in one endpoint: POST /graphql, GraphQL over HTTP and WebSocket.
+# All of it in one endpoint, POST /graphql; events over Server-Sent Events or a WebSocket.
 [plugins.graphql]
 """,
 }

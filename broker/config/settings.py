@@ -132,7 +132,8 @@ class BrokerConfig(BaseModel):
 
     environment: Literal["development", "production"] = Field(
         default="development",
-        description='What the broker is for; "production" refuses what is for development only.',
+        description='What the broker is for; "production" refuses what is for development only, '
+        "and plugins tell strangers less.",
     )
     plugins: tuple[str, ...] = Field(
         default=(), description="The plugins that run, in the order in which they are asked."
