@@ -53,7 +53,7 @@ def acknowledged():
         '{"type":"complete"}',
         '{"type":"connection_init","payload":[]}',
         '{"type":"ping"} {"type":"ping"}',
-        '{"type":"connection_init","payload":{"a":' + "[" * 5_000 + "]" * 5_000 + "}}",
+        '{"type":"connection_init","payload":{"a":' + "[" * 100_000 + "]" * 100_000 + "}}",
         json.dumps({"type": "subscribe", "id": "x" * 257, "payload": {}}),
         "\ud800",
     ],
