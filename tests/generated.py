@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as some
 from hypothesis_graphql import from_schema, nodes
 
-EACH = int(os.environ.get("BROKER_GRAPHQL_OPERATIONS", "50"))
+EACH = int(os.environ.get("BROKER_GRAPHQL_OPERATIONS", "100"))
 """How many operations are made of each root field."""
 
 QUERIES, MUTATIONS = (

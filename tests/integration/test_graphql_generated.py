@@ -1,4 +1,4 @@
-"""Operations that nobody thought of, over a thousand of them for each server, which goes on."""
+"""Operations that nobody thought of, two thousand of them for each server, which goes on."""
 
 import http.client
 import json
