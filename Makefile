@@ -1,12 +1,13 @@
 # Two commands are all that a newcomer needs: `make serve` and `make test`.
 .POSIX:
-.PHONY: help serve test machine crash power bench lint format dist clean
+.PHONY: help serve test machine requests crash power bench docs surface lint format dist clean
 
 BIN = .venv/bin
 CYCLES = 100
 CUTS = 2000
 EXAMPLES = 5000
 STEPS = 100
+REQUESTS = 100
 MANIFESTS = pyproject.toml constraints.txt tools/install $(wildcard plugins/*/pyproject.toml)
 
 help: ## say what can be made
@@ -23,6 +24,9 @@ machine: .venv/develop.stamp ## compare storages with the memory storage, for ho
 	BROKER_MACHINE_EXAMPLES=$(EXAMPLES) BROKER_MACHINE_STEPS=$(STEPS) \
 		$(BIN)/pytest -n 2 --timeout 0 -k test_any_program tests/contracts plugins
 
+requests: .venv/develop.stamp ## hold each server against the API documentation: REQUESTS=100 a route
+	BROKER_REQUESTS=$(REQUESTS) $(BIN)/pytest -s --timeout 0 tests/integration/test_openapi_generated.py
+
 crash: .venv/develop.stamp ## kill the broker a hundred times, or CYCLES=500 times
 	PYTHONPATH=tests $(BIN)/python -m crash.campaign --cycles $(CYCLES)
 	CRASH_POINTS=50 $(BIN)/pytest -n 2 --timeout 600 tests/crash/test_crash_points.py
@@ -32,6 +36,12 @@ power: .venv/develop.stamp ## cut the power at CUTS=2000 moments of a recorded b
 
 bench: .venv/develop.stamp ## measure speed, as ratios within one run; SUITES="single batches"
 	$(BIN)/python -m bench --directory . $(SUITES)
+
+docs: .venv/develop.stamp ## write docs/hooks.md and docs/api.md from the sources
+	$(BIN)/python -m tools.reference
+
+surface: .venv/develop.stamp ## write down what others build on, for tests to compare with
+	$(BIN)/python -m tools.reference.surface
 
 lint: .venv/develop.stamp ## check style, types and who imports whom
 	$(BIN)/ruff check .
@@ -57,6 +67,6 @@ clean: ## remove what was installed and built
 	@sh tools/install serve
 	@touch $@
 
-.venv/develop.stamp: $(MANIFESTS)
+.venv/develop.stamp: $(MANIFESTS) $(wildcard examples/*/pyproject.toml)
 	@sh tools/install develop
 	@touch .venv/serve.stamp $@

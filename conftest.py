@@ -1,11 +1,10 @@
-"""What holds for all tests: no logins; `async def` ones get an event loop each, without a plugin."""
+"""What holds for all tests: no logins, no asking what the time is, Redis where they want it."""
 
-import asyncio
-import inspect
 import os
 from importlib.util import find_spec
 
 import pytest
+from hypothesis import settings
 
 HAS_GRAPHQL = find_spec("broker_graphql") is not None
 
@@ -26,13 +25,9 @@ def pytest_configure():
     os.environ["XDG_CONFIG_HOME"] = os.devnull
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem):
-    if not inspect.iscoroutinefunction(pyfuncitem.obj):
-        return None
-    names = pyfuncitem._fixtureinfo.argnames
-    asyncio.run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}))
-    return True
+# How long a case takes, and how long it takes to draw one, tells how busy the machine is.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 @pytest.fixture

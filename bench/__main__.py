@@ -17,8 +17,10 @@ from bench import (
     graphs,
     growth,
     hostile,
+    isolation,
     ratelimit,
     single,
+    watching,
 )
 from bench.figures import CORES, Measured, Suite
 from bench.machine import describe
@@ -34,7 +36,9 @@ SUITES: dict[str, Suite] = {
     "graphql": graphs.measure,
     "growth": growth.measure,
     "hostile": hostile.measure,
+    "isolation": isolation.measure,
     "ratelimit": ratelimit.measure,
+    "watching": watching.measure,
 }
 
 _HEAD = ("row", "figure", "lowest", "highest", "bound", "holds", "generator")

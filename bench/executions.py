@@ -14,11 +14,11 @@ from statistics import median
 from typing import Any
 
 import msgspec
-from broker_graphql.asking import read_asked
 from broker_graphql.config import GraphqlConfig
 from broker_graphql.executor import Executor
+from broker_graphql.gate.asking import read_asked
+from broker_graphql.gate.validation import check_valid
 from broker_graphql.transport import GraphqlTransport
-from broker_graphql.validation import check_valid
 from graphql import parse
 
 from bench.graphs import Found, Job

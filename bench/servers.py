@@ -19,7 +19,7 @@ from bench.load import Job, Result
 _CONFIG = """
 [broker]
 plugins = {plugins}
-disable = ["log"]
+disable = {disable}
 anonymous = true
 {settings}
 """
@@ -69,11 +69,14 @@ def broker(
     plugins: Sequence[str] = ("storage_sqlite",),
     settings: str = "",
     tables: str = "",
+    logs: bool = False,
 ) -> Iterator[Server]:
     """Run `broker serve` with SQLite in a directory, which may hold a database already, with more
-    settings of its own and with the tables of its plugins."""
+    settings of its own and with the tables of its plugins; it is silent unless it `logs`."""
     config = directory / "broker.toml"
-    config.write_text(_CONFIG.format(plugins=list(plugins), settings=settings) + tables)
+    disable = [] if logs else ["log"]
+    text = _CONFIG.format(plugins=list(plugins), disable=disable, settings=settings)
+    config.write_text(text + tables)
     config.chmod(0o600)  # there may be a secret in it
     options = ("--config", str(config), "--port", "0", "--server", server, "--json")
     with _process("broker", "serve", *options) as running:

@@ -19,6 +19,7 @@ from broker.auth import (
 )
 from broker.budget import Budget, Share, whose_identity
 from broker.context import Clock, PluginContext, Timer
+from broker.description import Answer, Body, Description
 from broker.durations import read_duration
 from broker.engine import Broker
 from broker.errors import (
@@ -33,6 +34,7 @@ from broker.errors import (
     Invalid,
     InvalidToken,
     LeaseLost,
+    LogNotFound,
     Malformed,
     MessageNotFound,
     MessageTooLarge,
@@ -65,7 +67,9 @@ from broker.extend import Event, EventKind, Interceptor, Observer, Transport
 from broker.handshake import Handshake, MessageBound, read_handshake
 from broker.hookspecs import hookimpl
 from broker.http import Handler, Request, Response, Route, json_response
+from broker.logs.reading import LogFiles, LogLevel
 from broker.media import choose_type, demand_json, is_json, names_type
+from broker.meter import Counter, Distribution, Histogram, Measurement, Meter
 from broker.models import (
     BulkResult,
     Counts,
@@ -91,12 +95,16 @@ from broker.models import (
     Settle,
     Settled,
     SettleKind,
+    SettleOutcome,
     SettleResult,
+    State,
     StateFilter,
     Summary,
     Totals,
 )
 from broker.operations.consuming import Consuming
+from broker.ordered import OrderedStorage, OrderedStore
+from broker.problems import Problem
 from broker.provider import Provider
 from broker.ratelimit import (
     ACTIVITIES,
@@ -107,12 +115,13 @@ from broker.ratelimit import (
     Spending,
 )
 from broker.receipts import Receipt, Settlement, read_receipt
-from broker.status import BrokerInfo, PluginInfo, Served
+from broker.status import BrokerInfo, PluginInfo, Rate, Rates, Served
 from broker.storage import Capability, Storage
 from broker.stream import EndReason, Recheck, Stream, end_event, retry_ms
-from broker.timestamps import timestamp
+from broker.timestamps import Moment, timestamp
 
 __version__ = "0.1.0"
+"""The version of the core's distribution."""
 
 __all__ = [
     "ACTIVITIES",
@@ -120,9 +129,11 @@ __all__ = [
     "Action",
     "Activity",
     "Allowance",
+    "Answer",
     "Audience",
     "Authenticator",
     "Authorizer",
+    "Body",
     "BodyTooSlow",
     "Broker",
     "BrokerError",
@@ -135,11 +146,14 @@ __all__ = [
     "Closed",
     "ConfigError",
     "Consuming",
+    "Counter",
     "Counts",
     "Credentials",
     "CrossSite",
     "Deliveries",
     "Delivery",
+    "Description",
+    "Distribution",
     "Draft",
     "EndReason",
     "Ended",
@@ -150,6 +164,7 @@ __all__ = [
     "Forbidden",
     "Handler",
     "Handshake",
+    "Histogram",
     "Identity",
     "Interceptor",
     "Invalid",
@@ -157,23 +172,32 @@ __all__ = [
     "Lease",
     "LeaseLost",
     "LeaseResult",
+    "LogFiles",
+    "LogLevel",
+    "LogNotFound",
     "Maintenance",
     "Malformed",
+    "Measurement",
     "Message",
     "MessageBound",
     "MessageNotFound",
     "MessageQuery",
     "MessageTooLarge",
+    "Meter",
+    "Moment",
     "NewMessage",
     "NotAcceptable",
     "NothingSettled",
     "Observer",
+    "OrderedStorage",
+    "OrderedStore",
     "Overloaded",
     "Overview",
     "Page",
     "PluginContext",
     "PluginError",
     "PluginInfo",
+    "Problem",
     "Provider",
     "PublishResult",
     "Queue",
@@ -185,8 +209,10 @@ __all__ = [
     "QueueSpec",
     "QueueStatus",
     "Quota",
+    "Rate",
     "RateLimited",
     "RateLimiter",
+    "Rates",
     "Receipt",
     "Recheck",
     "Rejected",
@@ -197,12 +223,14 @@ __all__ = [
     "Served",
     "Settle",
     "SettleKind",
+    "SettleOutcome",
     "SettleResult",
     "Settled",
     "Settlement",
     "Share",
     "Spending",
     "StartupError",
+    "State",
     "StateFilter",
     "Storage",
     "StorageFailed",

@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from broker.addresses import Network, read_proxies
 from broker.context import Clock, PluginContext
-from broker.engine import Broker, Providers
+from broker.engine import Broker
 from broker.errors import ConfigError, PluginError
 from broker.extend import Transport
 from broker.lifecycle import OPEN_SECONDS, Lifecycle, attempt
+from broker.meter import Meter
+from broker.providers import Providers
 from broker.status import BrokerInfo, PluginInfo
+from broker.wording import quoted, shown
 
 if TYPE_CHECKING:
     from broker.config import Config
     from broker.plugins import Plugin
+    from broker.tracing.tracing import Tracing
+
+
+T = TypeVar("T")
 
 
 class Assembly(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,13 +40,16 @@ class Assembly(msgspec.Struct, frozen=True, kw_only=True):
     lifespans: tuple[tuple[str, AbstractAsyncContextManager[None]], ...]
     transports: tuple[tuple[str, Transport], ...]
     trusted_proxies: tuple[Network, ...] = ()
+    tracing: Tracing | None = None
     warnings: tuple[str, ...] = ()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Broker]:
         """Open everything in order; close it in reverse, the transports first."""
         make_private_directory(self.data_dir)
-        async with Lifecycle() as lifecycle:
+        async with Lifecycle(self.broker.failures) as lifecycle:
+            if self.tracing is not None:
+                await lifecycle.open("traces", self.tracing)
             for name, provider in self.providers.in_order():
                 await lifecycle.open(name, provider)
             await lifecycle.enter("broker", self.broker.working())
@@ -58,14 +68,20 @@ class Assembly(msgspec.Struct, frozen=True, kw_only=True):
         return lines
 
 
-def assemble(config: Config, *, clock: Clock | None = None) -> Assembly:
-    """Load the enabled plugins and build, but do not open, what they provide."""
-    from broker.plugins import load  # imports the config library
+def assemble(
+    config: Config, *, clock: Clock | None = None, added: Mapping[str, object] | None = None
+) -> Assembly:
+    """Load the enabled plugins and build, but do not open, what they provide.
 
-    builder = _Builder(config, load(config), clock or Clock())
+    `added` are enabled plugins that are not installed, by name: modules or objects with hooks.
+    """
+    from broker.loading import load  # imports the config library
+
+    builder = _Builder(config, load(config, added=added), clock or Clock())
     providers = builder.providers()
-    broker = builder.broker(providers)
-    transports = builder.transports(broker)
+    tracing = _tracing(config)
+    broker = builder.broker(providers, tracing)
+    transports = builder.transports(broker, providers)
     return Assembly(
         broker=broker,
         providers=providers,
@@ -73,11 +89,22 @@ def assemble(config: Config, *, clock: Clock | None = None) -> Assembly:
         lifespans=tuple(builder.collect("provide_lifespan", broker=broker)),
         transports=tuple(transports),
         trusted_proxies=tuple(map(read_proxies, config.server.trusted_proxies)),
+        tracing=tracing,
         warnings=tuple(builder.warnings),
     )
 
 
-def make_context(plugin: Plugin, config: Config, clock: Clock) -> PluginContext:
+def _tracing(config: Config) -> Tracing | None:
+    if config.traces.endpoint is None:
+        return None
+    from broker.tracing.exporting import exporter_to  # imports OpenTelemetry
+    from broker.tracing.tracing import Tracing
+
+    exporter = exporter_to(config.traces.endpoint)
+    return Tracing(config.traces, exporter, version=version("replika-broker"))
+
+
+def make_context(plugin: Plugin, config: Config, clock: Clock, meter: Meter) -> PluginContext:
     """Return what a plugin is given of the broker."""
     return PluginContext(
         name=plugin.name,
@@ -86,6 +113,7 @@ def make_context(plugin: Plugin, config: Config, clock: Clock) -> PluginContext:
         clock=clock,
         data_dir=config.broker.data_dir,
         environment=config.broker.environment,
+        meter=meter.of(plugin.name),
     )
 
 
@@ -99,6 +127,29 @@ def make_private_directory(path: Path) -> None:
         ) from error
 
 
+def exclusive(
+    results: Sequence[tuple[str, T]], *, role: str, choice: str | None = None
+) -> tuple[str, T] | None:
+    """Return the plugin's name and the provider that fill a role, None if nobody does.
+
+    `choice` is what the config says under `broker.<role>`. Raises ConfigError if several could
+    and none is chosen, or if the chosen one cannot.
+    """
+    names = [name for name, _ in results]
+    if choice is not None:
+        for name, provider in results:
+            if name == choice:
+                return name, provider
+        able = f"choose one that does: {quoted(names)}" if names else "remove the line"
+        raise ConfigError(f"broker.{role}: plugin {shown(choice)} provides no {role}; {able}")
+    if len(results) > 1:
+        remedy = "remove all but one from broker.plugins"
+        if role == "storage":
+            remedy = f"choose one, broker.storage = {shown(names[0])} for example"
+        raise ConfigError(f"plugins {quoted(names)} each provide the {role}; {remedy}")
+    return results[0] if results else None
+
+
 class _Builder:
     """Calls the hooks, one plugin at a time, in the order of the config."""
 
@@ -106,12 +157,11 @@ class _Builder:
         self._config = config
         self._plugins = list(plugins)
         self._clock = clock
+        self._meter = Meter()
         self._contexts: dict[str, PluginContext] = {}
         self.warnings = list(config.warnings)
 
     def providers(self) -> Providers:
-        from broker.plugins import exclusive
-
         storages = self.collect("provide_storage")
         storage = exclusive(storages, role="storage", choice=self._config.broker.storage)
         if storage is None:
@@ -130,14 +180,9 @@ class _Builder:
             observers=tuple(self.collect("provide_observer")),
         )
 
-    def broker(self, providers: Providers) -> Broker:
+    def broker(self, providers: Providers, tracing: Tracing | None) -> Broker:
         settings = self._config.broker
         storage_name, storage = providers.storage
-        if not settings.anonymous and not providers.authenticators:
-            self.warnings.append(
-                "no enabled plugin authenticates and broker.anonymous is false: "
-                "every request will be answered 401"
-            )
         return Broker(
             providers,
             clock=self._clock,
@@ -146,11 +191,21 @@ class _Builder:
                 started_at=self._clock.now(),
                 storage=storage_name,
                 capabilities=storage.capabilities,
+                authenticators=tuple(name for name, _ in providers.authenticators),
+                rate_limiter=None if providers.limiter is None else providers.limiter[0],
                 plugins=tuple(
                     PluginInfo(record.name, record.distribution, record.version)
                     for record in (plugin.record for plugin in self._plugins)
                 ),
+                security={
+                    name: scheme
+                    for _, authenticator in providers.authenticators
+                    for name, scheme in authenticator.security.items()
+                },
+                anonymous=settings.anonymous,
             ),
+            meter=self._meter,
+            trace=None if tracing is None else tracing.storage,
             max_queues=settings.max_queues,
             max_requests=self._config.server.max_requests,
             max_waiting=settings.max_waiting,
@@ -161,15 +216,21 @@ class _Builder:
             require_receipt=settings.require_receipt,
         )
 
-    def transports(self, broker: Broker) -> list[tuple[str, Transport]]:
+    def transports(self, broker: Broker, providers: Providers) -> list[tuple[str, Transport]]:
         transports = self.collect("provide_transport", broker=broker)
         for name, transport in transports:
+            broker.health.add(name, transport)
             for capability in sorted(transport.requires - broker.info.capabilities):
                 raise PluginError(
                     name,
                     f'needs a storage with the capability "{capability}", which '
                     f'"{broker.info.storage}" does not declare; enable another storage',
                 )
+        if transports and not providers.authenticators and not self._config.broker.anonymous:
+            self.warnings.append(
+                "no enabled plugin authenticates and broker.anonymous is false: "
+                "every request will be answered 401"
+            )
         return transports
 
     def collect(self, hook: str, **shared: object) -> list[tuple[str, Any]]:
@@ -182,7 +243,7 @@ class _Builder:
         return found
 
     def _fall_back(self, hook: str, name: str) -> tuple[str, Any]:
-        from broker.plugins import load_one
+        from broker.loading import load_one
 
         plugin = load_one(name, self._config)
         self._plugins.append(plugin)
@@ -190,5 +251,7 @@ class _Builder:
 
     def _context(self, plugin: Plugin) -> PluginContext:
         if plugin.name not in self._contexts:
-            self._contexts[plugin.name] = make_context(plugin, self._config, self._clock)
+            self._contexts[plugin.name] = make_context(
+                plugin, self._config, self._clock, self._meter
+            )
         return self._contexts[plugin.name]

@@ -50,9 +50,11 @@ class EventFilter(msgspec.Struct, frozen=True, dict=True):
     """Which events of which queues."""
 
     kinds: frozenset[EventKind] = EVENT_KINDS
+    """These kinds of events only."""
     names: frozenset[str] = frozenset()
     """Queues that are named as they are."""
     globs: frozenset[str] = frozenset("*")
+    """Queues whose names match one of these."""
 
     @classmethod
     def of(cls, queues: Iterable[str], kinds: Collection[EventKind]) -> EventFilter:

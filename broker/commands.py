@@ -16,12 +16,23 @@ import msgspec
 from broker.durations import read_duration
 
 LONGEST_LINE = 65_536
+"""How many bytes of a line of stdin are read for a password."""
+
+__all__ = [
+    "Duration",
+    "json_option",
+    "print_json",
+    "print_table",
+    "read_password",
+    "remark",
+]
 
 
 class Duration(click.ParamType):  # type: ignore[type-arg]  # a generic in newer versions only
     """The type of an option that takes a duration like `7d`; it becomes seconds."""
 
     name = "duration"
+    """What an error calls the type."""
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None

@@ -11,6 +11,8 @@ from typing import Any, Literal, Protocol, TypeVar
 
 import msgspec
 
+from broker.meter import Meter
+
 T = TypeVar("T")
 
 
@@ -55,15 +57,19 @@ class PluginContext(msgspec.Struct, frozen=True, kw_only=True):
     """One plugin's view of the broker. What plugins need later becomes an attribute here."""
 
     name: str
+    """That of its entry point, by which the config and all messages know the plugin."""
     config: Any
     """An instance of what `config_schema` returned, validated; None without a schema."""
     logger: logging.Logger
     """Named `broker.plugins.<name>`."""
     clock: Clock
+    """The time; a test's stands still until the test moves it."""
     data_dir: Path
     """Where relative paths of a config are meant to lie; it exists when a provider is opened."""
     environment: Literal["development", "production"] = "development"
     """What the broker is for, as `broker.environment` says."""
+    meter: Meter = msgspec.field(default_factory=Meter)
+    """What it registers its numbers with, for plugins that tell of metrics to show them."""
     _made: dict[Callable[[PluginContext], Any], Any] = msgspec.field(default_factory=dict)
 
     def once(self, make: Callable[[PluginContext], T]) -> T:

@@ -5,7 +5,7 @@ than what it guards.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Generic, TypeVar
 
@@ -60,3 +60,56 @@ class Deadlines(Generic[T]):
                 return
             del self._due[entry]
             self._late(entry)
+
+
+class LateError(TimeoutError):
+    """What was waited for did not end in time."""
+
+
+class TimeLimit:
+    """How long is waited for one thing at a time in each task: like `asyncio.timeout`, which costs
+    as much as a whole publish in the core."""
+
+    def __init__(self, seconds: float) -> None:
+        self._deadlines = Deadlines(seconds, _Wait.interrupt)
+        self._problem = f"not done within {seconds:g} s"
+
+    async def wait(self, work: Awaitable[T]) -> T:
+        """Return what the work does; raises LateError, and cancels the work, when it is late.
+
+        What does not end when it is cancelled is waited for all the same.
+        """
+        wait = _Wait()
+        self._deadlines.add(wait)
+        try:
+            result = await work
+        except BaseException as error:
+            if wait.is_late and wait.forget():
+                raise LateError(self._problem) from error
+            raise
+        finally:
+            self._deadlines.remove(wait)
+        if wait.is_late and wait.forget():
+            raise LateError(self._problem)
+        return result
+
+
+class _Wait:
+    """A task that waits."""
+
+    __slots__ = ("_cancelled_before", "_task", "is_late")
+
+    def __init__(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None, "who waits is a task"
+        self._task = task
+        self._cancelled_before = task.cancelling()
+        self.is_late = False
+
+    def interrupt(self) -> None:
+        self.is_late = True
+        self._task.cancel()
+
+    def forget(self) -> bool:
+        """Take the interrupt back; tell whether nobody else cancelled the task."""
+        return self._task.uncancel() <= self._cancelled_before

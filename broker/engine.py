@@ -7,24 +7,22 @@ a client that is gone is given back.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 
-import msgspec
-
-from broker.auth import Action, Authenticator, Authorizer, Credentials, Identity
+from broker.auth import Action, Credentials, Identity
 from broker.context import Clock
 from broker.errors import (
     BrokerError,
     FieldError,
     Invalid,
     MessageNotFound,
-    Overloaded,
     StorageFailed,
-    TooManyStreams,
-    TooManyWaiting,
 )
-from broker.extend import Interceptor, Observer
+from broker.health import Health
+from broker.http import Request, Route
+from broker.isolation import Failures
+from broker.meter import Measurement, Meter
 from broker.models import (
     Deliveries,
     Delivery,
@@ -40,11 +38,15 @@ from broker.operations.browsing import Browsing
 from broker.operations.checking import check_message_id
 from broker.operations.consuming import Consuming, Consumption
 from broker.operations.gate import Gate
+from broker.operations.guarding import GuardedStorage
+from broker.operations.instruments import Instruments
+from broker.operations.intercepting import Interceptors
 from broker.operations.known_queues import KnownQueues
 from broker.operations.leasing import Leasing
 from broker.operations.maintenance import maintained, watched
 from broker.operations.observing import Observers
-from broker.operations.places import Places
+from broker.operations.pace import Pace
+from broker.operations.places import stream_places, waiting_places
 from broker.operations.publishing import Publishing
 from broker.operations.queues import Queues
 from broker.operations.runtime import Runtime
@@ -53,41 +55,17 @@ from broker.operations.streams import Streams
 from broker.operations.tasks import Tasks
 from broker.operations.unsettled import Holders
 from broker.operations.waiting import Waiting
-from broker.provider import Provider
-from broker.ratelimit import RateLimiter, Spending
+from broker.providers import Providers
+from broker.ratelimit import Spending
 from broker.receipts import Receipt, Settlement
-from broker.status import BrokerInfo, Health, Served
+from broker.status import BrokerInfo, Rates, Served, measure_requests
 from broker.storage import Storage
 from broker.stream import Recheck
-from broker.turn import Turns
-
-
-class Providers(msgspec.Struct, frozen=True, kw_only=True):
-    """What plugins provided, each with its plugin's name, in the order of the config."""
-
-    storage: tuple[str, Storage]
-    authorizer: tuple[str, Authorizer]
-    authenticators: tuple[tuple[str, Authenticator], ...] = ()
-    limiter: tuple[str, RateLimiter] | None = None
-    interceptors: tuple[tuple[str, Interceptor], ...] = ()
-    observers: tuple[tuple[str, Observer], ...] = ()
-
-    def in_order(self) -> tuple[tuple[str, Provider], ...]:
-        """Return all of them in the order of opening."""
-        limiter = () if self.limiter is None else (self.limiter,)
-        return (
-            self.storage,
-            *limiter,
-            *self.authenticators,
-            self.authorizer,
-            *self.interceptors,
-            *self.observers,
-        )
+from broker.turn import CURRENT_TURN, Turns
 
 
 class Broker:
-    """The engine that every transport calls; `queues` administers the queues, `streams` keeps the
-    answers that go on."""
+    """The engine that every transport calls."""
 
     def __init__(
         self,
@@ -103,42 +81,73 @@ class Broker:
         max_streams_per_identity: int,
         anonymous: bool = False,
         require_receipt: bool = False,
+        meter: Meter | None = None,
+        trace: Callable[[str, Storage], Storage] | None = None,
     ) -> None:
         self.clock = clock
+        """The time, of which there is no other here."""
         self.info = info
-        self.served = Served()
+        """What it was assembled from."""
+        self.routes: tuple[Route, ...] = ()
+        """What its transports serve; none before they are mounted."""
+        self.meter = meter or Meter()
+        """What the engine registers its numbers with, and all plugins theirs."""
+        self.served = Served(durations=measure_requests(self.meter))
+        """What it answered since the start."""
         self.turns = Turns(max_requests)
+        """The requests in flight."""
         self.require_receipt = require_receipt
+        """Whether a lease can be settled by its receipt only."""
         self.retiring = False
         """Whether the broker drains, or is about to."""
-        self._health = Health(providers.in_order(), clock)
+        self.health = Health(clock)
+        """How its parts are."""
+        for name, provider in providers.in_order():
+            self.health.add(name, provider)
+        self.failures = Failures(clock)
+        """How often plugins failed, by plugin and what it failed to do."""
+        instruments = Instruments(self.meter)
         storage_name, storage = providers.storage
+        guarded = GuardedStorage(storage_name, storage, self.failures)
+        storage = guarded if trace is None else trace(storage_name, guarded)
         self._gate = Gate(
             authenticators=providers.authenticators,
             authorizer=providers.authorizer,
             limiter=providers.limiter,
             anonymous=anonymous,
+            failures=self.failures,
+            rejected=instruments.rejected,
         )
         self._runtime = Runtime(
             storage_name=storage_name,
             storage=storage,
             gate=self._gate,
-            observers=Observers(providers.observers),
+            observers=Observers(providers.observers, self.failures),
             tasks=Tasks(),
             waiting=Waiting(clock),
             holders=Holders(),
             queues=KnownQueues(storage, clock),
+            instruments=instruments,
             clock=clock,
         )
         self.queues = Queues(self._runtime, most=max_queues)
+        """What makes, changes, lists and empties queues."""
         self._browsing = Browsing(self._runtime)
-        self._publishing = Publishing(self._runtime, providers.interceptors)
+        self._publishing = Publishing(
+            self._runtime, Interceptors(providers.interceptors, self.failures)
+        )
         places = waiting_places(max_waiting, max_waiting_per_identity)
         self._leasing = Leasing(self._runtime, places)
         self._consumption = Consumption(self._runtime)
         self.streams = Streams(
-            clock, stream_places(max_streams, max_streams_per_identity), self._runtime.tasks
+            clock,
+            stream_places(max_streams, max_streams_per_identity),
+            self._runtime.tasks,
+            self.failures,
         )
+        """What keeps the answers that go on."""
+        self._pace = Pace(self.queues.overview, self.served, clock)
+        instruments.show(self.turns, places, self.streams, self.failures)
         self._settling = Settling(self._runtime, self._publishing)
 
     @property
@@ -146,9 +155,23 @@ class Broker:
         """Whether the broker is on its way down: nothing waits any more."""
         return self._runtime.waiting.closed
 
+    @property
+    def challenge(self) -> str:
+        """What `WWW-Authenticate` says to who shows no credentials."""
+        return self._gate.challenge
+
     async def identify(self, credentials: Credentials | None, *, peer: str = "") -> Identity:
         """Return who asks; raises Unauthenticated."""
-        return await self._gate.identify(credentials, peer=peer)
+        identity = await self._gate.identify(credentials, peer=peer)
+        turn = CURRENT_TURN.get()
+        if turn is not None:
+            turn.identity = identity.subject
+        return identity
+
+    async def identify_request(self, request: Request) -> Identity:
+        """Return who sent a request: by its header Authorization or, without one, by what an
+        authenticator reads elsewhere in it; raises Unauthenticated."""
+        return await self.identify(self._gate.read(request), peer=request.peer)
 
     async def spend(self, spending: Spending) -> None:
         """Take from an allowance, for what a transport does that is none of the operations below;
@@ -315,17 +338,35 @@ class Broker:
     async def check(self) -> dict[str, str | None]:
         """Return what is wrong with each provider, by plugin, None for nothing; at most a second
         old."""
-        return await self._health.check()
+        return await self.health.check()
+
+    def rates(self) -> Rates:
+        """Return how fast it goes, on all brokers that share the storage, but for the requests; a
+        sample is taken every ten seconds, so no call of this costs the storage anything."""
+        return self._pace.rates()
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
-        """Do the upkeep while the block runs; at its end, drain and finish what was begun."""
-        async with watched(self._runtime), maintained(self._runtime), self.streams.kept():
-            try:
-                yield
-            finally:
-                self.drain()
-        await self._runtime.tasks.close()
+        """Do the upkeep and tell the observers while the block runs; at its end, drain and finish
+        what was begun."""
+        runtime = self._runtime
+        async with runtime.observers.listening():
+            async with (
+                watched(runtime),
+                maintained(runtime, self.health.turn),
+                self.streams.kept(),
+                self._pace.kept(),
+            ):
+                try:
+                    yield
+                finally:
+                    self.drain()
+            await runtime.tasks.close()
+
+    def measure(self) -> Iterator[Measurement]:
+        """Yield what all instruments show, those of plugins too; which of them fails is left out,
+        and counted among the failures."""
+        return self.meter.read(self.failures.note)
 
     async def failure(self) -> StorageFailed:
         """Return with what the storage said, once it gives up; what serves the broker ends then."""
@@ -357,28 +398,3 @@ class Broker:
         if not page.messages or not self._gate.sees(identity, page.messages[0].queue):
             raise MessageNotFound(message_id)
         return page.messages[0]
-
-
-def waiting_places(most: int, most_each: int) -> Places:
-    """Return the places of requests that wait for messages."""
-    return Places(
-        most=most,
-        most_each=most_each,
-        over=lambda: Overloaded("too many requests wait; try again soon, or ask without waiting"),
-        over_each=lambda: TooManyWaiting(most_each, "broker.max_waiting_per_identity"),
-    )
-
-
-def stream_places(most: int, most_each: int) -> Places:
-    """Return the places of streams."""
-    return Places(
-        most=most,
-        most_each=most_each,
-        over=lambda: TooManyStreams(
-            f"{most} streams are open, which is what broker.max_streams allows; try again later"
-        ),
-        over_each=lambda: TooManyStreams(
-            f"{most_each} of your streams are open already, which is what "
-            "broker.max_streams_per_identity allows; close one"
-        ),
-    )

@@ -14,7 +14,7 @@ and the `exit_code` that the command line ends with.
     ├── TooManyQueues 429        └── BodyTooSlow 408        │   ├── Overloaded
     ├── TooManyWaiting 429                                  │   └── StorageFailed
     ├── TooManyStreams 429       ├── NotAcceptable 406
-    ├── CrossSite 403
+    ├── CrossSite 403            ├── LogNotFound 404
     └── StartupError
         ├── ConfigError 78  ├── StorageUnreadable 74  ├── CannotListen 74
         ├── PluginError 78  └── StorageLocked 75
@@ -23,33 +23,44 @@ and the `exit_code` that the command line ends with.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 import msgspec
 
 
 class FieldError(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One field that was refused: where it stands, why, and what was received."""
+    """One field that was refused."""
 
     field: str
+    """Where it stands, `messages[3].priority` for example."""
     message: str
-    received: object = None
+    """What is wrong with it."""
+    received: Any = None
+    """The value, if it may be told."""
 
 
 class BrokerError(Exception):
     """Something that the broker refuses or cannot do; `str(error)` is the detail for the client."""
 
     code: ClassVar[str] = "internal"
+    """The name by which programs know it; it never changes."""
     title: ClassVar[str] = "Internal error"
+    """What it is in general, for people."""
     status: ClassVar[int] = 500
+    """The HTTP status that every transport answers with."""
     exit_code: ClassVar[int] = 1
+    """What the command line ends with."""
 
     retry_after: float | None = None
     """Seconds after which the same request may succeed, if that is known."""
 
     errors: Sequence[FieldError] = ()
     """The refused fields, for errors that are about fields."""
+
+    checks: Mapping[str, str] = MappingProxyType({})
+    """How each plugin is, for errors about the broker's health whose client may know."""
 
 
 class Malformed(BrokerError):
@@ -64,10 +75,11 @@ class Unauthenticated(BrokerError):
     code, title, status, exit_code = "unauthenticated", "Authentication required", 401, 4
 
     def __init__(
-        self, detail: str = "credentials are missing", *, challenge: str = "Bearer"
+        self, detail: str = "credentials are missing", *, challenge: str | None = None
     ) -> None:
         super().__init__(detail)
         self.challenge = challenge
+        """What `WWW-Authenticate` says; None: what the enabled authenticators ask for."""
 
 
 class InvalidToken(Unauthenticated):
@@ -87,6 +99,7 @@ class Forbidden(BrokerError):
     def __init__(self, scope: str) -> None:
         super().__init__(f'this needs the scope "{scope}"')
         self.scope = scope
+        """What is missing, `publish:orders` for example."""
 
 
 class CrossSite(BrokerError):
@@ -103,6 +116,7 @@ class QueueNotFound(BrokerError):
     def __init__(self, name: str) -> None:
         super().__init__(f'there is no queue "{name}"')
         self.name = name
+        """The queue."""
 
 
 class MessageNotFound(BrokerError):
@@ -113,6 +127,18 @@ class MessageNotFound(BrokerError):
     def __init__(self, message_id: int) -> None:
         super().__init__(f"there is no message {message_id}")
         self.message_id = message_id
+        """The message."""
+
+
+class LogNotFound(BrokerError):
+    """No file of the log has that name."""
+
+    code, title, status, exit_code = "log-not-found", "Log not found", 404, 3
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no log {name[:100]}")
+        self.name = name
+        """The name."""
 
 
 class QueueExists(BrokerError):
@@ -123,6 +149,7 @@ class QueueExists(BrokerError):
     def __init__(self, name: str) -> None:
         super().__init__(f'there is a queue "{name}" already')
         self.name = name
+        """The queue."""
 
 
 class VersionMismatch(BrokerError):
@@ -190,6 +217,20 @@ class Invalid(BrokerError):
         super().__init__("; ".join(f"{error.field}: {error.message}" for error in errors))
         self.errors = tuple(errors)
 
+    @staticmethod
+    def gather(*readings: Callable[[], Any]) -> list[Any]:
+        """Return what each reading returns; raise one Invalid for all fields that they refuse."""
+        values: list[Any] = []
+        errors: list[FieldError] = []
+        for read in readings:
+            try:
+                values.append(read())
+            except Invalid as error:
+                errors += error.errors
+        if errors:
+            raise Invalid(errors)
+        return values
+
 
 class Unsupported(Invalid):
     """The storage in use does not declare the capability that a policy or a message needs."""
@@ -206,8 +247,9 @@ class Rejected(Invalid):
 
     code, title = "rejected", "Rejected"
 
-    def __init__(self, reason: str, *, field: str = "content") -> None:
-        super().__init__([FieldError(field, reason)])
+    def __init__(self, reason: str | Sequence[FieldError], *, field: str = "content") -> None:
+        """`reason`: why the field is refused; or all fields that are, each with why."""
+        super().__init__([FieldError(field, reason)] if isinstance(reason, str) else reason)
 
 
 class RateLimited(BrokerError):
@@ -309,6 +351,7 @@ class StorageFailed(Unavailable):
     def __init__(self, problem: str) -> None:
         super().__init__("the storage failed; the broker stops")
         self.problem = problem
+        """The line for the operator."""
 
 
 class StorageFull(BrokerError):
@@ -337,6 +380,7 @@ class PluginError(StartupError):
     def __init__(self, plugin: str, problem: str) -> None:
         super().__init__(f'plugin "{plugin}": {problem}')
         self.plugin = plugin
+        """Its name."""
 
 
 class StorageUnreadable(StartupError):
@@ -356,8 +400,8 @@ class CannotListen(StartupError):
 
     code, title, exit_code = "cannot-listen", "Cannot listen", 74
 
-    def __init__(self, host: str, port: int, why: str) -> None:
+    def __init__(self, host: str, port: int, why: str, *, by: str = "--host and --port") -> None:
         super().__init__(
             f"cannot listen on {host}:{port}: {why}; "
-            "stop what listens there, or choose another address with --host and --port"
+            f"stop what listens there, or choose another address with {by}"
         )

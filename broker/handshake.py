@@ -30,7 +30,9 @@ class Handshake(msgspec.Struct, frozen=True):
     """The request of a client that asked for a WebSocket, and how large its messages may be."""
 
     request: Request
+    """What the client asked with; it has no body."""
     messages: MessageBound
+    """Set its `size` to take larger messages."""
 
 
 def read_handshake(scope: Mapping[str, Any]) -> Handshake:

@@ -44,7 +44,8 @@ def find_faults(plugin: object, manager: pluggy.PluginManager) -> list[str]:
     hooks = [hook for hook, _, _ in found]
     for index, (hook, function, wrapper) in enumerate(found):
         if hook not in hook_names():
-            faults.append(f"unknown hook {shown(hook)}{did_you_mean(hook, hook_names())}")
+            hint = did_you_mean(hook, hook_names(), after="provide_")
+            faults.append(f"unknown hook {shown(hook)}{hint}")
         elif hook in hooks[:index]:
             faults.append(f"implements hook {shown(hook)} twice; remove one")
         elif wrapper:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 PROJECT = "broker"
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
+"""Decorates the functions of a plugin that implement hooks."""
 
 
 @hookspec

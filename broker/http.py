@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from broker.description import Description
 from broker.limits import MAX_SMALL_BODY_BYTES
 
 if TYPE_CHECKING:
@@ -21,24 +22,32 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """One request, its body read."""
 
     method: str
+    """Upper case, `POST` for example."""
     path: str
+    """As the client asked, with `/v1` if it did; percent-decoded, without the query."""
     params: Mapping[str, str] = {}
     """The variable parts of the route's path."""
     query: Mapping[str, list[str]] = {}
+    """The parameters behind the `?`, each with all its values."""
     headers: Mapping[str, str] = {}
     """Names in lower case."""
     body: bytes = b""
+    """The whole of it, no longer than the route takes."""
     peer: str = ""
     """The address of the client: of the other end of the socket, or what trusted proxies say."""
     request_id: str = ""
+    """What log lines and problems call this request."""
 
 
 class Response(msgspec.Struct, frozen=True, kw_only=True):
     """One response."""
 
     status: int = 200
+    """The status code of HTTP."""
     body: bytes = b""
+    """What is sent, unless there is a stream."""
     headers: tuple[tuple[str, str], ...] = ()
+    """Names and values; the core adds what belongs on every answer."""
     undelivered: Callable[[], Awaitable[Any]] | None = None
     """Awaited when the client went away before it could get this."""
     stream: Stream | None = None
@@ -47,14 +56,18 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Handler = Callable[[Request], Awaitable[Response]]
+"""What answers a request; a BrokerError that it raises is the problem that the client gets."""
 
 
 class Route(msgspec.Struct, frozen=True):
     """Where a handler is reached: a method and a path such as `/queues/{queue}`."""
 
     method: str
+    """Upper case; a route for GET answers HEAD too."""
     path: str
+    """As the client writes it; `{name}` takes a part, which `Request.params` has."""
     handler: Handler
+    """What is asked for the answer."""
     hot: bool = False
     """Worth the shortest way: publish, lease, settle."""
     gives: bool = False
@@ -68,6 +81,8 @@ class Route(msgspec.Struct, frozen=True):
     unread. So a route whose clients prove otherwise who they are, by a cookie or by signing the
     body, has to do with the default; and with 4 KiB while small bodies take too much memory, when
     more is 503."""
+    described: Description | None = None
+    """What the API documentation tells of it; without, it is not in there."""
 
 
 def json_response(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
 from types import TracebackType
 from typing import Any, TypeVar
 
 from broker.errors import PluginError, StartupError
+from broker.isolation import Failures, is_from_outside
+from broker.lifespan import Lifespan
 from broker.provider import Provider
 
 T = TypeVar("T")
@@ -24,15 +26,27 @@ logger = logging.getLogger("broker.lifecycle")
 
 async def attempt(name: str, step: str, work: Awaitable[T], seconds: float | None) -> T:
     """Do one plugin's part of a start; raises PluginError with its name, or its StartupError."""
+    with blamed(name, step):
+        try:
+            async with asyncio.timeout(seconds) as limit:
+                return await work
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise PluginError(name, f"{step} did not end within {seconds:g} s") from error
+
+
+@contextmanager
+def blamed(name: str, step: str) -> Iterator[None]:
+    """Raise PluginError with a plugin's name for whatever comes out of its part of a start,
+    SystemExit too, but for its own StartupError."""
     try:
-        async with asyncio.timeout(seconds):
-            return await work
+        yield
     except StartupError:
         raise
-    except TimeoutError as error:
-        problem = f"{step} did not end within {seconds:g} s"
-        raise PluginError(name, problem) from error
-    except Exception as error:
+    except BaseException as error:
+        if is_from_outside(error):
+            raise
         problem = f"{step} failed: {type(error).__name__}: {error}"
         raise PluginError(name, problem) from error
 
@@ -45,8 +59,13 @@ class Lifecycle:
     """
 
     def __init__(
-        self, *, open_seconds: float = OPEN_SECONDS, close_seconds: float = CLOSE_SECONDS
+        self,
+        failures: Failures,
+        *,
+        open_seconds: float = OPEN_SECONDS,
+        close_seconds: float = CLOSE_SECONDS,
     ) -> None:
+        self._failures = failures
         self._open_seconds = open_seconds
         self._close_seconds = close_seconds
         self._stack = AsyncExitStack()
@@ -70,9 +89,11 @@ class Lifecycle:
         await attempt(name, f"{type(provider).__name__}.open", provider.open(), seconds)
 
     async def enter(self, name: str, manager: AbstractAsyncContextManager[Any]) -> None:
-        """Enter one plugin's background work, and leave it when the time comes."""
-        await attempt(name, "provide_lifespan", manager.__aenter__(), self._open_seconds)
-        self.push(name, lambda: manager.__aexit__(None, None, None))
+        """Enter one plugin's background work, and leave it when the time comes. It has a task of
+        its own: what it cancels, as a task group does that fails, is itself."""
+        lifespan = Lifespan(name, manager, self._failures)
+        self.push(name, lifespan.leave)
+        await attempt(name, "provide_lifespan", lifespan.enter(), self._open_seconds)
 
     def push(self, name: str, close: Callable[[], Awaitable[Any]]) -> None:
         """Call `close` when the time comes."""
@@ -83,5 +104,7 @@ class Lifecycle:
             async with asyncio.timeout(self._close_seconds):
                 await close()
         # An isolation point: one provider that cannot close must not keep the others open.
-        except Exception:
+        except BaseException as error:
+            if is_from_outside(error):
+                raise
             logger.exception('plugin "%s" did not close', name)

@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+)
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import quart
 from quart import Quart
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
-from werkzeug.routing import BaseConverter
+from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed
+from werkzeug.routing import BaseConverter, Map
 
+from broker.access import TellingTranslator
+from broker.blueprints import Blueprints, Connection
 from broker.bodies import PROGRESS_SECONDS
 from broker.delivery import ASGIApp, Delivery
+from broker.errors import PluginError
 from broker.http import Request, Response, Route
+from broker.lifecycle import blamed
+from broker.logs.lines import Tell
 from broker.proxies import BehindProxies
 from broker.reception import BODY, Reception
 from broker.sockets import FAILURE, Socket
@@ -29,6 +41,7 @@ from broker.translation import (
 
 if TYPE_CHECKING:
     from broker.assembly import Assembly
+    from broker.extend import Transport
     from broker.stream import Stream
 
 
@@ -37,10 +50,14 @@ MAX_OTHER_BYTES = 1024 * 1024
 
 
 class _Segment(BaseConverter):
-    """One part of a path, whatever is in it; the handler says what is wrong with it."""
+    """One part of a path, whatever is in it; the handler says what is wrong with it. But not what
+    another route has there by name: that one's other methods are 405."""
 
-    regex = "[^/]*"
     part_isolating = True
+
+    def __init__(self, url_map: Map, *others: str) -> None:
+        super().__init__(url_map)
+        self.regex = "".join(rf"(?!{re.escape(other)}\Z)" for other in others) + "[^/]*"
 
 
 def mount(
@@ -48,10 +65,12 @@ def mount(
     *,
     lifespan: Callable[[], AbstractAsyncContextManager[Any]] | None = None,
     fastpath: bool = True,
+    access: Tell | None = None,
 ) -> Quart:
     """Return a Quart application that serves every transport; with `lifespan`, it opens them.
 
-    Without `fastpath`, Quart itself serves the hot routes too.
+    Without `fastpath`, Quart itself serves the hot routes too. With `access`, that is told of each
+    answer.
     """
     app = Quart("broker", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_OTHER_BYTES
@@ -59,16 +78,25 @@ def mount(
     app.config["RESPONSE_TIMEOUT"] = ANSWER_SECONDS
     app.url_map.merge_slashes = False
     app.url_map.converters["segment"] = _Segment
-    translator = Translator(assembly.broker)
-    socket: Any = partial(Socket, translator=translator)
-    app.asgi_websocket_class = socket  # Quart asks it for one as it would its class
-    adapter = _Adapter(translator)
-    for name, transport in assembly.transports:
-        for route in transport.routes():
-            adapter.mount(app, name, route)
-        blueprint = transport.blueprint()
-        if blueprint is not None:
-            app.register_blueprint(blueprint)
+    transports = assembly.transports
+    routed = [(name, route) for name, one in transports for route in _routes(name, one)]
+    assembly.broker.routes = tuple(route for _, route in routed)
+    owners = {route: name for name, route in routed}
+    if access is None:
+        translator = Translator(assembly.broker, owners)
+    else:
+        translator = TellingTranslator(assembly.broker, owners, access)
+    blueprints = Blueprints(app, assembly.broker.failures)
+    # Quart asks for these as it would for its own classes.
+    socket: Any = partial(Socket, translator=translator, blueprints=blueprints)
+    app.asgi_websocket_class = socket
+    connection: Any = partial(Connection, translator=translator, blueprints=blueprints)
+    app.asgi_http_class = connection
+    adapter = _Adapter(translator, blueprints)
+    for name, route in routed:
+        adapter.mount(app, name, route, beside=assembly.broker.routes)
+    for name, transport in transports:
+        _register(blueprints, name, transport)
     app.register_error_handler(HTTPException, adapter.refuse)
     app.register_error_handler(Exception, adapter.fail)
     for rule in app.url_map.iter_rules():
@@ -76,13 +104,34 @@ def mount(
             rule.methods = None  # which an answer 405 would tell of, as if HTTP had them there
     if lifespan is not None:
         _own_lifespan(app, lifespan)
-    routes = [route for _, transport in assembly.transports for route in transport.routes()]
+    routes = assembly.broker.routes
     hot = _hot_routes(app, routes) if fastpath else ()
-    served: ASGIApp = Reception(Delivery(app.asgi_app), translator, routes, hot=hot)
+    reception = Reception(Delivery(app.asgi_app), translator, routes, hot=hot)
+    served: ASGIApp = reception
+    if (tracing := assembly.tracing) is not None:
+        translator.noted = tracing.note
+        served = tracing.app(served, reception.route_of)
     if assembly.trusted_proxies:
         served = BehindProxies(served, assembly.trusted_proxies)
     app.asgi_app = served  # type: ignore[assignment]  # both are ASGI; it is Quart's documented way
     return app
+
+
+def _routes(name: str, transport: Transport) -> list[Route]:
+    step = f"{type(transport).__name__}.routes"
+    with blamed(name, step):
+        routes = list(transport.routes())
+    for route in routes:
+        if not isinstance(route, Route):
+            raise PluginError(name, f"{step} returned {type(route).__name__} among its routes")
+    return routes
+
+
+def _register(blueprints: Blueprints, name: str, transport: Transport) -> None:
+    with blamed(name, f"{type(transport).__name__}.blueprint"):
+        blueprint = transport.blueprint()
+        if blueprint is not None:
+            blueprints.register(name, blueprint)
 
 
 def _own_lifespan(app: Quart, lifespan: Callable[[], AbstractAsyncContextManager[Any]]) -> None:
@@ -125,29 +174,47 @@ def _is_alone(app: Quart, method: str, path: str) -> bool:
 def _may_meet(ours: str, theirs: str) -> bool:
     our_parts, their_parts = ours.split("/"), theirs.split("/")
     for our_part, their_part in zip(our_parts, their_parts, strict=False):
-        if ":" in their_part and "<segment:" not in their_part:
+        if ":" in their_part and "<segment" not in their_part:
             return True  # a `<path:…>`, say, goes on for any number of parts
         if our_part != their_part and "<" not in our_part + their_part:
             return False
     return len(our_parts) == len(their_parts)
 
 
-def _rule(path: str) -> str:
-    return re.sub(r"{(\w+)}", r"<segment:\1>", path)
+def _rule(path: str, others: Iterable[str] = ()) -> str:
+    parts = path.split("/")
+    for index, part in enumerate(parts):
+        if part.startswith("{"):
+            names = sorted(set(_names_instead(parts, index, others)))
+            arguments = f"({', '.join(map(repr, names))})" if names else ""
+            parts[index] = f"<segment{arguments}:{part[1:-1]}>"
+    return "/".join(parts)
+
+
+def _names_instead(parts: list[str], index: int, others: Iterable[str]) -> Iterator[str]:
+    """Yield what other paths have at the place of a variable part, being the same otherwise."""
+    for other in others:
+        theirs = other.split("/")
+        name = theirs[index] if len(theirs) == len(parts) else "{"
+        theirs[index : index + 1] = [parts[index]]
+        if theirs == parts and not name.startswith("{"):
+            yield name
 
 
 class _Adapter:
     """Turns Quart's request into ours, and our response into Quart's."""
 
-    def __init__(self, translator: Translator) -> None:
+    def __init__(self, translator: Translator, blueprints: Blueprints) -> None:
         self._translator = translator
+        self._blueprints = blueprints
 
-    def mount(self, app: Quart, plugin: str, route: Route) -> None:
-        """Add a route of ours at every prefix."""
+    def mount(self, app: Quart, plugin: str, route: Route, *, beside: Iterable[Route]) -> None:
+        """Add a route of ours at every prefix; `beside` are all."""
         view = self._view(route)
+        others = [path for other in beside for path in paths_of(other)]
         for path in paths_of(route):
             app.add_url_rule(
-                _rule(path),
+                _rule(path, others),
                 endpoint=f"{plugin} {route.method} {path}",
                 view_func=view,
                 methods=[route.method],
@@ -156,6 +223,8 @@ class _Adapter:
 
     async def refuse(self, error: HTTPException) -> quart.Response:
         """Answer what the framework refused: no such route, wrong method, too large, too slow."""
+        if isinstance(error, InternalServerError) and error.original_exception is not None:
+            return await self.fail(error.original_exception)  # of what it calls when all is done
         if not quart.has_request_context():  # a websocket: no route of ours is one
             return quart.Response(error.name, error.code, content_type="text/plain")
         request = self._request({}, b"")
@@ -166,15 +235,16 @@ class _Adapter:
         response = self._translator.refuse(error.code or 500, title, request, headers)
         return self._send(request, response)
 
-    async def fail(self, error: Exception) -> quart.Response:
+    async def fail(self, error: BaseException) -> quart.Response:
         """Answer what went wrong outside our handlers: in a plugin's blueprint, say."""
         if not quart.has_request_context():
             socket: Any = quart.websocket.scope
             socket[FAILURE] = error
             return quart.Response()  # which is not sent
         request = self._request({}, b"")
-        response = self._translator.failure(error, request)
-        return self._send(request, self._translator.count("blueprint", response))
+        plugin = self._blueprints.owner(quart.request.blueprint)
+        response = self._translator.failure(error, request, plugin)
+        return self._send(request, self._translator.count("blueprint", response, request))
 
     def _view(self, route: Route) -> Callable[..., Awaitable[quart.Response]]:
         name = name_of(route)

@@ -3,25 +3,53 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import msgspec
 
-from broker.errors import BrokerError, Forbidden, Unauthenticated
+from broker.auth import Authenticator
+from broker.errors import BrokerError, FieldError, Forbidden, Unauthenticated
 from broker.http import Request, Response
 
 
-def problem_response(error: BrokerError, request: Request) -> Response:
-    """Return the response that tells a client of an error."""
+class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What went wrong with a request, as every error is answered."""
+
+    type: str
+    """`urn:replika-broker:problem:` and the code."""
+    title: str
+    """What it is in general, for people."""
+    status: int
+    """The status code of HTTP."""
+    code: str
+    """By which programs know it; it never changes."""
+    detail: str
+    """What it is this time, for people."""
+    instance: str
+    """The path that was asked."""
+    request_id: str
+    """By which log lines know the request."""
+    errors: Sequence[FieldError] = ()
+    """The refused fields, each with why."""
+    checks: dict[str, str] = {}
+    """How each plugin is: `ok`, or what is wrong with it; for who may `admin`."""
+
+
+def problem_response(
+    error: BrokerError, request: Request, *, challenge: str = Authenticator.challenge
+) -> Response:
+    """Return the response that tells a client of an error; the challenge is for those that have
+    none of their own."""
     headers: list[tuple[str, str]] = []
     if isinstance(error, Unauthenticated):
-        headers.append(("www-authenticate", error.challenge))
+        asked_for = challenge if error.challenge is None else error.challenge
+        headers.append(("www-authenticate", asked_for))
     if isinstance(error, Forbidden):
         scope = f'Bearer error="insufficient_scope", scope="{error.scope}"'
         headers.append(("www-authenticate", scope))
     if error.retry_after is not None:
         headers.append(("retry-after", str(math.ceil(error.retry_after))))
-    extra: dict[str, Any] = {"errors": list(error.errors)} if error.errors else {}
     return problem(
         request,
         status=error.status,
@@ -29,7 +57,8 @@ def problem_response(error: BrokerError, request: Request) -> Response:
         title=error.title,
         detail=str(error),
         headers=tuple(headers),
-        extra=extra,
+        errors=tuple(error.errors),
+        checks=error.checks,
     )
 
 
@@ -41,19 +70,21 @@ def problem(
     title: str,
     detail: str,
     headers: tuple[tuple[str, str], ...] = (),
-    extra: dict[str, Any] | None = None,
+    errors: Sequence[FieldError] = (),
+    checks: Mapping[str, str] = MappingProxyType({}),
 ) -> Response:
     """Return a problem document; `code` is stable, `detail` is for people."""
-    body = {
-        "type": f"urn:replika-broker:problem:{code}",
-        "title": title,
-        "status": status,
-        "code": code,
-        "detail": detail,
-        "instance": request.path,
-        "request_id": request.request_id,
-        **(extra or {}),
-    }
+    body = Problem(
+        type=f"urn:replika-broker:problem:{code}",
+        title=title,
+        status=status,
+        code=code,
+        detail=detail,
+        instance=request.path,
+        request_id=request.request_id,
+        errors=errors,
+        checks=dict(checks),
+    )
     return Response(
         status=status,
         body=msgspec.json.encode(body),

@@ -16,7 +16,8 @@ class Provider(ABC):
     """
 
     open_has_deadline: ClassVar[bool] = True
-    """False if `open` takes the longer the more there is; cancelling must end it soon then."""
+    """Whether the start fails when `open` takes more than 300 s. False if it takes the longer the
+    more there is; cancelling must end it soon then. For `close` there are always 5 s."""
 
     async def open(self) -> None:
         """Acquire connections, threads, files; raise StartupError to stop with one line."""

@@ -14,14 +14,17 @@ from broker.provider import Provider
 
 Activity = Literal["publish", "consume", "settle", "read", "manage", "login"]
 
-ACTIVITIES: tuple[Activity, ...] = get_args(Activity)
 """What can be limited: `consume` is leasing, `settle` is ending or changing leases."""
+
+ACTIVITIES: tuple[Activity, ...] = get_args(Activity)
+"""Every activity, in the order in which they are shown."""
 
 
 class Spending(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What somebody is about to do, and what it costs."""
 
     activity: Activity
+    """What it is."""
     peer: str
     """The address of the client."""
     identity: Identity | None = None
@@ -39,8 +42,11 @@ class Quota(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     name: str
     """Printable ASCII without quotes and backslashes."""
     limit: int
+    """How much is allowed in each window."""
     window_seconds: int
+    """How long a window is."""
     remaining: int
+    """How much can be spent now."""
     reset_seconds: float
     """Until all of the limit is there again, if nothing is spent meanwhile."""
 
@@ -56,6 +62,7 @@ class Allowance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The answer of a rate limiter."""
 
     allowed: bool
+    """Whether the costs were taken, so that the operation may go on."""
     quotas: tuple[Quota, ...] = ()
     """All limits that applied, none if the limiter cannot tell."""
     retry_after: float | None = None

@@ -27,21 +27,28 @@ class Receipt(msgspec.Struct, frozen=True):
     """Which lease is meant. Without a token it is whatever lease the message has now."""
 
     token: bytes | None
+    """That of the lease."""
     message_id: int
+    """The message that was leased."""
     delivery_count: int
+    """How often it had been, this lease included."""
     queue: str
+    """The queue that it was leased from."""
 
 
 class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     """What a consumer wants done with one lease."""
 
     receipt: Receipt
+    """Which lease."""
     kind: SettleKind
+    """What to do with it."""
     delay: float | None = None
     """For retry: seconds until it is visible again; None: the queue's backoff."""
     seconds: float | None = None
     """For extend: seconds from now; None: the queue's lease_seconds."""
     reason: str | None = None
+    """For retry and reject: why, for whoever looks at the message."""
 
 
 def write_receipt(receipt: Receipt) -> str:

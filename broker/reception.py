@@ -49,6 +49,11 @@ class Reception:
         client = Client(receive, send, self._patience)
         await client.serve(self._serve(client, scope, match, is_hot=hot is not None))
 
+    def route_of(self, scope: Scope) -> Route | None:
+        """Return the route that a request is for, whatever becomes of it."""
+        match = self._find(scope)
+        return None if match is None else match.route
+
     def _find(self, scope: Scope) -> Match | None:
         path = _path_of(scope)
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
@@ -87,7 +92,7 @@ class Reception:
         self, client: Client, match: Match, request: Request, error: BrokerError
     ) -> None:
         response = self._translator.failure(error, request)
-        self._translator.count(match.name, response)
+        self._translator.count(match.name, response, request)
         # What is left of the body would be taken for the next request.
         headers = self._translator.headers(response, request, closes=True)
         await client.take(response, headers)

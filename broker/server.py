@@ -12,8 +12,12 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from broker.assembly import Assembly, assemble
+from broker.assembly import Assembly, assemble, make_private_directory
+from broker.context import Clock
+from broker.ending import Ending
 from broker.errors import CannotListen
+from broker.logs.keeping import kept
+from broker.logs.lines import Tell
 from broker.mounting import mount
 from broker.safety import refuse_open_door
 from broker.serving import Serve, server_named
@@ -37,6 +41,9 @@ SILENT_SECONDS = 25
 """How long a client may take none of what is sent, and not even say that it came. A stream sends
 something every 15 s at least: so one whose client is gone without a word ends within 45 s."""
 
+CUT_SECONDS = 5.0
+"""How long requests may take to end when they are cut off."""
+
 COLLECTIONS = 100
 """How many smaller collections come before a full one: ten times as many as by default."""
 
@@ -51,12 +58,23 @@ def run_server(config: Config, *, insecure: bool, started: Started) -> None:
     """
     refuse_open_door(config, insecure=insecure)
     serve = server_named(config.server.http_server)
-    certificate = certificate_of(config)
-    assembly = assemble(config)
-    room = room_for_connections(config.server.max_connections)
-    with listen(config.server.host, config.server.port) as listener:
-        endpoint = Endpoint(listener, certificate, config.server.shutdown_seconds, room)
-        asyncio.run(_run(assembly, serve, endpoint, config.server.unready_seconds, started))
+    make_private_directory(config.broker.data_dir)
+    clock = Clock()
+    with kept(config, clock) as access:
+        certificate = certificate_of(config)
+        assembly = assemble(config, clock=clock)
+        room = room_for_connections(config.server.max_connections)
+        with listen(config.server.host, config.server.port) as listener:
+            endpoint = Endpoint(listener, certificate, config.server.shutdown_seconds, room)
+            unready_seconds = config.server.unready_seconds
+            with Ending() as ending:
+                running = _run(
+                    *(assembly, serve, endpoint, unready_seconds),
+                    started=started,
+                    access=access,
+                    ending=ending,
+                )
+                asyncio.run(running)
 
 
 def room_for_connections(wanted: int | None) -> int:
@@ -99,7 +117,10 @@ async def _run(
     serve: Serve,
     endpoint: Endpoint,
     unready_seconds: float,
+    *,
     started: Started,
+    access: Tell | None,
+    ending: Ending,
 ) -> None:
     signals = _Signals()
     running = assembly.running()
@@ -114,7 +135,8 @@ async def _run(
     try:
         notices = await assembly.notices()
         drained = asyncio.Event()
-        serving = asyncio.ensure_future(serve(Strictness(mount(assembly)), endpoint, drained))
+        app = Strictness(mount(assembly, access=access))
+        serving = asyncio.ensure_future(serve(app, endpoint, drained))
         started(assembly, endpoint.listener.getsockname()[1], notices)
         _spare_the_collector()
         await _done_before(serving, signals.stop)
@@ -126,6 +148,7 @@ async def _run(
         drained.set()
         await end(serving, endpoint.grace_seconds, signals.hurry)
     finally:
+        ending.begin()
         await running.__aexit__(None, None, None)
     if not failure.cancel():
         raise failure.result()
@@ -165,7 +188,11 @@ async def end(serving: asyncio.Future[None], grace_seconds: float, hurry: asynci
         return
     logger.warning("requests in flight did not end in time")
     serving.cancel()
-    await asyncio.gather(serving, return_exceptions=True)  # cut off, Hypercorn may fail
+    await asyncio.wait([serving], timeout=CUT_SECONDS)
+    if not serving.done():
+        logger.error("requests in flight go on although they were cut off; nobody waits for them")
+    elif not serving.cancelled():
+        serving.exception()  # cut off, Hypercorn may fail
 
 
 def _spare_the_collector() -> None:

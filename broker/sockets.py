@@ -14,10 +14,12 @@ from broker.delivery import PIECE_SECONDS, Receive, Send
 from broker.errors import CrossSite
 from broker.handshake import HANDSHAKE, MESSAGE_BOUND, Handshake, MessageBound
 from broker.http import Request, Response
+from broker.isolation import is_from_outside
 
 if TYPE_CHECKING:
     from quart import Quart
 
+    from broker.blueprints import Blueprints
     from broker.translation import Translator
 
 TOO_LARGE = 1009
@@ -39,10 +41,14 @@ class Socket(ASGIWebsocketConnection):
     ends it, its handler is cancelled and waited for.
     """
 
-    def __init__(self, app: Quart, scope: Any, *, translator: Translator) -> None:
+    def __init__(
+        self, app: Quart, scope: Any, *, translator: Translator, blueprints: Blueprints
+    ) -> None:
         super().__init__(app, scope)
         self.queue = asyncio.Queue(1)
         self._translator = translator
+        self._blueprints = blueprints
+        self._plugin: str | None = None
         self._bound: MessageBound = scope.get(MESSAGE_BOUND) or MessageBound()
         self._receiving: asyncio.Task[None] | None = None
         self._is_too_large = False
@@ -57,12 +63,15 @@ class Socket(ASGIWebsocketConnection):
         try:
             self._translator.check_draining()
             check_origin(request)
-            await self._serve(receive, send)
-        except Exception as error:  # noqa: BLE001  # isolates one socket from all others
+            error = await self._serve(request, receive, send)
+        except Exception as refused:  # noqa: BLE001  # isolates one socket from all others
+            error = refused
+        if error is not None:
             await self._fail(error, request, send)
 
-    async def _serve(self, receive: Receive, send: Send) -> None:
-        handling = asyncio.ensure_future(self._handle(send))
+    async def _serve(self, request: Request, receive: Receive, send: Send) -> BaseException | None:
+        """Return what the handler raised, if it did."""
+        handling = asyncio.ensure_future(self._handle(request, send))
         self._receiving = asyncio.ensure_future(self._receive(receive, handling))
         try:
             await asyncio.wait((handling,))
@@ -70,10 +79,10 @@ class Socket(ASGIWebsocketConnection):
             await _cancel((handling, self._receiving))
         if self._is_too_large:
             await _close(send, TOO_LARGE, "the message is too large")
-        elif not handling.cancelled():
-            handling.result()
+            return None
+        return None if handling.cancelled() else handling.result()
 
-    async def _handle(self, send: Send) -> None:
+    async def _handle(self, request: Request, send: Send) -> BaseException | None:
         scope: Any = self.scope
         handler = asyncio.current_task()
         assert handler is not None, "handlers run in tasks"
@@ -82,7 +91,7 @@ class Socket(ASGIWebsocketConnection):
             if FAILURE in scope:
                 return  # of that, Quart would tell a client nothing
             if message["type"] == "websocket.accept":
-                self._translator.count(NAME, Response(status=101))
+                self._translator.count(NAME, Response(status=101), request)
             elif message["type"] == "websocket.http.response.start":
                 message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
             elif message["type"] == "websocket.close" and self._receiving is not None:
@@ -94,11 +103,18 @@ class Socket(ASGIWebsocketConnection):
                 handler.cancel()
                 await asyncio.Event().wait()  # for that
 
-        await self.handle_websocket(self._create_websocket_from_scope(bounded), bounded)
-        if FAILURE in scope:
-            raise scope[FAILURE]
+        websocket = self._create_websocket_from_scope(bounded)
+        try:
+            await self.handle_websocket(websocket, bounded)
+        except BaseException as error:
+            if is_from_outside(error):
+                raise
+            scope[FAILURE] = error
+        self._plugin = self._blueprints.owner(websocket.blueprint)
+        failure: BaseException | None = scope.get(FAILURE)
+        return failure
 
-    async def _receive(self, receive: Receive, handling: asyncio.Future[None]) -> None:
+    async def _receive(self, receive: Receive, handling: asyncio.Future[Any]) -> None:
         while (event := await receive())["type"] != "websocket.disconnect":
             if event["type"] == "websocket.receive":
                 text = event.get("text")
@@ -109,12 +125,12 @@ class Socket(ASGIWebsocketConnection):
                 await self.queue.put(message)
         handling.cancel()
 
-    async def _fail(self, error: Exception, request: Request, send: Send) -> None:
-        response = self._translator.failure(error, request)
+    async def _fail(self, error: BaseException, request: Request, send: Send) -> None:
+        response = self._translator.failure(error, request, self._plugin)
         if self._accepted:
             await _close(send, FAILED, "")
             return
-        self._translator.count(NAME, response)
+        self._translator.count(NAME, response, request)
         headers = self._translator.headers(response, request, closes=True)
         encoded = [(name.lower().encode(), value.encode()) for name, value in headers]
         kind = "websocket.http.response"
@@ -136,7 +152,7 @@ def check_origin(request: Request) -> None:
         raise CrossSite("a page of another origin cannot open WebSockets here")
 
 
-async def _cancel(tasks: Iterable[asyncio.Future[None]]) -> None:
+async def _cancel(tasks: Iterable[asyncio.Future[Any]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.wait(tasks)

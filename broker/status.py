@@ -1,39 +1,63 @@
-"""What a broker knows about itself: what it is made of, how its parts are, what it served."""
+"""What a broker knows about itself: what it is made of, what it served."""
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
-from broker.context import Clock
-from broker.provider import Provider
+from broker.meter import Histogram, Meter
 from broker.storage import Capability
 
-PING_SECONDS = 2.0
-
-HOLDS_MS = 1000
-"""How long an answer of the providers holds."""
+REQUEST_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+"""The bounds of the buckets for how long an answer took: from a publish to a long-poll."""
 
 
 class PluginInfo(msgspec.Struct, frozen=True):
-    """One plugin in use, and the distribution that it came with."""
+    """One plugin in use."""
 
     name: str
+    """The name of its entry point, by which the config knows it."""
     distribution: str
+    """The distribution that its entry point is from."""
     version: str
+    """The version of that distribution."""
 
 
 class BrokerInfo(msgspec.Struct, frozen=True, kw_only=True):
     """What this broker was assembled from."""
 
     version: str
+    """That of the core."""
     started_at: int
+    """When it was assembled, in milliseconds UTC."""
     storage: str
+    """The name of the plugin whose storage is in use."""
     capabilities: frozenset[Capability]
+    """What that storage declares."""
+    authenticators: tuple[str, ...] = ()
+    """The names of the plugins that find out who asks, in order."""
+    rate_limiter: str | None = None
+    """The name of the plugin that limits how much is asked."""
     plugins: tuple[PluginInfo, ...] = ()
+    """All that are in use, in the order of the config."""
+    security: Mapping[str, Mapping[str, Any]] = {}
+    """How clients may show who they are, as the authenticators describe it."""
+    anonymous: bool = False
+    """Whether they need not."""
+
+
+def measure_requests(meter: Meter) -> Histogram:
+    """Return what records how long answers took, by method, template of the route and status."""
+    return meter.histogram(
+        "http_request_duration_seconds",
+        "From when the body of a request was there until its answer was made; of a stream, until "
+        "it began.",
+        REQUEST_SECONDS,
+        labels=("method", "route", "status"),
+    )
 
 
 class Served(msgspec.Struct):
@@ -41,42 +65,34 @@ class Served(msgspec.Struct):
 
     requests: Counter[tuple[str, int]] = msgspec.field(default_factory=Counter)
     """By ("METHOD /route/{template}", status)."""
+    durations: Histogram = msgspec.field(default_factory=lambda: measure_requests(Meter()))
+    """How long the answers took, by method, template of the route and status."""
     last_error: tuple[str, int] | None = None
     """The newest unexpected error and when it was, in milliseconds."""
 
 
-class Health:
-    """How the providers are. However many ask, and anybody may, they are pinged once a second."""
+class Rate(msgspec.Struct, frozen=True, kw_only=True):
+    """How often things happened, per second."""
 
-    def __init__(self, providers: Sequence[tuple[str, Provider]], clock: Clock) -> None:
-        self._providers = providers
-        self._clock = clock
-        self._found: dict[str, str | None] = {}
-        self._holds_until: int | None = None
-        self._asking = asyncio.Lock()
-
-    async def check(self) -> dict[str, str | None]:
-        """Return what is wrong with each provider, by plugin, None for nothing."""
-        async with self._asking:
-            if self._holds_until is None or self._clock.now() >= self._holds_until:
-                self._found = await self._ask()
-                self._holds_until = self._clock.now() + HOLDS_MS
-            return self._found
-
-    async def _ask(self) -> dict[str, str | None]:
-        found: dict[str, str | None] = {}
-        for name, provider in self._providers:
-            problem = await _ping(provider)
-            found[name] = found.get(name) or problem
-        return found
+    requests_per_second: float
+    """Requests that were answered."""
+    published_per_second: float
+    """Messages that were stored."""
+    delivered_per_second: float
+    """Leases, of one message each."""
+    acked_per_second: float
+    """Messages that consumers were done with."""
+    failed_per_second: float
+    """Messages that were rejected or delivered too often."""
 
 
-async def _ping(provider: Provider) -> str | None:
-    try:
-        async with asyncio.timeout(PING_SECONDS):
-            await provider.ping()
-    except TimeoutError:
-        return f"no answer within {PING_SECONDS:g} s"
-    except Exception as error:  # noqa: BLE001  # whatever it raises is its answer
-        return f"{type(error).__name__}: {error}"
-    return None
+class Rates(msgspec.Struct, frozen=True, kw_only=True):
+    """How often things happened lately, or since the start if that was later; None while nothing
+    was compared yet."""
+
+    one_minute: Rate | None = None
+    """In the last minute."""
+    five_minutes: Rate | None = None
+    """In the last five."""
+    fifteen_minutes: Rate | None = None
+    """In the last fifteen."""

@@ -24,13 +24,15 @@ from broker.models import (
 from broker.provider import Provider
 
 Capability = Literal["durable", "shared", "watch", "search", "priority", "groups", "dedup"]
+"""What a storage may be able to do, or not: `Storage.capabilities` says what each means."""
 
 CAPABILITIES: frozenset[Capability] = frozenset(get_args(Capability))
 
 
 class Storage(Provider):
     """Keeps queues and messages. Implement this to add a storage, and run
-    `broker.testing.StorageContract` against it.
+    `broker.testing.StorageContract` against it. On a store that keeps bytes in the order of their
+    keys, `OrderedStorage` is one already.
 
     The core validates, computes backoff and waits; a storage keeps what must be atomic with a
     message's state: leases, counts, dedup, limits, dead-lettering, retention, pause.
@@ -59,6 +61,13 @@ class Storage(Provider):
         if "durable" in self.capabilities:
             return "what was answered survives a crash"
         return "messages are gone when the broker stops"
+
+    async def ping(self) -> None:
+        """Raise if nothing can be published now; `/readyz` asks, at most once a second.
+
+        A durable storage commits next to nothing to find out: until it writes, it cannot know
+        that the disk takes nothing any more.
+        """
 
     @abstractmethod
     async def put_queue(self, spec: QueueSpec, *, expect: int | None, now: int) -> Queue:

@@ -58,7 +58,9 @@ class Stream(ABC):
     def __init__(self, identity: Identity, *, recheck: Recheck | None = None) -> None:
         """`recheck` None: the identity stays what it is until it expires."""
         self.identity = identity
+        """Who gets it; `admit` changes it."""
         self.recheck = recheck
+        """What finds out anew who that is; None: nobody does."""
         self.end_reason: EndReason | None = None
         """Why it ends; None as long as it goes on."""
         self.is_closed = False

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import overload
+from typing import Annotated, overload
+
+from msgspec import Meta
+
+Moment = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+"""A time as JSON has it, which `timestamp` writes."""
 
 
 @overload

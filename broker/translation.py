@@ -6,10 +6,11 @@ import itertools
 import logging
 import re
 import secrets
-from collections.abc import Awaitable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from functools import lru_cache, partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 import msgspec
@@ -17,22 +18,37 @@ import msgspec
 from broker.auth import Identity, read_credentials
 from broker.budget import Budget, Share, whose_address
 from broker.delivery import STREAM, UNDELIVERED, Scope
-from broker.errors import BrokerError, MessageTooLarge, Overloaded, PluginFailure, Unavailable
+from broker.errors import (
+    BrokerError,
+    MessageTooLarge,
+    Overloaded,
+    PluginFailure,
+    Unauthenticated,
+    Unavailable,
+)
 from broker.http import Request, Response, Route
+from broker.isolation import is_from_outside
+from broker.limits import MAX_SMALL_BODY_BYTES
 from broker.problems import problem, problem_response
+from broker.soundness import check_response
+from broker.stream import Stream
 from broker.turn import CURRENT_TURN, OVERLOADED, Turn
 
 if TYPE_CHECKING:
     from broker.engine import Broker
-    from broker.stream import Stream
 
 PREFIXES = ("", "/v1")
 
-PROBES = ("/", "/healthz", "/readyz")
+PROBES = ("/", "/healthz", "/readyz", "/metrics")
 """Who asks here is answered in any state of the broker. No other request is begun while it drains,
 so that none is left half done, or while there are as many in flight as there may be."""
 
 DRAINING = "the broker is shutting down; try again when it is back"
+
+UNSEEN = (
+    f"credentials are missing: of a body, no more than {MAX_SMALL_BODY_BYTES} bytes are read "
+    "before the header Authorization says who sends it"
+)
 
 ANSWER_SECONDS = 60
 """How long a client may take to receive an answer."""
@@ -65,13 +81,18 @@ def name_of(route: Route) -> str:
 
 
 class Translator:
-    """Makes requests, answers them, and counts the answers; one for all of a broker's adapters."""
+    """Makes requests, answers them, and counts the answers; one for all of a broker's adapters.
+    `owners` are the plugins whose the routes are."""
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: Broker, owners: Mapping[Route, str]) -> None:
         self._broker = broker
+        self._owners = owners
         self._turns = broker.turns
+        self._durations = broker.served.durations
         self._run = secrets.token_hex(6)
         self._count = itertools.count(1)
+        self.noted: Callable[[BaseException], None] = _note_nothing
+        """Is called with whatever a request went wrong with."""
         self._unsent = Budget(
             MAX_UNSENT_BYTES, "too many large answers wait for who asked; try again in a moment"
         )
@@ -109,8 +130,15 @@ class Translator:
             raise Unavailable(DRAINING)
 
     async def identify(self, request: Request) -> Identity:
-        """Return who sends a request by its headers; raises Unauthenticated."""
-        return await self._broker.identify(read_credentials(request), peer=request.peer)
+        """Return who sends a request of which there is no body yet, by the header Authorization;
+        raises Unauthenticated."""
+        credentials = read_credentials(request)
+        try:
+            return await self._broker.identify(credentials, peer=request.peer)
+        except Unauthenticated as error:
+            if credentials is not None:
+                raise
+            raise Unauthenticated(UNSEEN) from error
 
     async def answer(self, route: Route, name: str, request: Request, scope: Scope) -> Response:
         """Call a route's handler; every failure is that request's answer.
@@ -119,35 +147,58 @@ class Translator:
         for `finish`.
         """
         if self._turns.are_all_taken and route.path not in PROBES:
-            return self.count(name, problem_response(Overloaded(OVERLOADED), request))
-        turn = Turn(self._turns)
+            return self.count(name, problem_response(Overloaded(OVERLOADED), request), request)
+        turn = Turn(self._turns, request.request_id)
         CURRENT_TURN.set(turn)
+        begun = perf_counter()
         try:
-            response = await route.handler(request)
-            await self._admit(response, request, scope)
-        except Exception as error:  # noqa: BLE001  # isolates one request from all others
-            response = self.failure(error, request)
+            response = await self._ask(route, request, scope)
+        except BaseException as error:
+            if is_from_outside(error):
+                raise
+            # Isolates one request from all others; SystemExit would end the broker.
+            response = self.failure(error, request, self._owners.get(route))
         finally:
             turn.end()
         if headers := turn.headers():
             response = msgspec.structs.replace(response, headers=(*response.headers, *headers))
-        return self.count(name, response)
+        return self.count(name, response, request, perf_counter() - begun)
 
-    async def _admit(self, response: Response, request: Request, scope: Scope) -> None:
-        stream = response.stream
+    async def _ask(self, route: Route, request: Request, scope: Scope) -> Response:
+        response = await route.handler(request)
+        if type(response) is not Response:
+            raise TypeError(f"no Response was returned, but {type(response).__name__}")
+        if response.undelivered is not None:
+            undelivered = partial(self._take_back, route, response.undelivered)
+            response = msgspec.structs.replace(response, undelivered=undelivered)
         try:
-            _check_headers(response)
-            if stream is not None:
-                self._broker.streams.join(stream)
-                scope[STREAM] = stream
-            elif len(response.body) > MAX_SMALL_ANSWER_BYTES and _may_be_withheld(
-                response, request
-            ):
-                await self._take_memory(response, request, scope)
-        except Exception:
-            if stream is not None:
-                await self.finish(stream)
+            self._admit(route, response, request, scope)
+        except BaseException:
+            if isinstance(response.stream, Stream):
+                await self.finish(response.stream)
+            if response.undelivered is not None:
+                await response.undelivered()
             raise
+        return response
+
+    def _admit(self, route: Route, response: Response, request: Request, scope: Scope) -> None:
+        check_response(response)
+        if response.stream is not None:
+            self._broker.streams.join(response.stream, self._owners.get(route))
+            scope[STREAM] = response.stream
+        elif len(response.body) > MAX_SMALL_ANSWER_BYTES and _may_be_withheld(response, request):
+            share = Share(self._unsent, whose_address(request.peer))
+            share.hold(len(response.body) - MAX_SMALL_ANSWER_BYTES)
+            scope[UNSENT] = share
+
+    async def _take_back(self, route: Route, undelivered: Callable[[], Awaitable[Any]]) -> None:
+        try:
+            await undelivered()
+        # An isolation point: nobody is there to hear of it.
+        except BaseException as error:
+            if is_from_outside(error):
+                raise
+            self._broker.failures.note(self._owners.get(route, ""), "take back an answer", error)
 
     def next_piece(self, stream: Stream) -> Awaitable[bytes]:
         """Return what an answer goes on with, nothing at its end."""
@@ -157,27 +208,33 @@ class Translator:
         """Close the stream of an answer; to do so twice does no harm."""
         await self._broker.streams.leave(stream)
 
-    async def _take_memory(self, response: Response, request: Request, scope: Scope) -> None:
-        share = Share(self._unsent, whose_address(request.peer))
-        try:
-            share.hold(len(response.body) - MAX_SMALL_ANSWER_BYTES)
-        except Overloaded:
-            if response.undelivered is not None:
-                await response.undelivered()
-            raise
-        scope[UNSENT] = share
-
-    def failure(self, error: Exception, request: Request) -> Response:
-        """Return the answer to a request that went wrong."""
+    def failure(
+        self, error: BaseException, request: Request, plugin: str | None = None
+    ) -> Response:
+        """Return the answer to a request that went wrong, in what this plugin does."""
+        self.noted(error)
         if isinstance(error, PluginFailure):
-            logger.error("%s in request %s", error.problem, request.request_id, exc_info=error)
-            return problem_response(error, request)
+            logger.error("%s in request %s", error.problem, request.request_id)
+            self._remember(error.__cause__ or error)
         if isinstance(error, BrokerError):
-            return problem_response(error, request)
-        logger.error("request %s failed", request.request_id, exc_info=error)
-        self._broker.served.last_error = (type(error).__name__, self._broker.clock.now())
+            try:
+                response = problem_response(error, request, challenge=self._broker.challenge)
+                check_response(response)
+            except Exception as unsound:  # noqa: BLE001  # what a plugin made of an error
+                error = unsound
+            else:
+                return response
+        who = "the broker"
+        if plugin is not None:
+            self._broker.failures.count(plugin, "answer")
+            who = f'plugin "{plugin}"'
+        logger.error("%s failed to answer request %s", who, request.request_id, exc_info=error)
+        self._remember(error)
         detail = f"something went wrong; the log tells more about request {request.request_id}"
         return problem(request, status=500, code="internal", title="Internal error", detail=detail)
+
+    def _remember(self, error: BaseException) -> None:
+        self._broker.served.last_error = (type(error).__name__, self._broker.clock.now())
 
     def refuse(
         self, status: int, title: str, request: Request, headers: tuple[tuple[str, str], ...] = ()
@@ -185,7 +242,7 @@ class Translator:
         """Return the answer to a request that never reaches a handler."""
         if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             too_large = MessageTooLarge("the body exceeds what is taken here")
-            return self.count("unmatched", problem_response(too_large, request))
+            return self.count("unmatched", problem_response(too_large, request), request)
         response = problem(
             request,
             status=status,
@@ -194,16 +251,24 @@ class Translator:
             detail=f"{request.method} {request.path}: {title.lower()}",
             headers=headers,
         )
-        return self.count("unmatched", response)
+        return self.count("unmatched", response, request)
 
-    def count(self, name: str, response: Response) -> Response:
-        """Count an answer, and return it."""
+    def count(
+        self,
+        name: str,
+        response: Response,
+        request: Request,  # noqa: ARG002  # for those who tell of it
+        seconds: float = 0,
+    ) -> Response:
+        """Count the answer to a request, which took so long to make, and return it."""
         self._broker.served.requests[name, response.status] += 1
+        method, _, route = name.rpartition(" ")
+        self._durations.record(seconds, method, route, str(response.status))
         return response
 
     def headers(self, response: Response, request: Request, *, closes: bool = False) -> Headers:
         """Return all headers of a response, in order; `closes`: the connection ends with it."""
-        headers = [pair for pair in response.headers if pair[0] not in _OURS]
+        headers = [pair for pair in response.headers if pair[0].lower() not in _OURS]
         if response.stream is not None:
             headers += _STREAMING
         elif response.status != HTTPStatus.NO_CONTENT:
@@ -212,6 +277,10 @@ class Translator:
         if closes or self._broker.retiring:
             headers.append(("connection", "close"))
         return headers
+
+
+def _note_nothing(error: BaseException) -> None:
+    """Have nobody know."""
 
 
 def remember_undelivered(scope: Scope, response: Response) -> None:
@@ -251,16 +320,21 @@ def _may_be_withheld(response: Response, request: Request) -> bool:
 
 _SAFE = frozenset({"GET", "HEAD"})
 
-_OURS = frozenset({"connection", "content-length", "x-request-id"})
+_OURS = frozenset(
+    {
+        "connection",
+        "content-length",
+        "keep-alive",
+        "proxy-connection",
+        "transfer-encoding",
+        "upgrade",
+        "x-request-id",
+    }
+)
+"""What no handler has a say in: where an answer ends, and what becomes of its connection."""
 
 _STREAMING = (("cache-control", "no-store, no-transform"), ("x-accel-buffering", "no"))
 """A proxy shall neither keep nor pack what is sent (`x-accel-buffering` is nginx's word)."""
-
-
-def _check_headers(response: Response) -> None:
-    for name, value in response.headers:
-        if "\n" in value or "\r" in value:
-            raise ValueError(f'the value of the header "{name}" has more than one line')
 
 
 def _read_query(text: bytes) -> dict[str, list[str]]:

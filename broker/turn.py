@@ -20,7 +20,9 @@ class Turns:
 
     def __init__(self, most: int) -> None:
         self.most = most
+        """How many there may be."""
         self.in_flight = 0
+        """How many there are."""
 
     @property
     def are_all_taken(self) -> bool:
@@ -46,11 +48,15 @@ class Turn:
     """One request's time with the broker: in flight from when it is made until it ends, except
     while it rests."""
 
-    __slots__ = ("_quotas", "_rests", "_turns")
+    __slots__ = ("_quotas", "_rests", "_turns", "identity", "request_id")
 
-    def __init__(self, turns: Turns) -> None:
+    def __init__(self, turns: Turns, request_id: str | None = None) -> None:
         turns.in_flight += 1
         self._turns = turns
+        self.request_id = request_id
+        """What log lines call the request, if it is for one."""
+        self.identity: str | None = None
+        """The subject of who asks, once that is known."""
         self._rests = 0
         self._quotas: dict[str, Quota] = {}
 

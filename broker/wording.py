@@ -35,7 +35,7 @@ def shown(value: object) -> str:
     text = json.dumps(value, ensure_ascii=False, default=str)
     if len(text) > LONGEST_VALUE:
         text = text[:LONGEST_VALUE] + "…"
-    return _printable(text)
+    return printable(text)
 
 
 def quoted(names: Iterable[str]) -> str:
@@ -43,17 +43,25 @@ def quoted(names: Iterable[str]) -> str:
     return ", ".join(shown(name) for name in names)
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return `; did you mean "x"?` for the known name that is nearest, or nothing."""
-    near = difflib.get_close_matches(name.lower(), list(known), n=1)
-    return f"; did you mean {shown(near[0])}?" if near else ""
+def did_you_mean(name: str, known: Iterable[str], *, after: str = "") -> str:
+    """Return `; did you mean "x"?` for the known name that is nearest, or nothing.
+
+    Names that all begin alike are compared by what comes `after` that.
+    """
+    ends = {one.removeprefix(after): one for one in known}
+    near = difflib.get_close_matches(name.lower().removeprefix(after), ends, n=1)
+    return f"; did you mean {shown(ends[near[0]])}?" if near else ""
 
 
 def described(error: BaseException) -> str:
     """Write an exception as its type and its text, on one line."""
-    text = _printable(" ".join(str(error).split()))
+    try:
+        text = printable(" ".join(str(error).split()))
+    except Exception:  # noqa: BLE001  # it may be of a class that cannot even say what it is
+        text = ""
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """Write in another way what a terminal might obey, such as an escape."""
     return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)

@@ -7,6 +7,8 @@ import pytest
 
 from broker.auth import Identity
 from broker.http import Response, Route
+from broker.isolation import Failures
+from broker.mounting import mount
 from broker.reception import Reception
 from broker.status import Served
 from broker.testing import ManualClock
@@ -14,6 +16,28 @@ from broker.translation import Translator
 from broker.turn import Turns
 
 DISCONNECT = {"type": "http.disconnect"}
+
+
+def broker_of(**parts):
+    """What the adapters of the routes need of a broker: what a test says, and what does no harm."""
+    harmless = {
+        "served": Served(),
+        "clock": ManualClock(),
+        "failures": Failures(ManualClock()),
+        "challenge": "Bearer",
+        "draining": False,
+        "retiring": False,
+        "turns": Turns(10),
+    }
+    return SimpleNamespace(**{**harmless, **parts})
+
+
+def mounted(*transports, fastpath=True, **parts):
+    """Return the app of a broker with such parts that serves transports, each (plugin, object)."""
+    assembly = SimpleNamespace(
+        broker=broker_of(**parts), transports=transports, trusted_proxies=(), tracing=None
+    )
+    return mount(assembly, fastpath=fastpath)
 
 
 def part(body=b"", more=False):
@@ -73,16 +97,9 @@ class Bench:
         self.identified = []
         self.sending = asyncio.Event()
         self.sending.set()
-        self.broker = SimpleNamespace(
-            served=self.served,
-            clock=ManualClock(),
-            draining=False,
-            retiring=False,
-            identify=self._identify,
-            turns=Turns(1),
-        )
-        translator = Translator(self.broker)
+        self.broker = broker_of(served=self.served, identify=self._identify, turns=Turns(1))
         route = Route("POST", path, handler, hot=hot, **options)
+        translator = Translator(self.broker, {route: "acme"})
         routes = [route] if hot else []
         self.app = Reception(self._framework, translator, [route], hot=routes)
 

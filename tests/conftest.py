@@ -38,14 +38,24 @@ class Site:
         distribution = distribution or f"acme-{name.replace('_', '-')}"
         module = module or f"acme_{name}"
         folder = distribution.replace("-", "_")
-        info = self.directory / f"{folder}-{version}.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(
-            f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n"
+        self.describe(
+            f"{folder}-{version}",
+            metadata=f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n",
+            entry_points=f"[broker.plugins]\n{name} = {module}\n",
         )
-        (info / "entry_points.txt").write_text(f"[broker.plugins]\n{name} = {module}\n")
         (self.directory / f"{module}.py").write_text(textwrap.dedent(source))
         importlib.invalidate_caches()
+
+    def describe(
+        self, folder: str, *, entry_points: str | bytes, metadata: str | bytes = ""
+    ) -> None:
+        """Write the metadata of a distribution, whatever that says; without any, leave it out."""
+        info = self.directory / f"{folder}.dist-info"
+        info.mkdir()
+        for name, content in (("METADATA", metadata), ("entry_points.txt", entry_points)):
+            if content:
+                content = content.encode() if isinstance(content, str) else content
+                (info / name).write_bytes(content)
 
 
 @pytest.fixture

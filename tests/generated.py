@@ -60,7 +60,6 @@ def for_each_operation(*fields):
             max_examples=EACH,
             derandomize=True,
             database=None,
-            deadline=None,
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         )

@@ -14,13 +14,15 @@ from broker import (
 )
 from broker.builtin.memory import MemoryStorage
 from broker.builtin.scopes import ScopeAuthorizer
-from broker.engine import Providers
+from broker.providers import Providers
 from broker.testing import ManualClock
 
 ADMIN = Identity(subject="root", scopes=frozenset({"admin"}))
 
 
 class Recorder(Observer):
+    in_loop = True
+
     def __init__(self, kinds=None):
         self.kinds = kinds
         self.events = []

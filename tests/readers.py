@@ -6,7 +6,7 @@ from broker import Broker, BrokerInfo, Draft, Identity, QueuePolicy, QueueSpec, 
 from broker import Settlement
 from broker.builtin.memory import MemoryStorage
 from broker.builtin.scopes import ScopeAuthorizer
-from broker.engine import Providers
+from broker.providers import Providers
 from broker.testing import ManualClock
 
 ADMIN = Identity(subject="admin", scopes=frozenset({"admin"}))

@@ -35,6 +35,8 @@ class Thing(NamedTuple):
     queue: str
     message: int
     receipt: str
+    name: str = "broker_log_20261122T213000123Z.json"
+    """That of a log which is not there."""
 
 
 class Row(NamedTuple):
@@ -132,7 +134,7 @@ class World:
 
     def __init__(self, call):
         self._call = call
-        self._broker = call.broker
+        self.broker = call.broker
 
     def routes(self):
         """Every route that is mounted: (method, path) as the transports write it."""
@@ -170,20 +172,20 @@ class World:
         await self._drop()
         if not message:
             return Thing(queue, 1, write_receipt(Receipt(b"t" * 16, 1, 1, queue)))
-        await self._broker.queues.create(ADMIN, QueueSpec(queue, QueuePolicy()))
-        await self._broker.publish(ADMIN, [Draft(queue=queue, body=b"x")] * 2)
-        found = await self._broker.lease(ADMIN, queue)
+        await self.broker.queues.create(ADMIN, QueueSpec(queue, QueuePolicy()))
+        await self.broker.publish(ADMIN, [Draft(queue=queue, body=b"x")] * 2)
+        found = await self.broker.lease(ADMIN, queue)
         receipt = found.deliveries[0].receipt
         return Thing(queue, read_receipt(receipt).message_id, receipt)
 
     async def _drop(self) -> None:
-        for status in await self._broker.queues.list(ADMIN):
-            await self._broker.queues.drop(ADMIN, status.queue.name)
+        for status in await self.broker.queues.list(ADMIN):
+            await self.broker.queues.drop(ADMIN, status.queue.name)
 
     async def _everything(self):
-        queues = await self._broker.queues.list(ADMIN, limit=1000)
+        queues = await self.broker.queues.list(ADMIN, limit=1000)
         names = [status.queue.name for status in queues]
-        pages = [await self._broker.browse(ADMIN, MessageQuery(queue=name)) for name in names]
+        pages = [await self.broker.browse(ADMIN, MessageQuery(queue=name)) for name in names]
         return queues, pages
 
 

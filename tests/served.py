@@ -41,11 +41,22 @@ class Served:
     """The command, if any, that runs it and becomes it."""
 
     def __init__(
-        self, directory, *, plugins=(), tables="", anonymous="true", port=0, broker=None, **server
+        self,
+        directory,
+        *,
+        plugins=(),
+        tables="",
+        anonymous="true",
+        port=0,
+        broker=None,
+        log=None,
+        **server,
     ):
         self.directory = directory
         self.config = directory / "broker.toml"
-        settings = tomli_w.dumps({"server": server})
+        if log is None:  # most tests look for a line of their own, as people read it
+            log = {"format": "console", "requests": False}
+        settings = tomli_w.dumps({"server": server, "log": log})
         self.config.write_text(
             CONFIG.format(
                 directory=directory,
@@ -96,6 +107,7 @@ class Served:
         )
 
     def log(self):
+        """All that it logged, once it has ended; what came last may be missing before."""
         return (self.directory / "log.txt").read_text()
 
     def counts(self, queue):

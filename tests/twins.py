@@ -7,11 +7,11 @@ from types import SimpleNamespace
 
 from broker import BrokerError, Identity
 from broker.testing import ManualClock
-from broker_graphql.documents import Document
+from broker_graphql.gate.documents import Document
 from broker_graphql.engine import Engine
 from broker_graphql.execution import Execution
 from broker_graphql.fields import make_fields
-from broker_graphql.refusal import Refused
+from broker_graphql.gate.refusal import Refused
 from graphql import GraphQLError, execute, get_variable_values, parse, validate
 
 UNRESOLVED = ("__schema", "__type")

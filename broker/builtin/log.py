@@ -18,6 +18,8 @@ class LogObserver(Observer):
     that nobody wants are not even made.
     """
 
+    in_loop = True
+
     def __init__(self, logger: logging.Logger) -> None:
         self._logger = logger
         if not logger.isEnabledFor(logging.DEBUG):
@@ -28,23 +30,20 @@ class LogObserver(Observer):
         for event in events:
             level = logging.INFO if event.kind.startswith("queue.") else logging.DEBUG
             if self._logger.isEnabledFor(level):
-                self._logger.log(level, "%s", _line(event))
+                self._logger.log(level, event.kind, extra=_fields(event))
 
 
-def _line(event: Event) -> str:
-    words: list[str] = [event.kind]
-    if event.queue:
-        words.append(f"queue={event.queue}")
-    if event.message_id is not None:
-        words.append(f"message={event.message_id}")
-    if event.count != 1:
-        words.append(f"count={event.count}")
-    if event.moved_to is not None:
-        words.append(f"moved_to={event.moved_to}")
-    if event.reason is not None:
-        words.append(f"reason={event.reason!r}")
-    words.append(f"by={event.subject!r}")
-    return " ".join(words)
+def _fields(event: Event) -> dict[str, str | int]:
+    """Return what the event tells, by the names that all lines of the log have for it."""
+    fields: dict[str, str | int | None] = {
+        "queue": event.queue or None,
+        "message_id": event.message_id,
+        "count": None if event.count == 1 else event.count,
+        "moved_to": event.moved_to,
+        "reason": event.reason,
+        "identity": event.subject,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 @hookimpl

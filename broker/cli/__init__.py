@@ -35,10 +35,15 @@ COMMANDS = {
     "logout": ("broker.cli.login", "logout", "End what login began."),
     "config": ("broker.cli.config", "config", "Write, check and show the configuration."),
     "cert": ("broker.cli.cert", "cert", "Make a certificate to try HTTPS."),
+    "plugin": ("broker.cli.plugin", "plugin", "Begin a plugin of your own."),
     "plugins": ("broker.cli.inspect", "plugins", "List the plugins that are installed."),
     "doctor": ("broker.cli.inspect", "doctor", "Find out what is wrong with an installation."),
 }
 """By name: the module and the attribute that hold the command, and what `--help` says of it."""
+
+ABRUPT = frozenset({"granian", "broker.cli.inspect"})
+"""What has been imported when the process must not be cleaned up at its end: a thread of Granian's
+that came in between would abort it, and what broken plugins left behind would keep it."""
 
 
 class Commands(click.Group):
@@ -97,13 +102,13 @@ def main() -> None:
     try:
         cli(prog_name="broker")
     except SystemExit as end:
-        if "granian" in sys.modules:
+        if not ABRUPT.isdisjoint(sys.modules):
             _leave(end)
         raise
 
 
 def _leave(end: SystemExit) -> None:
-    """Exit without Python's clean-up: a thread of Granian's that came in between would abort it."""
+    """Exit without Python's clean-up."""
     logging.shutdown()
     with contextlib.suppress(OSError):
         sys.stdout.flush()

@@ -19,7 +19,9 @@ from broker.config import Config, read_config
 from broker.config.settings import DEFAULT_FILE
 from broker.context import Clock, PluginContext
 from broker.errors import ConfigError, PluginError, StartupError
-from broker.plugins import Plugin, load_one
+from broker.loading import load_one
+from broker.meter import Meter
+from broker.plugins import Plugin
 from broker.wording import quoted, shown
 
 
@@ -48,7 +50,7 @@ def find_command(name: str, args: Sequence[str]) -> tuple[click.Command, PluginC
         return None
     [(plugin, command)] = found
     _take_config(command)
-    return command, make_context(plugin, config, Clock())
+    return command, make_context(plugin, config, Clock(), Meter())
 
 
 def commands_of(plugin: Plugin) -> Mapping[str, click.Command]:

@@ -19,6 +19,7 @@ import click
 import httpx
 import msgspec
 
+from broker.auth import schemes_of
 from broker.cli.options import DEFAULT_URL
 from broker.errors import BrokerError, FieldError, StorageFailed
 
@@ -208,8 +209,19 @@ class Client:
             unsure = status in {502, 504} or problem.code == StorageFailed.code
             return Away(problem.text(), retry_after=retry_after, unsure=unsure)
         if status == httpx.codes.UNAUTHORIZED:
-            return NotAllowed(problem, self._remedy)
+            return NotAllowed(problem, self._remedy_for(response))
         return _BY_STATUS.get(status, Refused)(problem)
+
+    def _remedy_for(self, response: httpx.Response) -> str:
+        wanted = ", ".join(response.headers.get_list("www-authenticate"))
+        schemes = schemes_of(wanted)
+        if not schemes or "bearer" in schemes:
+            return self._remedy
+        if "basic" not in schemes:
+            return f"this broker asks for {wanted}; the broker command sends Bearer or Basic only"
+        if self.has_password:
+            return "the name or the password in the address is not right"
+        return "this broker asks for Basic: set BROKER_URL to an address with NAME:PASSWORD@ in it"
 
     def problem_of(self, response: httpx.Response) -> Problem:
         """Return what an error answer says."""

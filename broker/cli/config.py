@@ -54,7 +54,7 @@ def init(*, path: Path, force: bool, example: bool, as_json: bool) -> None:
 
     Example: broker config init --path /etc/broker/broker.toml
     """
-    from broker.plugins import discover  # imports the config library
+    from broker.discovery import discover
 
     installed = discover()
     if example and "ratelimit" not in installed:
@@ -84,7 +84,7 @@ def check(*, path: Path | None, as_json: bool) -> None:
     Example: broker config check --config broker.toml
     """
     from broker.assembly import assemble
-    from broker.plugins import read_whole_config  # imports the config library
+    from broker.loading import read_whole_config  # imports the config library
     from broker.safety import refuse_open_door
     from broker.serving import server_named
     from broker.serving.tls import check_certificate
@@ -134,7 +134,7 @@ def schema(*, path: Path | None) -> None:
 
 
 def _load(path: Path | None) -> tuple[Config, Sequence[Plugin]]:
-    from broker.plugins import load, read_whole_config  # imports the config library
+    from broker.loading import load, read_whole_config  # imports the config library
 
     settings = read_whole_config(path)
     return settings, load(settings)

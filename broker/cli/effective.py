@@ -11,7 +11,7 @@ from pydantic import BaseModel, Secret, SecretBytes, SecretStr
 from pydantic.json_schema import models_json_schema
 from pydantic_core import to_jsonable_python
 
-from broker.config import BrokerConfig, Config, ServerConfig
+from broker.config import BrokerConfig, Config, LogConfig, ServerConfig, TracesConfig
 from broker.config.layers import Layers
 from broker.config.shapes import TolerantJsonSchema
 from broker.plugins import Plugin
@@ -25,6 +25,8 @@ def effective(config: Config, plugins: Sequence[Plugin]) -> dict[str, Any]:
     return {
         "server": _plain(config.server.model_dump(), ("server",), layers),
         "broker": _plain(config.broker.model_dump(), ("broker",), layers),
+        "log": _plain(config.log.model_dump(), ("log",), layers),
+        "traces": _plain(config.traces.model_dump(), ("traces",), layers),
         "plugins": {
             name: _plain(model.model_dump(by_alias=True), ("plugins", name), layers)
             for name, model in models.items()
@@ -53,7 +55,13 @@ def json_schema(plugins: Sequence[Plugin]) -> dict[str, Any]:
     schemas: dict[str, type[BaseModel]] = {
         plugin.name: type(plugin.config) for plugin in plugins if plugin.config is not None
     }
-    models: list[type[BaseModel]] = [ServerConfig, BrokerConfig, *schemas.values()]
+    models: list[type[BaseModel]] = [
+        ServerConfig,
+        BrokerConfig,
+        LogConfig,
+        TracesConfig,
+        *schemas.values(),
+    ]
     references, document = models_json_schema(
         [(model, "validation") for model in models],
         title="broker.toml",
@@ -70,6 +78,8 @@ def json_schema(plugins: Sequence[Plugin]) -> dict[str, Any]:
         "properties": {
             "server": references[ServerConfig, "validation"],
             "broker": references[BrokerConfig, "validation"],
+            "log": references[LogConfig, "validation"],
+            "traces": references[TracesConfig, "validation"],
             "plugins": {
                 "type": "object",
                 "properties": tables,

@@ -1,17 +1,19 @@
 """`broker plugins` and `broker doctor`.
 
-What is looked at here may be broken; that is reported, and nothing dies of it.
+What is looked at here may be broken; that is reported, and nothing dies of it. What plugins print
+meanwhile goes to stderr, so that stdout holds what the command says and nothing else.
 """
 
 from __future__ import annotations
 
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from broker.commands import json_option, print_json, print_table
+from broker.commands import json_option, print_json, remark
 from broker.errors import BrokerError
 
 if TYPE_CHECKING:
@@ -29,39 +31,48 @@ CONFIG_OPTION = click.option(
 @CONFIG_OPTION
 @json_option
 def plugins(*, config_path: Path | None, as_json: bool) -> None:
-    """List the installed plugins, what they add, and what is wrong with those that are enabled.
+    """List the plugins that are installed or enabled, what they add, and why others do nothing.
 
-    Example: broker plugins --json
+    Only those that are enabled are imported. Example: broker plugins --json
     """
-    rows = _plugin_rows(_config_or_default(config_path))
+    from broker.cli.inventory import print_rows, take_inventory
+
+    with redirect_stdout(sys.stderr):
+        rows = take_inventory(_config_or_default(config_path))
     if as_json:
         print_json(rows)
-        return
-    columns = ["name", "enabled", "distribution", "version", "hooks", "commands", "problem"]
-    print_table(columns, [[_cell(row[column]) for column in columns] for row in rows])
+    else:
+        print_rows(rows)
 
 
 @click.command()
 @CONFIG_OPTION
+@click.option(
+    "--timeout",
+    "seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    default=30.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long a provider may take to open, to answer, or to close.",
+)
 @json_option
-def doctor(*, config_path: Path | None, as_json: bool) -> None:
-    """Check the config, every enabled plugin and what it provides; say how to mend what is wrong.
+def doctor(*, config_path: Path | None, seconds: float, as_json: bool) -> None:
+    """Check the installation, the config, every plugin; say how to mend what is wrong.
 
-    Each provider is opened, asked for its health and closed. Exits 0 when all is well, 1 with
-    warnings only, otherwise with the code of the first error.
-
-    Example: broker doctor --config broker.toml
+    All that plugins provide is opened as a start does it, asked for its health and closed; so run
+    it as the user that runs the broker. Exits 0 when all is well, 1 with warnings only, otherwise
+    with the code of the first error. Example: broker doctor --config broker.toml
     """
-    import asyncio
-
+    from broker.cli.diagnosis import print_findings, summary
     from broker.doctor import examine
 
-    findings = asyncio.run(examine(config_path))
+    with redirect_stdout(sys.stderr):
+        findings = examine(config_path, seconds=seconds)
     if as_json:
-        print_json([{"level": f.level, "subject": f.subject, "text": f.text} for f in findings])
+        print_json({**summary(findings), "findings": findings})
     else:
-        for finding in findings:
-            click.echo(f"{finding.level:8} {finding.subject:16} {finding.text}")
+        print_findings(findings)
     errors = [finding.exit_code for finding in findings if finding.level == "error"]
     if errors:
         sys.exit(errors[0])
@@ -75,53 +86,6 @@ def _config_or_default(path: Path | None) -> Config:
     try:
         return read_config(path)
     except BrokerError as error:
-        click.echo(f"broker: {error}", err=True)
+        for line in str(error).splitlines():
+            remark(f"broker: {line}")
         return error.config if isinstance(error, RefusedConfig) else Config()
-
-
-def _plugin_rows(config: Config) -> list[dict[str, Any]]:
-    from broker.plugins import discover, inspect_plugins
-
-    inspected = {record.name: (record, problem) for record, problem in inspect_plugins(config)}
-    rows = []
-    for name, records in discover().items():
-        for found in records:
-            record, problem = inspected.pop(name, (found, None))
-            rows.append(_row(record, enabled=name in config.enabled, problem=problem))
-    rows += [_row(record, enabled=True, problem=why) for record, why in inspected.values()]
-    for row in rows:
-        _note_commands(row, config)
-    return rows
-
-
-def _note_commands(row: dict[str, Any], config: Config) -> None:
-    """Note what a plugin adds to `broker`, or why it cannot."""
-    from broker.cli.added import commands_of
-    from broker.plugins import load_one
-
-    if "register_commands" in row["hooks"] and row["problem"] is None:
-        try:
-            row["commands"] = sorted(commands_of(load_one(row["name"], config)))
-        except BrokerError as error:
-            row["problem"] = str(error)
-
-
-def _row(record: Any, *, enabled: bool, problem: str | None) -> dict[str, Any]:
-    return {
-        "name": record.name,
-        "enabled": enabled,
-        "distribution": record.distribution,
-        "version": record.version,
-        "module": record.module,
-        "hooks": list(record.hooks),
-        "commands": [],
-        "problem": problem,
-    }
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list):
-        return ", ".join(value)
-    return "" if value is None else str(value)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,15 +46,12 @@ def serve(
 
     Example: broker serve --config broker.toml --port 9000
     """
-    from broker.plugins import read_whole_config
+    from broker.loading import read_whole_config
     from broker.server import run_server
 
     given = {"host": host, "port": port, "http_server": http_server}
     server = {key: value for key, value in given.items() if value is not None}
     config = read_whole_config(config_path, overrides={"server": server})
-    # Libraries are heard when something is wrong; the broker and its plugins as the config says.
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger("broker").setLevel(config.server.log_level.upper())
 
     def started(assembly: Assembly, bound_port: int, notices: Sequence[str]) -> None:
         screen = {**_started(config, assembly, bound_port), "notices": list(notices)}

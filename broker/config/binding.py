@@ -31,6 +31,15 @@ JSON_WANTED = frozenset(
     }
 )
 OWN_MESSAGES = frozenset({"value_error", "assertion_error"})
+BOUNDS = {
+    "greater_than": ("gt", "exclusiveMinimum", "more than {}"),
+    "greater_than_equal": ("ge", "minimum", "at least {}"),
+    "less_than": ("lt", "exclusiveMaximum", "less than {}"),
+    "less_than_equal": ("le", "maximum", "at most {}"),
+    "multiple_of": ("multiple_of", "multipleOf", "a multiple of {}"),
+}
+"""Where pydantic and JSON Schema have the bound that a value is beyond, and how it is told."""
+
 TAG_ERRORS = frozenset({"union_tag_invalid", "union_tag_not_found"})
 
 
@@ -106,13 +115,18 @@ class _Explanation:
     def problems(self, errors: Sequence[ErrorDetails]) -> Iterator[Problem]:
         """Yield a problem for each place, once, though every member of a union reports it."""
         places = [_place(self._data, error) for error in errors]
-        reported = set()
+        told: dict[KeyPath, ErrorDetails] = {}
         for place, error in zip(places, errors, strict=True):
             # A member of a union that came further knows better what is wrong.
             deeper = any(len(p) > len(place) and p[: len(place)] == place for p in places)
+            further = _is_of_the_right_type(error) and not _is_of_the_right_type(
+                told.get(place, error)
+            )
+            if not deeper and (further or place not in told):
+                told[place] = error
+        for place, error in told.items():
             path = (*self._at, *place)
-            if not deeper and path not in self._layers.unresolved and path not in reported:
-                reported.add(path)
+            if path not in self._layers.unresolved:
                 yield Problem(path, self._reason(place, error))
 
     def _reason(self, place: KeyPath, error: ErrorDetails) -> str:
@@ -127,12 +141,20 @@ class _Explanation:
         elif not allowed or error["type"] in TAG_ERRORS or _is_foreign(error):
             reason = error["msg"]
         else:
-            reason = f"expected {allowed}"
+            reason = f"expected {self._unsaid_bound(place, error) or allowed}"
         received = self._masked(_value(self._data, place), place)
         hint = ""
         if error["type"] == "literal_error" and isinstance(received, str):
             hint = did_you_mean(received, self._shape.at(place).choices)
         return f"{' '.join(reason.split())}; got {_received(received)}{source}{hint}"
+
+    def _unsaid_bound(self, place: KeyPath, error: ErrorDetails) -> str | None:
+        """Return the bound that a value is beyond, if the JSON Schema has no word for it there."""
+        if error["type"] not in BOUNDS:
+            return None
+        name, keyword, words = BOUNDS[error["type"]]
+        bound = error["ctx"][name]
+        return None if self._shape.at(place).has(keyword, bound) else words.format(bound)
 
     def _unknown(self, place: KeyPath) -> str:
         known = self._shape.at(place[:-1]).keys
@@ -162,6 +184,10 @@ def _place(data: Any, error: ErrorDetails) -> KeyPath:
             continue
         place = (*place, part)
     return (*place, error["loc"][-1]) if error["type"] == "missing" else place
+
+
+def _is_of_the_right_type(error: ErrorDetails) -> bool:
+    return error["type"] in BOUNDS or error["type"] in OWN_MESSAGES
 
 
 def _is_foreign(error: ErrorDetails) -> bool:

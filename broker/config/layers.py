@@ -20,6 +20,8 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     """It arrived as a string, so a schema that wants a number or an array must read it."""
     secret: bool = False
     """It must never be shown."""
+    file: Path | None = None
+    """The file that it is all of: one that a reference names, or one of a directory of secrets."""
     open_file: Path | None = None
     """The file that it stands in, if everybody on this machine can read that."""
 
@@ -62,6 +64,17 @@ class Layers:
             found = next(filter(None, below), "")
         return f" ({found})" if found else ""
 
+    def stands_in_file(self, path: KeyPath) -> bool:
+        """Tell whether a value was given, and neither by a reference nor in another way."""
+        value: Any = self.values
+        for part in path:
+            try:
+                value = value[part]
+            except (LookupError, TypeError):
+                return False
+        found = self.origin(path)
+        return not found.label and not found.secret
+
     def open_to_all(self, table: KeyPath) -> dict[KeyPath, Path]:
         """Return what of a table everybody on this machine can read, and in which file."""
         return {
@@ -69,6 +82,10 @@ class Layers:
             for path, origin in self._origins.items()
             if origin.open_file is not None and path[: len(table)] == table
         }
+
+    def secret_files(self) -> list[Path]:
+        """Return the files that hold one secret each, and nothing else."""
+        return [origin.file for origin in self._origins.values() if origin.file is not None]
 
     def _merge(
         self,
@@ -109,6 +126,7 @@ class Layers:
         return value
 
     def _follow(self, reference: Mapping[str, str], path: KeyPath) -> str | None:
+        file = None
         if "env" in reference:
             name = reference["env"]
             label = f"environment variable {name}"
@@ -118,7 +136,8 @@ class Layers:
         else:
             label = f"file {reference['file']}"
             text = self._read(reference["file"], path)
-        self._origins[path] = Origin(label=label, text=True, secret=True)
+            file = self._directory / reference["file"] if text is not None else None
+        self._origins[path] = Origin(label=label, text=True, secret=True, file=file)
         return text
 
     def _read(self, name: str, path: KeyPath) -> str | None:

@@ -2,7 +2,8 @@
 
 Later wins, key by key:
 
-1. the defaults of the models below and of the plugins' schemas
+1. the defaults of the models below and of the plugins' schemas; for `traces.endpoint`, what
+   OpenTelemetry's own variables say
 2. the file: `--config`, else `BROKER_CONFIG`, else `broker.toml` in the current directory
 3. `BROKER__SECTION__KEY` from the environment, `BROKER__PLUGINS__AUTH_JWT__LEEWAY=5` for example
 4. the directory that `BROKER_SECRETS_DIR` names: a file a key, `plugins/auth_jwt/secret`, or
@@ -20,6 +21,7 @@ import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -28,6 +30,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from broker.addresses import read_proxies
 from broker.config.binding import Problem, bind
 from broker.config.layers import Layers
+from broker.config.log import LogConfig
 from broker.config.sources import (
     from_command_line,
     from_environment,
@@ -37,17 +40,17 @@ from broker.config.sources import (
     read_secrets,
     read_toml,
 )
+from broker.config.traces import TracesConfig, add_opentelemetry, check_traces
 from broker.errors import ConfigError, StartupError
 from broker.wording import MASK, did_you_mean, quoted, shown
 
 DEFAULT_FILE = Path("broker.toml")
 
-ON_BY_DEFAULT = ("rest", "log")
+ON_BY_DEFAULT = ("rest", "log", "openapi")
 """Built-in plugins that run unless `broker.disable` names them."""
 
-FALLBACKS = ("memory", "scopes")
-"""Built-in plugins that run when no enabled plugin does their work."""
-
+FALLBACKS = MappingProxyType({"memory": "a storage", "scopes": "an authorizer"})
+"""Built-in plugins, by what they provide; they run when no enabled plugin does."""
 
 DEV_CERTIFICATE, DEV_KEY = "dev-cert.pem", "dev-key.pem"
 """What `tls = "dev"` makes in the data directory."""
@@ -138,7 +141,7 @@ class BrokerConfig(BaseModel):
     plugins: tuple[str, ...] = Field(
         default=(), description="The plugins that run, in the order in which they are asked."
     )
-    disable: tuple[Literal["rest", "log"], ...] = Field(
+    disable: tuple[Literal["rest", "log", "openapi"], ...] = Field(
         default=(), description="Built-in plugins that shall not run."
     )
     storage: str | None = Field(
@@ -197,6 +200,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
     server: ServerConfig = msgspec.field(default_factory=ServerConfig)
     broker: BrokerConfig = msgspec.field(default_factory=BrokerConfig)
+    log: LogConfig = msgspec.field(default_factory=LogConfig)
+    traces: TracesConfig = msgspec.field(default_factory=TracesConfig)
     plugins: Mapping[str, Mapping[str, Any]] = msgspec.field(default_factory=dict)
     path: Path | None = None
     """The file it was read from."""
@@ -231,10 +236,11 @@ def read_config(path: Path | None = None, *, overrides: Mapping[str, Any] | None
     file = path or Path(os.environ.get("BROKER_CONFIG") or DEFAULT_FILE)
     directory = file.absolute().parent
     layers = Layers(directory)
+    add_opentelemetry(layers)
     layers.add(read_toml(file), from_file(file))
     layers.add(read_environment(), from_environment)
     if secrets := os.environ.get("BROKER_SECRETS_DIR"):
-        layers.add(read_secrets(Path(secrets)), from_secrets)
+        layers.add(read_secrets(Path(secrets)), from_secrets(Path(secrets)))
     layers.add(overrides or {}, from_command_line)
     return _checked(layers, path=file, directory=directory)
 
@@ -271,11 +277,19 @@ def _checked(layers: Layers, *, path: Path | None, directory: Path) -> Config:
     problems += found
     broker, found = _section(BrokerConfig, "broker", layers)
     problems += found
+    log, found = _section(LogConfig, "log", layers)
+    problems += found
+    traces, found = _section(TracesConfig, "traces", layers)
+    problems += found
+    traces, found, warnings = check_traces(traces, layers)
+    problems += found
     plugins = layers.values.get("plugins", {})
     plugins = plugins if isinstance(plugins, dict) else {}
     config = Config(
         server=_anchored(server, directory),
         broker=broker.model_copy(update={"data_dir": directory / broker.data_dir}),
+        log=log,
+        traces=traces,
         plugins={name: table for name, table in plugins.items() if isinstance(table, dict)},
         path=path,
         layers=layers,
@@ -286,7 +300,7 @@ def _checked(layers: Layers, *, path: Path | None, directory: Path) -> Config:
         problems += _unmet_choice(config)
     if problems:
         raise RefusedConfig(config, problems)
-    return msgspec.structs.replace(config, warnings=tuple(_warnings(config)))
+    return msgspec.structs.replace(config, warnings=(*_warnings(config), *warnings))
 
 
 def _anchored(server: ServerConfig, directory: Path) -> ServerConfig:
@@ -297,7 +311,7 @@ def _anchored(server: ServerConfig, directory: Path) -> ServerConfig:
 
 
 def _misshapen(layers: Layers) -> Iterator[Problem]:
-    sections = ("server", "broker", "plugins")
+    sections = ("server", "broker", "log", "traces", "plugins")
     for name, table in layers.values.items():
         if name not in sections:
             hint = did_you_mean(name, sections) or f"; known are {quoted(sections)}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ByteSize
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
@@ -88,6 +88,15 @@ class Shape:
         """Whether the value here must not be shown."""
         return any(node.get("writeOnly") for node in self._nodes)
 
+    @property
+    def is_bounded(self) -> bool:
+        """Whether it is said how long a text here must be."""
+        return any("minLength" in node for node in self._nodes)
+
+    def has(self, keyword: str, value: object) -> bool:
+        """Tell whether the words for it say this of what is here."""
+        return any(node.get(keyword) == value for node in self._nodes)
+
     def __str__(self) -> str:
         """Say what is allowed, for example `an integer from 0 to 65535`; empty if unknown."""
         words = dict.fromkeys(filter(None, map(self._words, self._nodes)))
@@ -99,7 +108,7 @@ class Shape:
             kinds = {ARRAYS.get("" if "enum" in n else n.get("type", "")) for n in items._nodes}
             kind = kinds.pop() if len(kinds) == 1 else None
             words = f"an array of {kind}" if kind else "an array"
-            return f"{words}, not empty" if node.get("minItems") == 1 else words
+            return words + _length(node)
         return _words(node)
 
     def _plain(self, node: Node) -> Iterator[Node]:
@@ -133,6 +142,15 @@ def _words(node: Node) -> str:
     return write(node) if write else ""
 
 
+def _length(node: Node) -> str:
+    least, most = node.get("minItems", 0), node.get("maxItems")
+    if most is not None:
+        return f", {least} to {most} of them" if least < most else f", {most} of them"
+    if least > 1:
+        return f", at least {least} of them"
+    return ", not empty" if least else ""
+
+
 def _range(node: Node) -> str:
     if "minimum" in node and "maximum" in node:
         return f" from {node['minimum']} to {node['maximum']}"
@@ -154,6 +172,8 @@ def _string(node: Node) -> str:
         words += f" of {least} to {most} characters"
     elif least:
         words += f" of at least {least} character" + ("s" if least > 1 else "")
+    if node.get("pattern") == ByteSize.byte_string_pattern:
+        return 'a size such as "64MiB"'
     if "pattern" in node:
         words += f" that matches {node['pattern']}"
     return words

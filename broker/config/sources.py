@@ -33,6 +33,7 @@ class _Sections(BaseSettings):
 
     server: dict[str, Any] = {}
     broker: dict[str, Any] = {}
+    traces: dict[str, Any] = {}
     plugins: dict[str, dict[str, Any]] = {}
 
 
@@ -106,10 +107,19 @@ def from_environment(path: KeyPath) -> Origin:
     return Origin(label=f"environment variable {PREFIX}{name}", text=True)
 
 
-def from_secrets(path: KeyPath) -> Origin:
-    """Name the secret that a value came from."""
-    name = "/".join(str(part) for part in path)
-    return Origin(label=f"secret {name}", text=True, secret=True)
+def from_secrets(directory: Path) -> Callable[[KeyPath], Origin]:
+    """Name the secret that a value came from, and its file."""
+    files = {_key_of(file.relative_to(directory)): file for file in directory.rglob("*")}
+
+    def origin(path: KeyPath) -> Origin:
+        name = "/".join(str(part) for part in path)
+        return Origin(label=f"secret {name}", text=True, secret=True, file=files.get(_key_of(name)))
+
+    return origin
+
+
+def _key_of(name: str | Path) -> str:
+    return str(name).replace(os.sep, DELIMITER).lower()
 
 
 def from_command_line(_path: KeyPath) -> Origin:

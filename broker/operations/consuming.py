@@ -80,7 +80,9 @@ class Consuming:
         memory: Share,
     ) -> None:
         self.identity = identity
+        """Who consumes; `admit` changes it."""
         self.queue = queue
+        """The name of the queue."""
         self._runtime = runtime
         self._prefetch = prefetch
         self._lease_seconds = lease_seconds

@@ -2,27 +2,48 @@
 
 from __future__ import annotations
 
-import logging
-from collections import Counter
-from collections.abc import Iterable, Sequence
+import collections
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
-from broker.auth import QUEUE_ACTIONS, Action, Authenticator, Authorizer, Credentials, Identity
+from broker.auth import (
+    QUEUE_ACTIONS,
+    Action,
+    Authenticator,
+    Authorizer,
+    Credentials,
+    Identity,
+    read_credentials,
+    schemes_of,
+)
+from broker.deadlines import TimeLimit
 from broker.errors import (
     BrokerError,
     Forbidden,
     InvalidToken,
+    PluginError,
     QueueNotFound,
     RateLimited,
     Unauthenticated,
     Unavailable,
+)
+from broker.http import Request
+from broker.isolation import Failures, is_from_outside
+from broker.meter import Counter
+from broker.operations.believing import (
+    check_allowance,
+    check_challenge,
+    check_credentials,
+    check_identity,
+    yes_or_no,
 )
 from broker.ratelimit import Activity, RateLimiter, Spending
 from broker.turn import CURRENT_TURN
 
 ANONYMOUS_SCOPES = frozenset({"admin"})
 
-logger = logging.getLogger("broker.gate")
+PATIENCE_SECONDS = 5.0
+"""How long an authenticator may take to say who asks, and a rate limiter to count."""
 
 
 class Gate:
@@ -35,11 +56,40 @@ class Gate:
         authorizer: tuple[str, Authorizer],
         limiter: tuple[str, RateLimiter] | None,
         anonymous: bool,
+        failures: Failures,
+        rejected: Counter,
     ) -> None:
         self._authenticators = tuple(authenticators)
+        self._readers = tuple(named for named in authenticators if _reads(named[1]))
         self._authorizer_name, self._authorizer = authorizer
         self._limiter = limiter
         self._anonymous = anonymous
+        self.challenge = (
+            ", ".join(dict.fromkeys(_challenges(authenticators))) or Authenticator.challenge
+        )
+        """What all authenticators together ask for."""
+        self._wants_bearer = "bearer" in schemes_of(self.challenge)
+        self._failures = failures
+        self._rejected = rejected
+        self._patience = TimeLimit(PATIENCE_SECONDS)
+
+    def read(self, request: Request) -> Credentials | None:
+        """Return the credentials that came with a request, None if it has none of any kind."""
+        credentials = read_credentials(request)
+        if credentials is not None:
+            return credentials
+        for name, authenticator in self._readers:
+            try:
+                credentials = authenticator.read(request)
+                if credentials is not None:
+                    check_credentials(credentials)
+            except (Unauthenticated, Unavailable):
+                raise
+            except BaseException as error:
+                raise self._failed(name, "authenticate", error) from error
+            if credentials is not None:
+                return credentials
+        return None
 
     async def identify(self, credentials: Credentials | None, *, peer: str) -> Identity:
         """Return who asks. Credentials that nobody accepts never become anonymous."""
@@ -48,19 +98,24 @@ class Gate:
                 return Identity(
                     subject="anonymous", scopes=ANONYMOUS_SCOPES, peer=peer, is_anonymous=True
                 )
-            raise Unauthenticated
+            raise Unauthenticated(challenge=self.challenge)
         for name, authenticator in self._authenticators:
             try:
-                identity = await authenticator.authenticate(credentials)
+                identity = await self._patience.wait(authenticator.authenticate(credentials))
+                if identity is not None:
+                    check_identity(identity)
             except (Unauthenticated, Unavailable):
                 raise
-            except Exception as error:
-                raise _failed(name, "authenticate", error) from error
+            except BaseException as error:
+                if is_from_outside(error):
+                    raise
+                raise self._failed(name, "authenticate", error) from error
             if identity is not None:
                 return identity
-        if credentials.scheme == "bearer":
+        if credentials.scheme == "bearer" and self._wants_bearer:
             raise InvalidToken
-        raise Unauthenticated("no enabled plugin accepts credentials of this kind")
+        problem = "no enabled plugin accepts credentials of this kind"
+        raise Unauthenticated(problem, challenge=self.challenge)
 
     async def spend(
         self, identity: Identity, activity: Activity, queue: str | None, cost: int = 1
@@ -81,7 +136,7 @@ class Gate:
                     activity=activity, peer=identity.peer, identity=identity, queue=queue, cost=cost
                 )
                 for activity, queues in spent
-                for queue, cost in Counter(queues).items()
+                for queue, cost in collections.Counter(queues).items()
             ]
             await self.take(spendings)
 
@@ -130,15 +185,19 @@ class Gate:
             return
         name, limiter = self._limiter
         try:
-            allowance = await limiter.spend(spendings)
+            allowance = await self._patience.wait(limiter.spend(spendings))
+            check_allowance(allowance)
         except Unavailable:
             raise
-        except Exception as error:
-            raise _failed(name, "count", error) from error
+        except BaseException as error:
+            if is_from_outside(error):
+                raise
+            raise self._failed(name, "count", error) from error
         turn = CURRENT_TURN.get()
         if turn is not None:
             turn.note(allowance.quotas)
         if not allowance.allowed:
+            self._rejected.add(1, allowance.refused_by or "")
             raise RateLimited(allowance.retry_after, limit=allowance.refused_by)
 
     def permit(self, identity: Identity, action: Action, queue: str | None) -> None:
@@ -152,10 +211,10 @@ class Gate:
     def permit_some(self, identity: Identity, action: Action) -> None:
         """Raise Forbidden if there can be no queue with which the identity may do that."""
         try:
-            permitted = self._authorizer.permits_some(identity, action)
-        except Exception as error:
-            raise _failed(self._authorizer_name, "permit", error) from error
-        if not permitted:
+            is_permitted = yes_or_no(self._authorizer.permits_some(identity, action))
+        except BaseException as error:
+            raise self._failed(self._authorizer_name, "permit", error) from error
+        if not is_permitted:
             raise Forbidden(f"{action}:<queue>")
 
     def sees(self, identity: Identity, queue: str) -> bool:
@@ -165,11 +224,24 @@ class Gate:
     def permits(self, identity: Identity, action: Action, queue: str | None) -> bool:
         """Tell whether the identity may do that; `queue` is None for what concerns no queue."""
         try:
-            return self._authorizer.permits(identity, action, queue)
-        except Exception as error:
-            raise _failed(self._authorizer_name, "permit", error) from error
+            return yes_or_no(self._authorizer.permits(identity, action, queue))
+        except BaseException as error:
+            raise self._failed(self._authorizer_name, "permit", error) from error
+
+    def _failed(self, plugin: str, step: str, error: BaseException) -> Unavailable:
+        self._failures.note(plugin, step, error)
+        return Unavailable(f"the broker could not {step} this request")
 
 
-def _failed(plugin: str, step: str, error: Exception) -> Unavailable:
-    logger.error('plugin "%s" failed to %s', plugin, step, exc_info=error)
-    return Unavailable(f"the broker could not {step} this request")
+def _challenges(authenticators: Iterable[tuple[str, Authenticator]]) -> Iterator[str]:
+    for name, authenticator in authenticators:
+        try:
+            check_challenge(authenticator.challenge)
+        except TypeError as error:
+            raise PluginError(name, f"its authenticator's challenge: {error}") from error
+        if authenticator.challenge:
+            yield authenticator.challenge
+
+
+def _reads(authenticator: Authenticator) -> bool:
+    return type(authenticator).read is not Authenticator.read

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from time import perf_counter
 
-from broker.errors import StorageFailed
+from broker.errors import PluginFailure, StorageFailed
 from broker.models import Maintenance
 from broker.operations.runtime import BROKER, Runtime
 
@@ -26,9 +27,9 @@ logger = logging.getLogger("broker.maintenance")
 
 
 @asynccontextmanager
-async def maintained(runtime: Runtime) -> AsyncIterator[None]:
-    """Keep the storage maintained while the block runs."""
-    task = asyncio.ensure_future(_maintain(runtime))
+async def maintained(runtime: Runtime, turn: Callable[[], None]) -> AsyncIterator[None]:
+    """Keep the storage maintained while the block runs; `turn` is called each time round."""
+    task = asyncio.ensure_future(_maintain(runtime, turn))
     try:
         yield
     finally:
@@ -36,19 +37,22 @@ async def maintained(runtime: Runtime) -> AsyncIterator[None]:
         await asyncio.wait([task])
 
 
-async def _maintain(runtime: Runtime) -> None:
+async def _maintain(runtime: Runtime, turn: Callable[[], None]) -> None:
     while True:
-        now = runtime.clock.now()
+        turn()
+        now, begun = runtime.clock.now(), perf_counter()
         try:
             done = await runtime.tasks.finish(runtime.storage.maintain(now=now, limit=CHUNK))
+            runtime.instruments.upkeep_seconds.record(perf_counter() - begun)
+            report(runtime, done)
         except StorageFailed:
             return
         # An isolation point: a storage that fails now may work again, and upkeep must go on then.
-        except Exception:
-            logger.exception("the storage could not be maintained")
+        except Exception as error:  # noqa: BLE001  # of which the log is told
+            _tell("the storage could not be maintained", error)
+            runtime.instruments.upkeep_failures.add()
             pause = FAILED_MS
         else:
-            report(runtime, done)
             due = done.next_due
             pause = IDLE_MS if due is None else min(max(due - now, BUSY_MS), IDLE_MS)
         await runtime.clock.sleep_until(runtime.clock.now() + pause)
@@ -87,6 +91,11 @@ async def _watch(runtime: Runtime) -> None:
             async for queue in runtime.storage.watch():
                 runtime.waiting.wake(queue)
         # An isolation point, as above: long-polls look again by themselves meanwhile.
-        except Exception:
-            logger.exception("the storage could not be watched")
+        except Exception as error:  # noqa: BLE001  # of which the log is told
+            _tell("the storage could not be watched", error)
         await runtime.clock.sleep_until(runtime.clock.now() + FAILED_MS)
+
+
+def _tell(problem: str, error: Exception) -> None:
+    if not isinstance(error, PluginFailure):  # of which the log was told where it broke
+        logger.error(problem, exc_info=error)

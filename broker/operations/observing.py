@@ -2,40 +2,53 @@
 
 from __future__ import annotations
 
-import logging
-from collections import Counter
-from collections.abc import Sequence
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 
 from broker.extend import Event, EventKind, Observer
-
-logger = logging.getLogger("broker.observing")
+from broker.isolation import Failures
+from broker.operations.listening import InLoop, InThread
 
 
 class Observers:
-    """All enabled observers."""
+    """All enabled observers. `ticks` returns monotonic seconds."""
 
-    def __init__(self, observers: Sequence[tuple[str, Observer]]) -> None:
-        self._observers = tuple(observers)
-        self._want_all = any(observer.kinds is None for _, observer in observers)
+    def __init__(
+        self,
+        observers: Sequence[tuple[str, Observer]],
+        failures: Failures,
+        *,
+        ticks: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._threads = [
+            InThread(name, one, failures) for name, one in observers if not one.in_loop
+        ]
+        in_loop = [InLoop(name, one, failures, ticks) for name, one in observers if one.in_loop]
+        self._listeners = (*in_loop, *self._threads)
+        self._wants_all = any(listener.kinds is None for listener in self._listeners)
         self._wanted = frozenset[EventKind]().union(
-            *(observer.kinds or () for _, observer in observers)
+            *(listener.kinds or () for listener in self._listeners)
         )
-        self.failures: Counter[str] = Counter()
 
     def want(self, kind: EventKind) -> bool:
         """Tell whether anybody wants such events; if not, none need be made."""
-        return self._want_all or kind in self._wanted
+        return self._wants_all or kind in self._wanted
 
     def notify(self, events: Sequence[Event]) -> None:
         """Hand the events of one operation to everybody who wants them."""
-        for name, observer in self._observers:
-            kinds = observer.kinds
-            told = events if kinds is None else [e for e in events if e.kind in kinds]
-            if not told:
-                continue
-            try:
-                observer.notify(told)
-            # An isolation point: the operation is done, and no observer may undo its answer.
-            except Exception:
-                self.failures[name] += 1
-                logger.exception('observer of plugin "%s" failed', name)
+        told = tuple(events)  # which none can change for the others
+        for listener in self._listeners:
+            listener.tell(told)
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[None]:
+        """Have the threads run while the block does; at its end they hear what they were not told
+        yet, as far as they can in a moment. What comes before the block waits for it."""
+        for thread in self._threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            await asyncio.gather(*(thread.stop() for thread in self._threads))

@@ -46,4 +46,5 @@ class Lookout:
             found += page
             if len(page) < PAGE:
                 return found
+            await asyncio.sleep(0)  # a storage in memory answers at once, and others wait
             after = page[-1].queue.name

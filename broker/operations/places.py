@@ -1,4 +1,4 @@
-"""How many may wait at one time."""
+"""How many may wait, or stream, at one time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from types import TracebackType
 
 from broker.auth import Identity
 from broker.budget import Whose, whose_identity
-from broker.errors import BrokerError
+from broker.errors import BrokerError, Overloaded, TooManyStreams, TooManyWaiting
 
 
 class Places:
@@ -30,7 +30,8 @@ class Places:
         self._over = over
         self._over_each = over_each
         self._taken: Counter[Whose] = Counter()
-        self._in_all = 0
+        self.in_all = 0
+        """How many wait."""
 
     def place(self, identity: Identity) -> Place:
         """Return a place that is not taken yet."""
@@ -40,14 +41,14 @@ class Places:
         """Count one more."""
         if self._taken[whose] >= self._most_each:
             raise self._over_each()
-        if self._in_all >= self._most:
+        if self.in_all >= self._most:
             raise self._over()
         self._taken[whose] += 1
-        self._in_all += 1
+        self.in_all += 1
 
     def give_back(self, whose: Whose) -> None:
         """Count one less."""
-        self._in_all -= 1
+        self.in_all -= 1
         self._taken[whose] -= 1
         if not self._taken[whose]:
             del self._taken[whose]
@@ -83,3 +84,28 @@ class Place:
         if not self._is_taken:
             self._places.take(self._whose)
             self._is_taken = True
+
+
+def waiting_places(most: int, most_each: int) -> Places:
+    """Return the places of requests that wait for messages."""
+    return Places(
+        most=most,
+        most_each=most_each,
+        over=lambda: Overloaded("too many requests wait; try again soon, or ask without waiting"),
+        over_each=lambda: TooManyWaiting(most_each, "broker.max_waiting_per_identity"),
+    )
+
+
+def stream_places(most: int, most_each: int) -> Places:
+    """Return the places of streams."""
+    return Places(
+        most=most,
+        most_each=most_each,
+        over=lambda: TooManyStreams(
+            f"{most} streams are open, which is what broker.max_streams allows; try again later"
+        ),
+        over_each=lambda: TooManyStreams(
+            f"{most_each} of your streams are open already, which is what "
+            "broker.max_streams_per_identity allows; close one"
+        ),
+    )

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 from broker.auth import Identity
-from broker.errors import (
-    BrokerError,
-    MessageTooLarge,
-    PluginFailure,
-    QueueNotFound,
-    Unsupported,
-)
-from broker.extend import Interceptor
+from broker.errors import MessageTooLarge, QueueNotFound, Unsupported
 from broker.limits import DEFAULT_PRIORITY
 from broker.models import Draft, NewMessage, PublishResult, QueuePolicy
 from broker.operations.checking import check_drafts
+from broker.operations.intercepting import Interceptors
 from broker.operations.runtime import Runtime
 
 
 class Publishing:
     """Admits drafts, stores them, wakes who waits for them."""
 
-    def __init__(self, runtime: Runtime, interceptors: Sequence[tuple[str, Interceptor]]) -> None:
+    def __init__(self, runtime: Runtime, interceptors: Interceptors) -> None:
         self._runtime = runtime
-        self._interceptors = tuple(interceptors)
+        self._interceptors = interceptors
         self._missing = runtime.missing
 
     async def publish(self, identity: Identity, drafts: Sequence[Draft]) -> list[PublishResult]:
@@ -44,12 +39,11 @@ class Publishing:
                 runtime.gate.permit(identity, "publish", draft.queue)
                 policies[draft.queue] = await runtime.queues.policy(draft.queue)
         now = runtime.clock.now()
-        batch: Sequence[NewMessage] = [
-            self._address(draft, policies[draft.queue], now) for draft in drafts
-        ]
-        for name, interceptor in self._interceptors:
-            batch = await _intercept(name, interceptor, identity, batch)
-        return batch
+        for draft in drafts:
+            self._check_fit(policies, draft)
+        batch = tuple(_addressed(draft, policies[draft.queue], now) for draft in drafts)
+        fit = partial(self._check_fit, policies)
+        return await self._interceptors.intercept(identity, batch, now=now, fit=fit)
 
     def note(
         self, identity: Identity, batch: Sequence[NewMessage], results: Sequence[PublishResult]
@@ -74,27 +68,15 @@ class Publishing:
         self.note(identity, batch, results)
         return results
 
-    def _address(self, draft: Draft, policy: QueuePolicy, now: int) -> NewMessage:
+    def _check_fit(self, policies: Mapping[str, QueuePolicy], draft: Draft) -> None:
         if self._missing:
             self._refuse_unsupported(draft)
-        if len(draft.body) > policy.max_message_bytes:
+        most = policies[draft.queue].max_message_bytes
+        if len(draft.body) > most:
             raise MessageTooLarge(
                 f'a body of {len(draft.body)} bytes is too large for queue "{draft.queue}", '
-                f"which takes {policy.max_message_bytes}"
+                f"which takes {most}"
             )
-        delay = policy.default_delay if draft.delay is None else draft.delay
-        ttl = policy.default_ttl if draft.ttl is None else draft.ttl
-        return NewMessage(
-            queue=draft.queue,
-            body=draft.body,
-            content_type=draft.content_type,
-            headers=draft.headers,
-            priority=draft.priority,
-            group=draft.group,
-            dedup_key=draft.dedup_key,
-            visible_at=now + int(delay * 1000),
-            expires_at=None if ttl is None else now + int(ttl * 1000),
-        )
 
     def _refuse_unsupported(self, draft: Draft) -> None:
         name = self._runtime.storage_name
@@ -106,16 +88,17 @@ class Publishing:
             raise Unsupported(name, "dedup", "dedup_key")
 
 
-async def _intercept(
-    name: str, interceptor: Interceptor, identity: Identity, batch: Sequence[NewMessage]
-) -> Sequence[NewMessage]:
-    try:
-        result = list(await interceptor.before_publish(identity, batch))
-        kept = [message.queue for message in result] == [message.queue for message in batch]
-    except BrokerError:
-        raise
-    except Exception as error:
-        raise PluginFailure(name, "intercept a publish") from error
-    if not kept:
-        raise PluginFailure(name, "intercept a publish: it changed how many messages go where")
-    return result
+def _addressed(draft: Draft, policy: QueuePolicy, now: int) -> NewMessage:
+    delay = policy.default_delay if draft.delay is None else draft.delay
+    ttl = policy.default_ttl if draft.ttl is None else draft.ttl
+    return NewMessage(
+        queue=draft.queue,
+        body=draft.body,
+        content_type=draft.content_type,
+        headers=draft.headers,
+        priority=draft.priority,
+        group=draft.group,
+        dedup_key=draft.dedup_key,
+        visible_at=now + int(delay * 1000),
+        expires_at=None if ttl is None else now + int(ttl * 1000),
+    )

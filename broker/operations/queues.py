@@ -1,8 +1,8 @@
-"""Queues: making, changing, listing, emptying them; and their policies, at hand for the engine."""
+"""Queues: making, changing, listing, emptying them."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -19,7 +19,6 @@ from broker.errors import (
 )
 from broker.extend import EventKind
 from broker.models import (
-    BulkResult,
     MessageQuery,
     Overview,
     Queue,
@@ -29,6 +28,7 @@ from broker.models import (
     StateFilter,
     Summary,
 )
+from broker.operations.bulk import do_in_bulk, in_pieces
 from broker.operations.census import Census
 from broker.operations.checking import (
     check_prefix,
@@ -43,9 +43,6 @@ from broker.operations.summing import sum_up
 
 LIST_LIMIT = 1000
 """Queues that one storage call lists, however few of them the identity may read."""
-
-BULK_LIMIT = 1000
-"""Messages that one storage call deletes or redrives, so that others get their turn."""
 
 
 class Queues:
@@ -271,7 +268,7 @@ class Queues:
 
     async def _drop(self, identity: Identity, name: str) -> None:
         # In pieces first, so that others get their turn; the rest goes with the queue.
-        async for _ in self._in_pieces(MessageQuery(queue=name), "delete"):
+        async for _ in in_pieces(self._runtime, MessageQuery(queue=name), "delete"):
             pass
         existed = await self._storage.drop_queue(name)
         self._known.forget(name)
@@ -291,51 +288,8 @@ class Queues:
     ) -> int:
         assert query.queue is not None
         await self._begin(identity, "manage", query.queue)
-        return await self._runtime.tasks.finish(self._do_in_bulk(identity, query, action, kind))
-
-    async def _do_in_bulk(
-        self,
-        identity: Identity,
-        query: MessageQuery,
-        action: Literal["delete", "redrive"],
-        kind: EventKind,
-    ) -> int:
-        assert query.queue is not None
-        done = 0
-        async for results in self._in_pieces(query, action):
-            done += len(results)
-            # What went may have held back the next of its group, or taken a place in flight.
-            self._runtime.waiting.wake(query.queue, len(results))
-            if action == "redrive":
-                self._note_redriven(identity, results)
-            else:
-                self._note_deleted(results)
-        self._runtime.observe(identity, kind, query.queue, count=done)
-        return done
-
-    def _note_deleted(self, results: Sequence[BulkResult]) -> None:
-        for result in results:
-            self._runtime.holders.remove(result.id)
-
-    def _note_redriven(self, identity: Identity, results: Sequence[BulkResult]) -> None:
-        for result in results:
-            self._runtime.waiting.wake(result.queue)
-        redriven = ((result.queue, result.id) for result in results)
-        self._runtime.observe_messages(identity, "message.redriven", "pending", redriven)
-
-    async def _in_pieces(
-        self, query: MessageQuery, action: Literal["delete", "redrive"]
-    ) -> AsyncIterator[Sequence[BulkResult]]:
-        assert query.queue is not None
-        # What is there now, and not what arrives or fails again meanwhile, so that this ends.
-        left = (await self._known.status(query.queue)).counts.total
-        while left > 0:
-            limit = min(left, BULK_LIMIT)
-            results = await self._storage.bulk(query, action, now=self._clock.now(), limit=limit)
-            yield results
-            left -= len(results)
-            if len(results) < limit:
-                break
+        work = do_in_bulk(self._runtime, identity, query, action, kind)
+        return await self._runtime.tasks.finish(work)
 
 
 def _demand_version(name: str, found: Queue | None, expect: int) -> None:

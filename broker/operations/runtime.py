@@ -11,6 +11,7 @@ from broker.context import Clock
 from broker.extend import Event, EventKind
 from broker.models import Ended
 from broker.operations.gate import Gate
+from broker.operations.instruments import Instruments
 from broker.operations.known_queues import KnownQueues
 from broker.operations.observing import Observers
 from broker.operations.tasks import Tasks
@@ -33,6 +34,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     waiting: Waiting
     holders: Holders
     queues: KnownQueues
+    instruments: Instruments
     clock: Clock
 
     @property

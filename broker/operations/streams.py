@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from broker.context import Clock
 from broker.errors import (
@@ -17,6 +17,7 @@ from broker.errors import (
     Unauthenticated,
     Unavailable,
 )
+from broker.isolation import Failures, is_from_outside
 from broker.operations.places import Place, Places
 from broker.operations.tasks import Tasks
 from broker.stream import SPREAD, EndReason, Stream
@@ -34,14 +35,16 @@ stream loses the stream within 5 s."""
 
 LIFETIME_MS = 600_000
 
-logger = logging.getLogger("broker.streams")
+CLOSE_SECONDS = 5.0
+"""How long a stream may take to give back what it took."""
 
 
 class Streams:
     """All open streams of a broker. `tasks` are those that outlive clients."""
 
-    def __init__(self, clock: Clock, places: Places, tasks: Tasks) -> None:
+    def __init__(self, clock: Clock, places: Places, tasks: Tasks, failures: Failures) -> None:
         self._clock = clock
+        self._failures = failures
         self._places = places
         self._tasks = tasks
         self._stays: dict[Stream, _Stay] = {}
@@ -51,9 +54,13 @@ class Streams:
     def __len__(self) -> int:
         return len(self._stays)
 
-    def join(self, stream: Stream) -> None:
-        """Count a stream until it leaves; raises TooManyStreams, Unavailable when the broker
-        drains, and InvalidToken for credentials that are over, whatever leeway they have
+    def count_by_plugin(self) -> dict[tuple[str], int]:
+        """Count the streams by (plugin,)."""
+        return Counter((stay.plugin,) for stay in self._stays.values())
+
+    def join(self, stream: Stream, plugin: str | None = None) -> None:
+        """Count a stream of this plugin until it leaves; raises TooManyStreams, Unavailable when
+        the broker drains, and InvalidToken for credentials that are over, whatever leeway they have
         elsewhere."""
         if self._is_closed:
             raise Unavailable("the broker is shutting down; try again when it is back")
@@ -62,7 +69,7 @@ class Streams:
             raise InvalidToken
         place = self._places.place(stream.identity)
         place.take()
-        self._stays[stream] = _Stay(place, now)
+        self._stays[stream] = _Stay(place, now, plugin or type(stream).__name__)
         self._has_some.set()
 
     async def leave(self, stream: Stream) -> None:
@@ -74,16 +81,18 @@ class Streams:
             self._has_some.clear()
         if not stream.is_closed:
             stream.is_closed = True
-            await self._tasks.finish(_close(stream))
+            await self._tasks.finish(self._close(stream, stay))
 
     async def next(self, stream: Stream) -> bytes:
         """Return the next piece of a stream that joined, nothing at its end."""
         while True:
             try:
-                piece = await stream.next()
+                piece = _demand_bytes(await stream.next())
             # An isolation point: the answer is begun, so that this cannot be told otherwise.
-            except Exception as error:  # noqa: BLE001  # what is unexpected is logged
-                stream.end(_reason(error, stream, unexpected="failed"))
+            except BaseException as error:
+                if is_from_outside(error):
+                    raise
+                stream.end(self._reason(error, stream, unexpected="failed"))
             else:
                 if stay := self._stays.get(stream):
                     stay.moved_at = self._clock.now()
@@ -92,8 +101,9 @@ class Streams:
     def close(self) -> None:
         """End all streams, now and from now on: the broker drains."""
         self._is_closed = True
-        for stream in self._stays:
-            stream.end("shutdown")
+        for stream, stay in self._stays.items():
+            with self._blaming(stay, "end a stream"):
+                stream.end("shutdown")
 
     @asynccontextmanager
     async def kept(self) -> AsyncIterator[None]:
@@ -111,32 +121,78 @@ class Streams:
             await self._clock.sleep_until(self._clock.now() + TICK_MS)
             now = self._clock.now()
             for stream, stay in self._stays.items():
-                if stream.end_reason is not None:
-                    continue
-                if now >= stay.ends_at:
-                    stream.end("rotated")
-                elif _is_expired(stream, now):
-                    stream.end("auth-expired")
-                elif stay.is_being_checked:
-                    if stay.is_late:
-                        stream.end("unavailable")
-                    stay.is_late = True
-                elif now >= stay.recheck_at and stream.recheck is not None:
-                    stay.recheck_at = now + RECHECK_MS
-                    stay.is_late = False
-                    stay.checking = asyncio.ensure_future(_check(stream))
-                if now - stay.moved_at >= HEARTBEAT_MS:
-                    stay.moved_at = now
-                    stream.beat()
+                with self._blaming(stay, "keep a stream"):
+                    self._tend(stream, stay, now)
+
+    def _tend(self, stream: Stream, stay: _Stay, now: int) -> None:
+        if stream.end_reason is not None:
+            return
+        if now >= stay.ends_at:
+            stream.end("rotated")
+        elif _is_expired(stream, now):
+            stream.end("auth-expired")
+        elif stay.is_being_checked:
+            if stay.is_late:
+                stream.end("unavailable")
+            stay.is_late = True
+        elif now >= stay.recheck_at and stream.recheck is not None:
+            stay.recheck_at = now + RECHECK_MS
+            stay.is_late = False
+            stay.checking = asyncio.ensure_future(self._check(stream))
+        if now - stay.moved_at >= HEARTBEAT_MS:
+            stay.moved_at = now
+            stream.beat()
+
+    async def _check(self, stream: Stream) -> None:
+        assert stream.recheck is not None, "only those are checked that can be"
+        try:
+            stream.admit(await stream.recheck())
+        except QueueNotFound:  # it may not even see the queue any more
+            stream.end("auth-expired")
+        # An isolation point: who cannot be recognised gets nothing more, and all others go on.
+        except BaseException as error:
+            if is_from_outside(error):
+                raise
+            stream.end(self._reason(error, stream, unexpected="unavailable"))
+
+    def _reason(self, error: BaseException, stream: Stream, *, unexpected: EndReason) -> EndReason:
+        if isinstance(error, Unavailable):
+            return "unavailable"
+        if isinstance(error, (Unauthenticated, Forbidden)):
+            return "auth-expired"
+        if not isinstance(error, BrokerError):
+            self._failures.note(
+                _owner(self._stays.get(stream), stream), "go on with a stream", error
+            )
+        return unexpected
+
+    async def _close(self, stream: Stream, stay: _Stay | None) -> None:
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await stream.close()
+        # An isolation point: its client is gone, and nobody else may suffer for it.
+        except BaseException as error:
+            if is_from_outside(error):
+                raise
+            self._failures.note(_owner(stay, stream), "close a stream", error)
+
+    @contextmanager
+    def _blaming(self, stay: _Stay, step: str) -> Iterator[None]:
+        """Go on with the other streams whatever the block raises."""
+        try:
+            yield
+        except BaseException as error:  # noqa: BLE001  # SystemExit would end the broker
+            self._failures.note(stay.plugin, step, error)
 
 
 class _Stay:
     """A stream's time here; milliseconds."""
 
-    __slots__ = ("checking", "ends_at", "is_late", "moved_at", "place", "recheck_at")
+    __slots__ = ("checking", "ends_at", "is_late", "moved_at", "place", "plugin", "recheck_at")
 
-    def __init__(self, place: Place, now: int) -> None:
+    def __init__(self, place: Place, now: int, plugin: str) -> None:
         self.place = place
+        self.plugin = plugin
         self.moved_at = now
         # Not all at one tick who come at one time, as after a restart.
         self.recheck_at = now + random.randint(0, RECHECK_MS)
@@ -159,30 +215,12 @@ def _is_expired(stream: Stream, now: int) -> bool:
     return expires_at is not None and now >= expires_at
 
 
-async def _check(stream: Stream) -> None:
-    assert stream.recheck is not None, "only those are checked that can be"
-    try:
-        stream.admit(await stream.recheck())
-    except QueueNotFound:  # it may not even see the queue any more
-        stream.end("auth-expired")
-    # An isolation point: who cannot be recognised gets nothing more, and all others go on.
-    except Exception as error:  # noqa: BLE001  # what is unexpected is logged
-        stream.end(_reason(error, stream, unexpected="unavailable"))
+def _demand_bytes(piece: bytes) -> bytes:
+    if not isinstance(piece, bytes):
+        raise TypeError(f"a piece of a stream is {type(piece).__name__}, no bytes")
+    return piece
 
 
-def _reason(error: Exception, stream: Stream, *, unexpected: EndReason) -> EndReason:
-    if isinstance(error, Unavailable):
-        return "unavailable"
-    if isinstance(error, (Unauthenticated, Forbidden)):
-        return "auth-expired"
-    if not isinstance(error, BrokerError):
-        logger.error("%s ends for an error", type(stream).__name__, exc_info=error)
-    return unexpected
-
-
-async def _close(stream: Stream) -> None:
-    try:
-        await stream.close()
-    # An isolation point: its client is gone, and nobody else may suffer for it.
-    except Exception:
-        logger.exception("%s did not close", type(stream).__name__)
+def _owner(stay: _Stay | None, stream: Stream) -> str:
+    """Return the plugin whose stream this is, or what else is known of it."""
+    return type(stream).__name__ if stay is None else stay.plugin

@@ -1,15 +1,11 @@
 """The contract finds what is planted: for each bug, the test that is there for it fails."""
 
-import inspect
-from collections.abc import Iterator
-from itertools import product
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import pytest
+from planting import failures, planted
 
-from broker import BrokerError, Storage
+from broker import Storage
 from broker.builtin.memory import MemoryStorage
 from broker.testing import ManualClock, StorageContract
 from broker_storage_sqlite.storage import SQLiteStorage
@@ -87,7 +83,7 @@ FOUND_BY = {
 """For each bug the name of a test that finds it."""
 
 
-def contract_of(storage: type[Storage]) -> StorageContract:
+def contract_of(storage: type[Storage]) -> type[StorageContract]:
     class Contract(StorageContract):
         race_messages = 2000
         crowd_messages = 1000
@@ -97,42 +93,7 @@ def contract_of(storage: type[Storage]) -> StorageContract:
                 storage(tmp_path / "broker.db") if issubclass(storage, SQLiteStorage) else storage()
             )
 
-    return Contract()
-
-
-def runs(test: Any) -> Iterator[dict[str, Any]]:
-    """Yield the parameters of each run that pytest makes of a test."""
-    marks = [mark for mark in getattr(test, "pytestmark", ()) if mark.name == "parametrize"]
-    for values in product(*(mark.args[1] for mark in marks)):
-        yield {
-            mark.args[0]: getattr(value, "values", [value])[0]
-            for mark, value in zip(marks, values, strict=True)
-        }
-
-
-def failures(storage: type[Storage], name: str, tmp_path: Path) -> list[str]:
-    """Return why the runs of a test of the contract fail, of those that do."""
-    test = getattr(contract_of(storage), name)
-    found = []
-    for number, parameters in enumerate(runs(test)):
-        folder = tmp_path / f"{number}"
-        folder.mkdir(parents=True)
-        try:
-            test(tmp_path=folder, **parameters)
-        except (AssertionError, pytest.fail.Exception, BrokerError) as failure:
-            found.append(f"{parameters}: {failure}")
-    return found
-
-
-def planted(module: ModuleType) -> list[type[Storage]]:
-    classes = [member for _, member in inspect.getmembers(module, inspect.isclass)]
-    return [
-        storage
-        for storage in classes
-        if issubclass(storage, Storage)
-        and storage.__module__ == module.__name__
-        and not storage.__subclasses__()
-    ]
+    return Contract
 
 
 @pytest.mark.parametrize("bug", FOUND_BY, ids=lambda bug: bug.__name__)
@@ -140,10 +101,10 @@ def test_a_planted_bug_is_found_by_the_test_of_that_name(
     tmp_path: Path, bug: type[Storage]
 ) -> None:
     sound = SQLiteStorage if issubclass(bug, SQLiteStorage) else MemoryStorage
-    assert failures(sound, FOUND_BY[bug], tmp_path / "sound") == []
-    assert failures(bug, FOUND_BY[bug], tmp_path / "bug") != []
+    assert failures(contract_of(sound), FOUND_BY[bug], tmp_path / "sound") == []
+    assert failures(contract_of(bug), FOUND_BY[bug], tmp_path / "bug") != []
 
 
 def test_every_planted_bug_is_looked_for() -> None:
     modules = (browsing, durability, ending, leasing, publishing, settling, telling)
-    assert {*FOUND_BY} == {storage for module in modules for storage in planted(module)}
+    assert {*FOUND_BY} == planted(Storage, *modules)

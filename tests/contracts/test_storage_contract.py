@@ -2,14 +2,16 @@
 
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, get_args
 
 import pytest
 
-from broker import Capability, Storage
+from broker import BrokerError, Capability, Queue, QueueSpec, Storage
 from broker.builtin.memory import MemoryStorage
 from broker.testing import ManualClock, StorageContract
+from contracts.test_modest import ModestStorage
 
 OPTIONAL = {"durable", "shared", "watch", "search", "priority", "groups", "dedup"}
 
@@ -69,18 +71,81 @@ def test_a_storage_that_declares_nothing_skips_with_a_reason(tmp_path: Path, nam
     assert str(skipped.value) == f'SilentStorage does not declare the capability "{first}"'
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "test_an_undeclared_dedup_key_has_no_effect",
-        "test_an_undeclared_group_has_no_effect",
-        "test_an_undeclared_priority_has_no_effect",
-        "test_an_undeclared_search_is_refused",
-    ],
-)
-def test_a_storage_whose_flags_lie_fails(tmp_path: Path, name: str) -> None:
-    test = getattr(contract_of(SilentStorage), name)
+class SharingSilently(SilentStorage):
+    """One store for all who are made of the same class."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._data = vars(type(self)).get("data") or self._data
+        type(self).data = self._data
+
+
+class KeepsQueuesAlone(SilentStorage):
+    """What it keeps beyond its end is a part."""
+
+    async def open(self) -> None:
+        await super().open()
+        for spec in vars(type(self)).get("kept", ()):
+            await super().put_queue(spec, expect=None, now=0)
+
+    async def put_queue(self, spec: QueueSpec, *, expect: int | None, now: int) -> Queue:
+        type(self).kept = [spec]
+        return await super().put_queue(spec, expect=expect, now=now)
+
+
+class BoastfulStorage(ModestStorage):
+    """Can nothing beyond the mandatory, and declares everything."""
+
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(get_args(Capability))
+
+
+class WatchedSilently(SilentStorage):
+    async def watch(self) -> AsyncIterator[str]:
+        yield "q"
+
+
+UNDECLARED: dict[str, tuple[type[Storage], str]] = {
+    "dedup": (SilentStorage, "test_an_undeclared_dedup_key_has_no_effect"),
+    "groups": (SilentStorage, "test_an_undeclared_group_has_no_effect"),
+    "priority": (SilentStorage, "test_an_undeclared_priority_has_no_effect"),
+    "search": (SilentStorage, "test_an_undeclared_search_is_refused"),
+    "shared": (SharingSilently, "test_a_second_storage_is_locked_out_or_has_data_of_its_own"),
+    "durable": (KeepsQueuesAlone, "test_what_is_not_durable_is_kept_whole_or_not_at_all"),
+    "watch": (WatchedSilently, "test_an_undeclared_watch_is_not_implemented"),
+}
+"""For each capability who half has it and does not declare it, and which test finds that."""
+
+DECLARED: dict[str, str] = {
+    "dedup": "test_a_duplicate_answers_the_first_id_and_counts_nothing",
+    "groups": "test_only_the_head_of_a_group_is_leased",
+    "priority": "test_a_higher_priority_goes_first",
+    "search": "test_messages_are_chosen_by_their_text",
+    "shared": "test_two_storages_share_their_messages",
+    "durable": "test_everything_is_there_after_reopening",
+    "watch": "test_watch_tells_of_a_queue_with_new_work",
+}
+"""For each capability which test finds that it is declared and not there."""
+
+
+def test_every_capability_is_kept_honest_both_ways() -> None:
+    assert UNDECLARED.keys() == DECLARED.keys() == OPTIONAL
+    assert {name for names in marked_with("_contract_lacks").values() for name in names} == OPTIONAL
+
+
+@pytest.mark.parametrize("capability", sorted(OPTIONAL))
+def test_a_storage_that_does_not_say_what_it_half_can_fails(
+    tmp_path: Path, capability: str
+) -> None:
+    liar, name = UNDECLARED[capability]
+    test = getattr(contract_of(type(liar.__name__, (liar,), {})), name)
     with pytest.raises((AssertionError, pytest.fail.Exception)):
+        test(tmp_path=tmp_path)
+
+
+@pytest.mark.parametrize("capability", sorted(OPTIONAL))
+def test_a_storage_that_declares_what_it_cannot_fails(tmp_path: Path, capability: str) -> None:
+    test = getattr(contract_of(BoastfulStorage), DECLARED[capability])
+    with pytest.raises((AssertionError, BrokerError, NotImplementedError)):
         test(tmp_path=tmp_path)
 
 

@@ -266,15 +266,25 @@ async def _request(
 @pytest.fixture
 def serve_with(tmp_path):
     """Start a broker behind this adapter, with these settings of the table `[broker]`, `tables`
-    of plugins, and the table `server`."""
+    of plugins, and the tables `server` and `traces`."""
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
 
         def start(
-            adapter: str, *, tables: Any = None, server: Any = None, **settings: Any
+            adapter: str,
+            *,
+            tables: Any = None,
+            server: Any = None,
+            traces: Any = None,
+            **settings: Any,
         ) -> Server:
             broker = {"plugins": ["memory"], "data_dir": str(tmp_path), **settings}
-            data = {"broker": broker, "plugins": tables or {}, "server": server or {}}
+            data = {
+                "broker": broker,
+                "plugins": tables or {},
+                "server": server or {},
+                "traces": traces or {},
+            }
             assembly = assemble(make_config(data), clock=ManualClock())
             serving = ADAPTERS[adapter](assembly)
             return Server(runner, runner.run(stack.enter_async_context(serving)), assembly)

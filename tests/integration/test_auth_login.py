@@ -427,7 +427,6 @@ def mutations(draw, token):
 
 @settings(
     max_examples=1000,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much],
 )
 @given(data=st.data())

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 from backstage import BACKSTAGE
-from examples import blocks
+from pages import blocks
 from proxy import Proxy
 from raw import trust
 from served import HTTP_SERVERS, Served

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 from backstage import BACKSTAGE
-from examples import blocks, examples, matches
+from pages import blocks, examples, matches
 from served import Served
 
 DOCS = (Path(__file__).parents[2] / "docs" / "events.md").read_text()

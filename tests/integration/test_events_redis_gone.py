@@ -1,6 +1,7 @@
 """What clients are told while the Redis that events travel through is away."""
 
 import asyncio
+import json
 import subprocess
 import sys
 
@@ -91,7 +92,7 @@ def test_a_broker_whose_redis_is_away_starts_and_says_so(tmp_path):
     [notice] = [line for line in served.screen["notices"] if "Redis at" in line]
     assert notice.startswith(f"Redis at {address} passes no events on (")
     assert notice.endswith("; until it does, this broker tells of its own alone")
-    [line] = [line for line in served.log().splitlines() if "WARNING" in line]
+    [line] = [line for line in served.log().splitlines() if "[warning" in line]
     assert notice in line
     assert "tell-nobody" not in served.log()
 
@@ -139,10 +140,12 @@ def test_a_wrong_password_ends_the_start(tmp_path, start_valkey):
 def test_the_doctor_warns_of_a_redis_that_is_away(tmp_path, patience):
     address = f"127.0.0.1:{valkeys.free_port()}"
     path = config(tmp_path, f"redis://{address}")
-    done = CliRunner().invoke(cli, ["doctor", "--config", str(path)], prog_name="broker")
+    done = CliRunner().invoke(cli, ["doctor", "--config", str(path), "--json"])
 
-    [line] = [line for line in done.stdout.splitlines() if " RedisLog " in line]
-    assert line.startswith(f"warning  RedisLog         Redis at {address} passes no events on (")
+    findings = json.loads(done.stdout)["findings"]
+    [told] = [finding for finding in findings if finding["check"] == "provider-log"]
+    assert (told["level"], told["subject"]) == ("warning", "sse")
+    assert told["text"].startswith(f"Redis at {address} passes no events on (")
 
 
 def config(directory, url):

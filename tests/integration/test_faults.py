@@ -68,9 +68,9 @@ def test_a_commit_that_the_disk_refused_is_not_answered_and_stops_the_broker(ser
     assert (answer.status_code, answer.json()["code"]) == (503, "storage-failed")
     assert code == 74
     assert re.search(
-        rf"CRITICAL broker\.storage {re.escape(str(served.directory))}/broker\.db is not written any"
+        rf"\[critical \] {re.escape(str(served.directory))}/broker\.db is not written any"
         r" more \(disk I/O error, SQLITE_IOERR_FSYNC\): see that its disk works, and start the"
-        r" broker again\nbroker: the storage failed; the broker stops\n$",
+        r" broker again \[broker\.storage\].*\nbroker: the storage failed; the broker stops\n$",
         complaints,
     )
     assert "Traceback" not in complaints
@@ -90,12 +90,42 @@ def test_a_publish_without_room_is_507_and_works_again_without_a_restart(served)
     assert stored.status_code == 201
     assert consume(served) == ["before", "after"]
     assert served.end() == 0
-    told = re.findall(r"WARNING \S+ (.*)\n", (served.directory / "log.txt").read_text())
+    told = re.findall(
+        r"\[warning  \] (.*) \[broker\.\S+\].*\n", (served.directory / "log.txt").read_text()
+    )
     database = served.directory / "broker.db"
     assert told == [
         f"no room for {database}: publishing is refused until more than 32 MiB are free",
         f"there is room for {database} again",
     ]
+
+
+def until(served, status):
+    """Ask whether the broker is ready, until the answer is this; return that."""
+    while (answer := httpx.get(f"{served.url}/readyz")).status_code != status:
+        pass
+    return answer.json()
+
+
+def test_a_broker_whose_disk_is_full_is_not_ready_but_alive_until_there_is_room(served):
+    assert until(served, 200)["status"] == "ready"
+    with injected(served.process, "pwrite64", "error=ENOSPC"):
+        problem = until(served, 503)
+        alive = httpx.get(f"{served.url}/healthz")
+    assert until(served, 200)["status"] == "ready"
+
+    assert problem["checks"]["storage_sqlite"] == (
+        "the disk that holds the messages has no room; nothing was stored"
+    )
+    assert alive.status_code == 200
+
+
+def test_a_broker_whose_disk_became_read_only_is_not_ready_and_stops(served):
+    with injected(served.process, "pwrite64", "error=EROFS"):
+        problem = until(served, 503)
+        assert served.process.wait(60) == 74
+
+    assert problem["checks"]["storage_sqlite"] == "the storage failed; the broker stops"
 
 
 def test_a_slow_disk_delays_and_never_reorders(served):

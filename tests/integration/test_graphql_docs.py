@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from examples import examples, matches
+from pages import examples, matches
 from served import HTTP_SERVERS, Served
 
 PAGE = (Path(__file__).parents[2] / "docs" / "graphql.md").read_text()

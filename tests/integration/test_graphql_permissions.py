@@ -200,7 +200,6 @@ def test_each_field_is_for_whom_the_route_is(world, role):
     max_examples=15,
     derandomize=True,
     database=None,
-    deadline=None,
     phases=[Phase.generate, Phase.shrink],
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

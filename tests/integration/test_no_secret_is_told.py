@@ -118,6 +118,7 @@ def story(request, tmp_path, site, install, monkeypatch):
             anonymous="false",
             http_server=request.param,
             log_level="debug",
+            log={"requests": True},
         )
     )
     yield story
@@ -202,12 +203,15 @@ def test_nothing_secret_is_logged_shown_or_audited(story):
     # Of a JWT the signature is the secret; of a service token what follows the dot.
     secrets = {part for secret in story.secrets for part in (secret, secret.rpartition(".")[2])}
     secrets |= set(kept(directory))
+    files = [file.read_text() for file in directory.glob("broker_log_*.json")]
+    assert "".join(files) == log
     told = {"log": [log], "audit": [audit], "screen": screens, "answers": story.answers}
     found = [(place, s) for place, texts in told.items() for s in secrets if s in "\n".join(texts)]
     assert found == []
     # What it was looked for in does tell of all this.
-    assert "DEBUG" in log
-    assert "cannot look up Credentials(scheme='crash', token='********'" in log
+    assert '"level":"debug"' in log
+    assert '"logger":"broker.access"' in log
+    assert "cannot look up Credentials(scheme='crash', token=********" in log
     assert {json.loads(line)["action"] for line in audit.splitlines()} == {
         "user.added",
         "login.ok",

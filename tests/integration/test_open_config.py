@@ -82,7 +82,7 @@ def test_the_plugin_is_listed_with_what_is_wrong_with_it():
     result = run("plugins", "--json")
 
     [acme] = [row for row in json.loads(result.stdout) if row["name"] == "acme"]
-    assert acme["problem"] == f"plugins.acme.password: {REMEDY}"
+    assert acme["why_not"] == f"broken: plugins.acme.password: {REMEDY}"
 
 
 def test_all_such_keys_are_named_beside_whatever_else_is_wrong():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from examples import examples, matches
+from pages import examples, matches
 from served import Served
 
 PAGE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()

@@ -4,6 +4,7 @@ What is expected is computed here, by other means than the broker's: a role is d
 allows, and is written as scopes only to be sent.
 """
 
+from collections import defaultdict
 from importlib.util import find_spec
 
 import pytest
@@ -22,6 +23,8 @@ TABLE = [
     Row("GET", "/healthz", None),
     Row("GET", "/readyz", None),
     Row("GET", "/stats", ("admin",)),
+    Row("GET", "/logs", ("admin",)),
+    Row("GET", "/logs/{name}", ("admin",), answers=404),
     Row("GET", "/queues", ()),
     Row("POST", "/queues", ("manage",), {"name": "{queue}"}, makes=True),
     Row("GET", "/queues/{queue}", ("read",)),
@@ -68,12 +71,24 @@ TABLE = [
     Row("DELETE", "/events/session", None, answers=204),
     Row("GET", "/events", ("some:read",), goes_on=True),
     Row("GET", "/stream/{queue}", ("read",), goes_on=True),
+    *(
+        Row("GET", path, None)
+        for path in (
+            *("/openapi.json", "/asyncapi.json"),
+            *("/docs", "/docs/page.js", "/redoc", "/redoc/page.js"),
+        )
+    ),
 ]
 PLUGINS = ["memory", "tokens", "auth_jwt", "sse"]
 if find_spec("broker_graphql"):
     PLUGINS.append("graphql")
     # What each of its fields demands: test_graphql_permissions.py.
     TABLE.append(Row("POST", "/graphql", (), {"query": "query {{ me {{ subject }} }}"}))
+
+
+def filled_in(path: str) -> str:
+    """A route's path as rows write it."""
+    return path.replace("{id}", "{message}").replace("{file}", "page.js")
 
 
 def missing(row: Row, role: Role, queue: str) -> str | None:
@@ -98,7 +113,24 @@ def world(serve, install) -> World:
 def test_every_route_has_a_row(world):
     rows = {(row.method, row.path.partition("?")[0]) for row in TABLE}
 
-    assert {(method, path.replace("{id}", "{message}")) for method, path in world.routes()} == rows
+    assert {(method, filled_in(path)) for method, path in world.routes()} == rows
+
+
+def test_the_documentation_tells_what_each_demands(world):
+    demanded = defaultdict(set)
+    for row in TABLE:
+        is_open = row.needs is None and row.answers != 401
+        demanded[row.method, row.path.partition("?")[0]] |= {
+            action and action.removeprefix(SOME)
+            for action in ((None,) if is_open else row.needs or ())
+        }
+
+    assert demanded == {
+        (route.method, filled_in(route.path)): {None}
+        if route.described.needs is None
+        else {*route.described.needs}
+        for route in world.broker.routes
+    }
 
 
 def check(world: World, row: Row, role: Role, queue: str, prefix: str = ""):
@@ -153,7 +185,6 @@ def test_who_is_not_known_may_do_nothing(world, headers):
     max_examples=40,
     derandomize=True,
     database=None,
-    deadline=None,
     phases=[Phase.generate, Phase.shrink],
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

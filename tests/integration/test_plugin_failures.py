@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from broker.plugins import discover
+from broker.discovery import discover
 from broker.wording import quoted
 
-COMMAND = (sys.executable, "-m", "broker", "config", "check", "--config")
+BROKER = (sys.executable, "-m", "broker")
 
 HEADER = "import broker\nfrom broker import hookimpl\n"
 
@@ -39,14 +39,16 @@ GOOD = hook("def provide_observer(plugin): return None")
 def check(site, tmp_path):
     """Run the command on a config that enables these plugins."""
 
-    def run(*names, extra=""):
+    def run(*names, extra="", command=("config", "check")):
         file = tmp_path / "broker.toml"
         listed = ", ".join(f'"{name}"' for name in names)
-        file.write_text(f'[broker]\nplugins = [{listed}]\ndisable = ["log", "rest"]\n{extra}')
+        file.write_text(
+            f'[broker]\nplugins = [{listed}]\ndisable = ["log", "rest", "openapi"]\n{extra}'
+        )
         environment = {k: v for k, v in os.environ.items() if not k.startswith("BROKER")}
         environment["PYTHONPATH"] = str(site.directory)
         return subprocess.run(
-            [*COMMAND, file.name],
+            [*BROKER, *command, "--config", file.name],
             cwd=tmp_path,
             env=environment,
             capture_output=True,
@@ -140,6 +142,14 @@ def assert_refused(result, line):
             "--debug shows the traceback",
         ),
         (
+            hook("def provide_observer(plugin): raise SystemExit(0)"),
+            'hook "provide_observer" failed: SystemExit: 0; --debug shows the traceback',
+        ),
+        (
+            hook("def provide_transport(plugin, broker): raise BaseException('a panic')"),
+            'hook "provide_transport" failed: BaseException: a panic; --debug shows the traceback',
+        ),
+        (
             f"{HEADER}class Mine(broker.Observer): pass\n"
             "@hookimpl\ndef provide_observer(plugin): return Mine()\n",
             'hook "provide_observer" failed: TypeError: '
@@ -154,6 +164,37 @@ def test_a_broken_plugin_is_one_line_and_exit_code_78(install, check, source, pr
     if sys.version_info >= (3, 12):
         problem = problem.replace("abstract method notify", "an implementation for abstract method 'notify'").replace("abstract class Mine with an", "abstract class Mine without an")  # fmt: skip
     assert_refused(check("acme"), f'plugin "acme": {problem}')
+
+
+OPENING = (
+    HEADER
+    + """
+class Mine(broker.Observer):
+    def notify(self, events): pass
+    async def open(self): {does}
+
+@hookimpl
+def provide_observer(): return Mine()
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("does", "problem"),
+    [
+        ("raise OSError('no')", "OSError: no"),
+        ("raise SystemExit(0)", "SystemExit: 0"),
+        ("raise BaseException('a panic')", "BaseException: a panic"),
+    ],
+)
+def test_a_plugin_that_breaks_as_it_opens_is_named_by_the_server(install, check, does, problem):
+    install("acme", OPENING.format(does=does))
+
+    result = check("acme", command=("serve", "--port", "0"))
+
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith(f'broker: plugin "acme": Mine.open failed: {problem}')
+    assert result.returncode == 78
 
 
 def test_a_plugin_that_is_not_installed_names_those_that_are(install, check):

@@ -8,7 +8,6 @@ import quart
 from served import HTTP_SERVERS, Served
 
 from broker import create_app
-from broker.config import make_config
 
 PROXY = "10.0.0.1"
 
@@ -135,7 +134,7 @@ def test_what_is_limited_by_address_is_limited_by_the_client_s(limited):
 
 async def test_an_app_in_a_server_of_one_s_own_believes_the_same_proxies():
     server = {"trusted_proxies": [PROXY]}
-    app = create_app(make_config({"server": server, "broker": {"anonymous": True}}))
+    app = create_app({"server": server, "broker": {"anonymous": True}})
 
     @app.get("/peer")
     async def peer():

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from examples import blocks, examples, matches
+from pages import blocks, examples, matches
 from served import BROKER
 
 pytest.importorskip("broker_graphql", reason="the plugin graphql is not installed")

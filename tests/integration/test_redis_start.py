@@ -1,5 +1,6 @@
 """Starting a broker that shall count in Redis: right, wrong, and while that is away."""
 
+import json
 import subprocess
 import sys
 
@@ -39,10 +40,14 @@ def run(*command):
 
 
 def findings(path):
-    """Return how the doctor finds the limiter, and its exit code."""
-    done = run("doctor", "--config", str(path))
-    lines = [line for line in done.stdout.splitlines() if " Limiter " in line]
-    return lines, done.exit_code
+    """Return how the doctor finds the limiter, what the log says of it, and the exit code."""
+    done = run("doctor", "--config", str(path), "--json")
+    told = [
+        (found["level"], found["check"], found["text"])
+        for found in json.loads(done.stdout)["findings"]
+        if found["subject"] == "ratelimit" and found["check"].startswith("provider")
+    ]
+    return told, done.exit_code
 
 
 def away():
@@ -94,7 +99,7 @@ def test_a_broker_whose_redis_is_away_starts_and_says_so(tmp_path):
     [notice] = [line for line in served.screen["notices"] if "Redis at" in line]
     assert notice.startswith(f"Redis at {address} does not count (")
     assert notice.endswith(f"; {LOCAL}")
-    [line] = [line for line in served.log().splitlines() if "WARNING" in line]
+    [line] = [line for line in served.log().splitlines() if "[warning" in line]
     assert notice in line
     assert "tell-nobody" not in served.log()
 
@@ -111,35 +116,40 @@ def test_a_broker_that_lets_nobody_through_is_not_ready(tmp_path):
 
 def test_the_doctor_warns_of_a_redis_that_is_away(make_config, patience):
     address = away()
-    [line], code = findings(make_config(f"redis://{address}"))
+    [opened, logged], code = findings(make_config(f"redis://{address}"))
 
-    assert line.startswith(f"warning  Limiter          Redis at {address} does not count (")
-    assert line.endswith(LOCAL)
+    assert opened[:2] == ("ok", "provider")
+    assert logged[:2] == ("warning", "provider-log")
+    assert logged[2].startswith(f"Redis at {address} does not count (")
+    assert logged[2].endswith(LOCAL)
     assert code == 1
 
 
 def test_a_redis_that_is_away_is_an_error_for_the_doctor_if_nobody_is_let_through(make_config):
-    [line], code = findings(make_config(f"redis://{away()}", "deny"))
+    told, code = findings(make_config(f"redis://{away()}", "deny"))
 
-    assert line == (
-        "error    Limiter          "
-        "requests cannot be counted now, and none is let through uncounted"
-    )
+    unable = "requests cannot be counted now, and none is let through uncounted"
+    assert ("error", "provider-ping", unable) in told
     assert code == 5
 
 
 def test_the_doctor_finds_nothing_wrong_with_a_redis_that_counts(make_config, valkey):
-    [line], _ = findings(make_config(valkey.url))
+    [(level, check, text)], _ = findings(make_config(valkey.url))
 
-    assert line == "ok       Limiter          plugin ratelimit: opened, answered, closed"
+    assert (level, check) == ("ok", "provider")
+    assert text.startswith("Limiter: open ")
 
 
 def test_the_doctor_says_what_is_wrong_with_a_redis(make_config, start_valkey):
     valkey = start_valkey(password="secret")
-    [line], code = findings(make_config(f"redis://:guess@{valkey.address}"))
+    told, code = findings(make_config(f"redis://:guess@{valkey.address}"))
 
-    assert line == (
-        f"error    Limiter          plugins.ratelimit.url: {valkey.address} refuses the user name "
-        "or the password (invalid username-password pair or user is disabled.)"
-    )
+    assert told == [
+        (
+            "error",
+            "provider-open",
+            f"plugins.ratelimit.url: {valkey.address} refuses the user name "
+            "or the password (invalid username-password pair or user is disabled.)",
+        )
+    ]
     assert code == 78

@@ -62,6 +62,43 @@ def test_who_is_not_known_is_told_how_to_become_known(guarded, authorization, ch
     assert answer.headers["www-authenticate"] == challenge
 
 
+PASSWORDS = """
+    from broker import Authenticator, Unauthenticated, hookimpl
+
+    class Passwords(Authenticator):
+        challenge = 'Basic realm="broker"'
+
+        async def authenticate(self, credentials):
+            if credentials.scheme != "basic":
+                return None
+            raise Unauthenticated("the password is wrong")
+
+    @hookimpl
+    def provide_authenticator(plugin):
+        return Passwords()
+"""
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("authorization", [None, "Basic", "Basic YTpi", "Bearer abc"])
+def test_what_the_enabled_authenticators_take_is_asked_for(serve, install, authorization, method):
+    install("passwords", PASSWORDS)
+    call = serve(plugins=["memory", "passwords"])
+    headers = {} if authorization is None else {"Authorization": authorization}
+
+    answer = call(method, "/queues/q/messages", headers=headers)
+
+    assert (answer.status, answer.headers["www-authenticate"]) == (401, 'Basic realm="broker"')
+
+
+def test_several_authenticators_ask_for_several_schemes(serve, install):
+    install("passwords", PASSWORDS)
+    install("tokens", SCOPES)
+    call = serve(plugins=["memory", "passwords", "tokens"])
+
+    assert call("GET", "/queues").headers["www-authenticate"] == 'Basic realm="broker", Bearer'
+
+
 @pytest.mark.parametrize("anonymous", [False, True])
 @pytest.mark.parametrize(
     "tokens", [("admin", "admin"), ("expired", "admin"), ("admin", "expired"), ("admin", "")]
@@ -97,6 +134,7 @@ def test_bad_credentials_never_become_anonymous(call):
 
 NEEDS = [
     ("GET", "/stats", None, "admin"),
+    ("GET", "/logs", None, "admin"),
     ("POST", "/queues", {"name": "q2"}, "manage:q2"),
     ("GET", "/queues/q", None, "read:q"),
     ("PUT", "/queues/q", {}, "manage:q"),

@@ -33,6 +33,8 @@ BODY_NEEDED = [
 ]
 WITHOUT_BODY = [
     ("GET", "/stats"),
+    ("GET", "/logs"),
+    ("GET", "/logs/x"),
     ("GET", "/queues"),
     ("GET", "/queues/q"),
     ("DELETE", "/queues/q"),
@@ -64,6 +66,7 @@ QUERIES = {
     },
 }
 RAW_QUERY = {
+    "raw": ("", "2", "x", "yes"),
     "priority": ("", "-1", "10", "1.5", "x"),
     "delay": ("", "-1", str(YEAR + 1), "nan", "-inf", "x"),
     "ttl": ("", "0", "-1", str(YEAR + 1), "nan", "x"),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from examples import blocks, examples, matches
+from pages import blocks, examples, matches
 from served import Served
 
 PAGE = (Path(__file__).parents[2] / "docs" / "rest.md").read_text()

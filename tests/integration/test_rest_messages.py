@@ -140,6 +140,34 @@ def test_json_describes_a_message(with_queue, content_type):
     assert publish(with_queue, body=body, content_type=content_type)["content"] == "x"
 
 
+@pytest.mark.parametrize("content_type", ["application/json", "Application/JSON; charset=UTF-8"])
+@pytest.mark.parametrize("said", ["true", "True", "1"])
+@pytest.mark.parametrize(
+    "body", [b'{"ref": "refs/heads/main"}', b'{"content": "x"}', b"no JSON", b""]
+)
+def test_json_is_a_raw_body_if_the_query_says_so(with_queue, said, body, content_type):
+    target = f"/queues/q/messages?raw={said}&priority=7"
+    answer = with_queue("POST", target, body=body, content_type=content_type)
+    message = with_queue("GET", answer.headers["location"]).json
+
+    assert message["content"] == body.decode()
+    assert (message["content_type"], message["priority"]) == (content_type, 7)
+
+
+@pytest.mark.parametrize("said", ["false", "0"])
+def test_a_body_that_the_query_does_not_call_raw_goes_by_its_content_type(with_queue, said):
+    target = f"/queues/q/messages?raw={said}"
+    for sent in ({"json": {"content": "x"}}, {"body": b"x", "content_type": "text/plain"}):
+        answer = with_queue("POST", target, **sent)
+        assert with_queue("GET", answer.headers["location"]).json["content"] == "x"
+
+
+@pytest.mark.parametrize("query", ["raw=", "raw=yes", "raw=false&raw=true", "raw=true&raw=true"])
+def test_a_query_that_does_not_say_clearly_what_is_raw_is_refused(refuse, in_use, query):
+    for sent in ({"json": {"content": "x"}}, {"body": b"x", "content_type": "text/plain"}):
+        refuse(in_use("POST", f"/queues/q/messages?{query}", **sent), ["raw"])
+
+
 def test_the_same_dedup_key_answers_the_first_id(with_queue):
     first = with_queue("POST", "/queues/q/messages", json={"content": "a", "dedup_key": "k"}).json
     second = with_queue("POST", "/queues/q/messages", json={"content": "b", "dedup_key": "k"})

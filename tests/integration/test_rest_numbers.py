@@ -154,6 +154,7 @@ def test_no_number_that_clients_send_is_missing_here():
     tested = {(kind, name) for kind, rows in tables for name in rows}
     kinds = {kind for kind, _ in tables}
     others = {kind for kind in vars(wire).values() if isinstance(kind, type)} - kinds
+    others -= {wire.MessagePath}  # what is no id: test_rest_bad_requests
     others = {kind for kind in others if issubclass(kind, msgspec.Struct)}
 
     assert {(kind, name) for kind in kinds for name in numbers(kind)} == tested

@@ -1,10 +1,14 @@
 """How the broker is: liveness, readiness, numbers."""
 
+import asyncio
+
 import pytest
 
 ROUTES = [
     ("GET", "/"),
     ("GET", "/stats"),
+    ("GET", "/logs"),
+    ("GET", "/logs/x"),
     ("GET", "/queues"),
     ("POST", "/queues"),
     ("GET", "/queues/q"),
@@ -57,8 +61,8 @@ def test_a_broker_that_lives_says_so(call):
     assert call("GET", "/healthz").json == {"status": "ok"}
 
 
-def test_a_broker_whose_parts_work_is_ready(call):
-    assert call("GET", "/readyz").json == {"status": "ready"}
+def test_a_broker_whose_parts_work_is_ready(serve):
+    assert serve(anonymous=False)("GET", "/readyz").json == {"status": "ready"}
 
 
 def test_a_broker_that_is_about_to_drain_serves_but_says_to_ask_others(call):
@@ -80,95 +84,128 @@ def test_a_draining_broker_is_alive_but_not_ready(call):
     assert call("GET", "/").json["status"] == "draining"
 
 
-def test_a_broken_part_is_named_without_its_secrets(call, monkeypatch):
-    async def broken():
+def break_storage(call, monkeypatch):
+    async def broken(*_, **__):
         raise OSError("postgres://user:secret@host")
 
     _, storage = call.assembly.providers.storage
-    monkeypatch.setattr(storage, "ping", broken)
+    for operation in ("ping", "maintain"):
+        monkeypatch.setattr(storage, operation, broken)
+
+
+KEYS = """
+    from broker import Authenticator, Identity, hookimpl
+
+    class Keys(Authenticator):
+        async def authenticate(self, credentials):
+            scopes = {"admin": {"admin"}, "reader": {"read:*"}}.get(credentials.token)
+            if credentials.token == "breaks":
+                raise OSError("directory down")
+            return scopes and Identity(subject=credentials.token, scopes=frozenset(scopes))
+
+    @hookimpl
+    def provide_authenticator(plugin):
+        return Keys()
+"""
+
+
+@pytest.fixture
+def ask(serve, install):
+    """Ask for readiness with a token."""
+    install("keys", KEYS)
+    call = serve(plugins=["memory", "keys"])
+
+    def ask(token):
+        headers = {} if token is None else {"authorization": f"Bearer {token}"}
+        return call("GET", "/readyz", headers=headers)
+
+    ask.call = call
+    return ask
+
+
+STRANGERS = [None, "reader", "nobody", "breaks"]
+
+
+def test_an_admin_sees_how_each_plugin_is(ask, monkeypatch):
+    names = [plugin.name for plugin in ask.call.broker.info.plugins]
+    well = dict.fromkeys(names, "ok")
+
+    answer = ask("admin")
+    assert {"memory", "keys", "scopes", "rest"} <= set(names)
+    assert (answer.status, answer.json) == (200, {"status": "ready", "checks": well})
+
+    break_storage(ask.call, monkeypatch)
+    ask.call.advance(1)
+    broken = ask("admin")
+    assert (broken.status, broken.json["detail"]) == (503, "not working now")
+    assert broken.json["checks"] == {**well, "memory": "OSError"}
+
+
+@pytest.mark.parametrize("token", STRANGERS)
+def test_who_is_no_admin_sees_the_status_only(ask, monkeypatch, token):
+    assert ask(token).json == {"status": "ready"}
+
+    break_storage(ask.call, monkeypatch)
+    ask.call.advance(1)
+    answer = ask(token)
+    assert (answer.status, answer.json["detail"]) == (503, "not working now")
+    assert "checks" not in answer.json
+
+
+def test_nobody_is_identified_for_a_probe_when_there_is_enough_to_do(ask):
+    ask.call.broker.turns.in_flight = ask.call.broker.turns.most
+
+    assert ask("admin").json == {"status": "ready"}
+
+
+def test_a_plugin_is_asked_by_its_transport_too(serve, install):
+    install(
+        "door",
+        """
+        from broker import Transport, Unavailable, hookimpl
+
+        class Door(Transport):
+            async def ping(self):
+                raise Unavailable("the door is shut")
+
+        @hookimpl
+        def provide_transport(plugin, broker):
+            return Door()
+        """,
+    )
+    call = serve(anonymous=True, plugins=["memory", "door"])
 
     answer = call("GET", "/readyz")
 
-    assert (answer.status, answer.json["detail"]) == (503, 'not working now: "memory"')
+    assert (answer.status, answer.json["checks"]["door"]) == (503, "the door is shut")
 
 
-def test_stats_count_queues_messages_and_requests(with_queue):
-    call = with_queue
-    for content in "abcd":
-        call.publish(content)
-    one, two, _ = call.lease(limit=3)
-    call("POST", "/messages/settle", json={"ack": [one["receipt"]], "reject": [two["receipt"]]})
-    call("GET", "/queues/nowhere")
-    call.advance(90_061.5)
+def test_a_broker_whose_storage_is_down_is_alive(call, monkeypatch):
+    break_storage(call, monkeypatch)
+    for _ in range(10):
+        call.advance(60)  # the upkeep fails, and tries again
 
-    stats = call("GET", "/stats").json
-
-    assert {key: value for key, value in stats.items() if key not in {"system", "totals"}} == {
-        "start_time": "2023-11-14T22:13:20.000Z",
-        "uptime_seconds": 90_061.5,
-        "uptime_human": "1 day, 1:01:01",
-        "requests_total": 8,
-        "requests_by_route": {
-            "POST /queues": 1,
-            "POST /queues/{queue}/messages": 4,
-            "POST /queues/{queue}/messages/lease": 1,
-            "POST /messages/settle": 1,
-            "GET /queues/{queue}": 1,
-        },
-        "requests_by_status": {"200": 2, "201": 5, "404": 1},
-        "queues_total": 1,
-        "messages_total": 4,
-        "messages_pending": 2,
-        "messages_processing": 0,
-        "messages_processed": 1,
-        "messages_failed": 1,
-        "last_error": None,
-        "last_error_timestamp": None,
-        "counts": {"pending": 2, "processing": 0, "processed": 0, "failed": 1, "scheduled": 0},
-        "broker_specific": {
-            "storage": "memory",
-            "capabilities": ["dedup", "groups", "priority", "search"],
-            "plugins": stats["plugins"],
-        },
-        "plugins": [
-            {"name": name, "version": "0.1.0"} for name in ("memory", "rest", "log", "scopes")
-        ],
-    }
-    assert stats["totals"]["published"] == 4
-    assert set(stats["system"]) >= {
-        "python_version",
-        "platform",
-        "cpu_count",
-        "load_average",
-        "process_memory_bytes",
-        "disk_free_bytes",
-    }
+    assert call("GET", "/readyz").status == 503
+    assert call("GET", "/healthz").status == 200
 
 
-def test_stats_tell_the_newest_unexpected_error(call, monkeypatch):
-    async def broken(**_):
-        raise KeyError("oops")
+def test_a_broker_whose_upkeep_stands_still_is_to_be_restarted(call, monkeypatch):
+    async def hang(**_):
+        await asyncio.Event().wait()
 
     _, storage = call.assembly.providers.storage
-    with monkeypatch.context() as patch:
-        patch.setattr(storage, "get_queues", broken)
-        answer = call("GET", "/queues")
+    monkeypatch.setattr(storage, "maintain", hang)
+    call.advance(5)
+    call.advance(299)
+    assert call("GET", "/healthz").status == 200
+    call.advance(2)
 
-    stats = call("GET", "/stats").json
+    answer = call("GET", "/healthz")
 
-    assert (answer.status, answer.json["code"]) == (500, "internal")
-    assert (stats["last_error"], stats["last_error_timestamp"]) == (
-        "KeyError",
-        "2023-11-14T22:13:20.000Z",
-    )
-
-
-def test_stats_of_more_queues_than_a_page_holds_them_all(call, monkeypatch):
-    monkeypatch.setattr("broker.operations.queues.LIST_LIMIT", 2)
-    for name in "abcde":
-        call("POST", "/queues", json={"name": name})
-
-    assert call("GET", "/stats").json["queues_total"] == 5
+    assert answer.status == 503
+    assert answer.json["detail"] == "the upkeep stands still; restart the broker"
+    call.broker.retire()
+    assert call("GET", "/healthz").status == 200
 
 
 @pytest.mark.parametrize("path", ["/", "/healthz", "/readyz"])

@@ -64,7 +64,9 @@ def test_the_screen_tells_a_newcomer_all_that_is_needed(folder, http_server):
     text = "\n".join(lines)
     assert re.match(r"Replika Broker 0\.1\.0 listens on http://127\.0\.0\.1:\d+\n", text)
     assert re.search(r"storage   storage_sqlite: .*broker\.db.*fsync", text)
-    assert re.search(r"plugins   storage_sqlite 0\.1\.0, rest 0\.1\.0, log 0\.1\.0", text)
+    assert re.search(
+        r"plugins   storage_sqlite 0\.1\.0, rest 0\.1\.0, log 0\.1\.0, openapi 0\.1\.0", text
+    )
     assert "broker publish hello 'first message' --create" in text
     assert len(lines) <= 24
 
@@ -219,20 +221,15 @@ def test_doctor_examines_what_is_there(folder):
     done = subprocess.run(
         [*BROKER, "doctor", "--json"], cwd=folder, capture_output=True, text=True, timeout=60
     )
-    findings = {finding["subject"]: finding["level"] for finding in json.loads(done.stdout)}
+    told = json.loads(done.stdout)
 
     assert done.returncode == 0, done.stderr
-    assert findings == {
-        "broker": "ok",
-        "sqlite": "ok",
-        "config": "ok",
-        "plugin storage_sqlite": "ok",
-        "plugin rest": "ok",
-        "plugin log": "ok",
-        "SQLiteStorage": "ok",
-        "ScopeAuthorizer": "ok",
-        "LogObserver": "ok",
-    }
+    assert (told["errors"], told["warnings"]) == (0, 0)
+    opened = [f["text"].split(":")[0] for f in told["findings"] if f["check"] == "provider"]
+    assert opened == [
+        *("SQLiteStorage", "ScopeAuthorizer", "LogObserver"),
+        *("RestTransport", "DocumentTransport"),
+    ]
 
 
 @pytest.mark.parametrize("command", ["doctor", "plugins", "--help"])
@@ -330,7 +327,8 @@ def test_a_storage_that_gives_up_stops_the_broker_with_74(site):
     site.install("failing", FAILING)
     folder = site.directory.parent
     (folder / "broker.toml").write_text(
-        '[server]\nport = 0\n[broker]\nplugins = ["failing"]\nanonymous = true\n'
+        '[server]\nport = 0\n[log]\nformat = "console"\nrequests = false\n'
+        '[broker]\nplugins = ["failing"]\nanonymous = true\n'
     )
     process = subprocess.Popen(
         [*BROKER, "serve", "--json"],
@@ -349,7 +347,8 @@ def test_a_storage_that_gives_up_stops_the_broker_with_74(site):
     assert "acme" not in answer.text
     assert (process.returncode, rest) == (74, "closed\n")
     assert re.fullmatch(
-        r"(?:.* INFO .*\n)*.* CRITICAL broker\.storage the disk of acme failed \(EIO\); mend it\n"
+        r"(?:.* \[info .*\n)*"
+        r".* \[critical \] the disk of acme failed \(EIO\); mend it \[broker\.storage\] request_id=.*\n"
         r"broker: the storage failed; the broker stops\n",
         complaints,
     )

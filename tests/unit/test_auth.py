@@ -3,6 +3,7 @@
 import pytest
 
 from broker import Credentials, Request, Unauthenticated, read_credentials
+from broker.auth import schemes_of
 
 
 def asking(header):
@@ -26,6 +27,20 @@ def test_an_authorization_header_is_a_scheme_and_the_rest(header, scheme, token)
     credentials = read_credentials(asking(header))
 
     assert credentials == Credentials(scheme=scheme, token=token, peer="203.0.113.7")
+
+
+@pytest.mark.parametrize(
+    ("challenge", "schemes"),
+    [
+        ("", set()),
+        ("Bearer", {"bearer"}),
+        ('Bearer realm="a, Basic", error="invalid_token"', {"bearer"}),
+        (r'Basic realm="a \", Digest", charset="UTF-8", Bearer', {"basic", "bearer"}),
+        ("Negotiate YWJj==, NTLM", {"negotiate", "ntlm"}),
+    ],
+)
+def test_the_schemes_of_a_challenge_are_told_from_their_parameters(challenge, schemes):
+    assert schemes_of(challenge) == schemes
 
 
 @pytest.mark.parametrize("header", ["", "Bearer", "Bearer  ", "a/b token", "é token", ":x"])

@@ -127,6 +127,21 @@ async def test_what_a_stranger_sends_beyond_a_small_body_stays_unread(incoming, 
     assert bench.served.requests == {("POST /things/{thing}/do", 401): 1}
 
 
+async def test_a_stranger_is_told_what_it_takes_to_send_a_large_body():
+    async def refuse(*_, peer):
+        raise Unauthenticated
+
+    bench = large()
+    bench.broker.identify = refuse
+    signed = (b"x-hub-signature-256", b"sha256=")
+    _, _, body = await bench.ask(headers=[*announced(len(SMALL) + 1), signed])
+
+    assert json.loads(body)["detail"] == (
+        "credentials are missing: of a body, no more than 65536 bytes are read before the header "
+        "Authorization says who sends it"
+    )
+
+
 async def test_bad_credentials_of_a_large_body_are_refused_as_by_any_handler():
     headers = [*announced(len(SMALL) + 1), (b"authorization", b"Bearer")]
     status, _, body = await large().ask(headers=headers)

@@ -1,11 +1,14 @@
 """Clients that go away, or take nothing, and servers that cancel: no task is left behind."""
 
 import asyncio
+import json
 
 import pytest
 from asgi import DISCONNECT, Bench, no_task_is_left, part, settle
+from misbehaving import odd_errors
 
 from broker import client
+from broker.errors import FieldError, Invalid, Rejected, Unauthenticated
 from broker.http import Response
 
 
@@ -131,14 +134,20 @@ async def test_a_server_that_cancels_when_the_client_went_is_obeyed():
         await task
 
 
-async def test_a_handler_that_cancels_itself_gives_no_answer():
+@pytest.mark.parametrize(**odd_errors)
+async def test_whatever_a_handler_raises_is_its_500(error, caplog):
     async def handler(_):
-        raise asyncio.CancelledError
+        raise error
 
     bench = Bench(handler)
-    await bench.begin(part())
+    status, _, body = await bench.ask(part())
 
-    assert bench.sent == []
+    assert status == 500
+    assert b"secret" not in body
+    assert bench.broker.failures == {("acme", "answer"): 1}
+    [line] = caplog.messages
+    request_id = json.loads(body)["request_id"]
+    assert line == f'plugin "acme" failed to answer request {request_id}'
 
 
 async def test_a_handler_that_goes_on_without_its_client_is_let():
@@ -167,3 +176,87 @@ async def test_a_connection_that_timed_out_took_no_answer():
     await bench.begin(part())
 
     assert bench.undelivered == [True]
+
+
+@pytest.mark.parametrize(**odd_errors)
+async def test_whatever_taking_back_raises_is_heard_by_nobody(error):
+    async def undelivered():
+        raise error
+
+    async def handler(_):
+        return Response(body=b"leased", undelivered=undelivered)
+
+    bench = Bench(handler, gives=True)
+    bench.sending.clear()
+    task = bench.begin(part())
+    await settle()
+    bench.incoming.put_nowait(DISCONNECT)
+    await task
+
+    if not isinstance(error, asyncio.CancelledError):  # which the client's going is, too
+        assert bench.broker.failures == {("acme", "take back an answer"): 1}
+
+
+@pytest.mark.parametrize(
+    ("answer", "logged"),
+    [
+        (None, "no Response was returned, but NoneType"),
+        ({"status": 200}, "no Response was returned, but dict"),
+        (Response, "no Response was returned, but StructMeta"),
+        (Response(status=99), "99 is no status of an answer"),
+        (Response(status=1000), "1000 is no status of an answer"),
+        (Response(body="text"), "the body of a response is bytes, and its headers are a tuple"),
+        (Response(headers=(("a", "b\r\nc: d"),)), 'the value of the header "a" cannot be sent'),
+    ],
+)
+async def test_what_is_no_answer_is_its_routes_500(answer, logged, caplog):
+    async def handler(_):
+        return answer
+
+    bench = Bench(handler)
+    status, headers, body = await bench.ask(part())
+
+    assert (status, headers[b"content-type"]) == (500, b"application/problem+json")
+    assert logged in caplog.text
+    assert logged.encode() not in body
+    assert bench.broker.failures == {("acme", "answer"): 1}
+
+
+async def test_what_an_unsound_answer_gave_away_comes_back():
+    async def handler(_):
+        return Response(status=99, undelivered=bench.give_back)
+
+    bench = Bench(handler)
+    await bench.ask(part())
+
+    assert bench.undelivered == [True]
+
+
+async def test_an_error_that_cannot_be_told_is_a_500(caplog):
+    class Odd(Rejected):
+        retry_after = float("nan")
+
+    async def handler(_):
+        raise error
+
+    for error in (
+        Odd("no"),
+        Unauthenticated(challenge="a\r\nb: c"),
+        Invalid([FieldError("a", "b", object())]),
+    ):
+        bench = Bench(handler)
+        status, headers, _ = await bench.ask(part())
+
+        assert status == 500
+        assert b"b" not in headers
+        assert bench.broker.failures == {("acme", "answer"): 1}
+
+
+async def test_nothing_of_how_an_answer_ends_is_for_its_handler_to_say():
+    async def handler(_):
+        framing = ("Content-Length", "Transfer-Encoding", "CONNECTION", "X-Request-Id", "Upgrade")
+        return Response(body=b"four", headers=tuple((name, "7") for name in framing))
+
+    _, headers, _ = await Bench(handler).ask(part(), headers=[(b"x-request-id", b"mine")])
+
+    assert headers == {b"content-length": b"4", b"x-request-id": b"mine"}

@@ -1,6 +1,8 @@
 import asyncio
 
-from broker.deadlines import Deadlines
+import pytest
+
+from broker.deadlines import Deadlines, LateError, TimeLimit
 
 
 class Bench:
@@ -96,3 +98,86 @@ def test_a_loop_that_ended_with_a_timer_does_not_stop_the_next(monkeypatch):
     asyncio.run(leave())
     asyncio.run(stay())
     assert late == ["b"]
+
+
+class Work:
+    """What hangs until it is cancelled, and then does something of its own."""
+
+    def __init__(self, then=None):
+        self.then = then
+
+    async def __call__(self):
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            if self.then is None:
+                raise
+            return self.then()
+
+
+def fail():
+    raise ValueError("on the way out")
+
+
+async def test_what_is_done_in_time_answers():
+    async def work():
+        await asyncio.sleep(0)
+        return "done"
+
+    assert await TimeLimit(10).wait(work()) == "done"
+
+
+@pytest.mark.parametrize("work", [Work(), Work(lambda: "too late"), Work(fail)])
+async def test_what_is_late_is_cancelled_whatever_it_makes_of_it(work):
+    limit = TimeLimit(0)
+    for _ in range(2):
+        with pytest.raises(LateError, match=r"^not done within 0 s$"):
+            await limit.wait(work())
+
+        assert asyncio.current_task().cancelling() == 0
+
+
+async def test_who_is_cancelled_while_it_waits_is_not_late():
+    waiting = asyncio.ensure_future(TimeLimit(10).wait(Work()()))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+
+    assert waiting.cancelled()
+
+
+async def test_who_is_cancelled_as_it_is_late_is_cancelled():
+    limit = TimeLimit(0)
+    waiting = []
+
+    async def work():
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            waiting[0].cancel()
+            raise
+
+    waiting.append(asyncio.ensure_future(limit.wait(work())))
+    await asyncio.wait(waiting)
+
+    assert waiting[0].cancelled()
+
+
+async def test_an_own_timeout_of_what_is_waited_for_is_its_own():
+    async def work():
+        raise TimeoutError("the network's")
+
+    with pytest.raises(TimeoutError, match="^the network's$") as caught:
+        await TimeLimit(10).wait(work())
+    assert not isinstance(caught.value, LateError)
+
+
+async def test_limits_within_limits_each_end_what_is_theirs():
+    outer, inner = TimeLimit(10), TimeLimit(0)
+
+    async def work():
+        with pytest.raises(LateError):
+            await inner.wait(Work()())
+        return "went on"
+
+    assert await outer.wait(work()) == "went on"

@@ -640,18 +640,14 @@ class Diverts(Interceptor):
 
 
 BROKEN = 'plugin "acme" failed to intercept a publish'
-MISCOUNTED = f"{BROKEN}: it changed how many messages go where"
 
 
-@pytest.mark.parametrize(
-    ("interceptor", "problem"),
-    [(Breaks(), BROKEN), (Loses(), MISCOUNTED), (Diverts(), MISCOUNTED)],
-)
-async def test_an_interceptor_that_breaks_is_named_and_nothing_is_stored(interceptor, problem):
+@pytest.mark.parametrize("interceptor", [Breaks(), Loses(), Diverts()])
+async def test_an_interceptor_that_breaks_is_named_and_nothing_is_stored(interceptor):
     async with House(interceptors=[interceptor]) as house:
         with pytest.raises(PluginFailure) as caught:
             await house.publish(b"1", b"2")
-        assert (caught.value.problem, caught.value.status) == (problem, 500)
+        assert (caught.value.problem, caught.value.status) == (BROKEN, 500)
         assert (await house.status()).counts.total == 0
 
 

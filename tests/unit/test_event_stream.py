@@ -36,7 +36,7 @@ def test_what_is_written_is_read(name, data, event_id):
     assert (read.event, read.data, read.id) == (name, as_read(data), event_id)
 
 
-@given(st.lists(st.tuples(lines, texts, lines)))
+@given(st.lists(st.tuples(lines, texts, lines), max_size=3))
 def test_events_do_not_run_into_each_other(events):
     written = b"".join(write_event(name, data.encode(), event_id=id) for name, data, id in events)
 

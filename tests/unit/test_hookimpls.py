@@ -51,6 +51,12 @@ def test_a_sound_implementation_has_no_fault(source):
             "@hookimpl\ndef provide_storge(plugin): ...",
             'unknown hook "provide_storge"; did you mean "provide_storage"?',
         ),
+        (
+            "@hookimpl\ndef provides_storage(plugin): ...",
+            'unknown hook "provides_storage"; did you mean "provide_storage"?',
+        ),
+        # A hook of another version looks like none of these, though it begins like them.
+        ("@hookimpl\ndef provide_dashboard(plugin): ...", 'unknown hook "provide_dashboard"'),
         ("@hookimpl\ndef xyz(plugin): ...", 'unknown hook "xyz"'),
         (
             "@hookimpl\ndef provide_storage(plugn): ...",

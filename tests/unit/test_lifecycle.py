@@ -3,9 +3,16 @@ import logging
 from contextlib import asynccontextmanager
 
 import pytest
+from misbehaving import odd_errors
 
 from broker import PluginError, Provider, StorageLocked
+from broker.isolation import Failures
 from broker.lifecycle import Lifecycle
+from broker.testing import ManualClock
+
+
+def failures():
+    return Failures(ManualClock())
 
 
 class Part(Provider):
@@ -30,7 +37,7 @@ class Part(Provider):
 
 async def test_providers_close_in_reverse_order():
     log = []
-    async with Lifecycle() as lifecycle:
+    async with Lifecycle(failures()) as lifecycle:
         for name in "abc":
             await lifecycle.open(name, Part(name, log))
 
@@ -41,7 +48,7 @@ async def test_a_provider_that_cannot_open_is_named_and_the_others_are_closed():
     log = []
     broken = Part("b", log, open_error=OSError("no such host"))
     with pytest.raises(PluginError) as caught:
-        async with Lifecycle() as lifecycle:
+        async with Lifecycle(failures()) as lifecycle:
             await lifecycle.open("a", Part("a", log))
             await lifecycle.open("acme", broken)
 
@@ -52,13 +59,13 @@ async def test_a_provider_that_cannot_open_is_named_and_the_others_are_closed():
 
 async def test_a_startup_error_of_a_provider_passes_unchanged():
     with pytest.raises(StorageLocked, match="^taken$"):
-        async with Lifecycle() as lifecycle:
+        async with Lifecycle(failures()) as lifecycle:
             await lifecycle.open("a", Part("a", [], open_error=StorageLocked("taken")))
 
 
 async def test_opening_has_a_deadline():
     with pytest.raises(PluginError, match=r'^plugin "a": Part.open did not end within 0 s$'):
-        async with Lifecycle(open_seconds=0) as lifecycle:
+        async with Lifecycle(failures(), open_seconds=0) as lifecycle:
             await lifecycle.open("a", Part("a", [], hang="open"))
 
 
@@ -72,7 +79,7 @@ async def test_a_provider_without_a_deadline_is_waited_for():
             await super().open()
 
     log = []
-    async with Lifecycle(open_seconds=0) as lifecycle:
+    async with Lifecycle(failures(), open_seconds=0) as lifecycle:
         await lifecycle.open("big", Big("big", log))
 
     assert log == ["open big", "close big"]
@@ -81,7 +88,7 @@ async def test_a_provider_without_a_deadline_is_waited_for():
 async def test_what_fails_or_hangs_while_closing_is_logged_and_the_rest_is_closed(caplog):
     log = []
     with caplog.at_level(logging.ERROR):
-        async with Lifecycle(close_seconds=0) as lifecycle:
+        async with Lifecycle(failures(), close_seconds=0) as lifecycle:
             await lifecycle.open("a", Part("a", log))
             await lifecycle.open("b", Part("b", log, close_error=OSError("gone")))
             await lifecycle.open("c", Part("c", log, hang="close"))
@@ -102,8 +109,34 @@ async def test_background_work_runs_between_entering_and_leaving():
         yield
         log.append("leave")
 
-    async with Lifecycle() as lifecycle:
+    async with Lifecycle(failures()) as lifecycle:
         await lifecycle.enter("w", work())
         log.append("serve")
 
     assert log == ["enter", "serve", "leave"]
+
+
+@pytest.mark.parametrize(**odd_errors)
+async def test_whatever_a_provider_raises_as_it_opens_names_it(error):
+    with pytest.raises(
+        PluginError, match=f'^plugin "acme": Part.open failed: {type(error).__name__}'
+    ):
+        async with Lifecycle(failures()) as lifecycle:
+            await lifecycle.open("acme", Part("b", [], open_error=error))
+
+
+@pytest.mark.parametrize(**odd_errors)
+async def test_whatever_a_provider_raises_as_it_closes_keeps_no_other_open(error, caplog):
+    log = []
+    async with Lifecycle(failures()) as lifecycle:
+        await lifecycle.open("a", Part("a", log))
+        await lifecycle.open("acme", Part("b", log, close_error=error))
+
+    assert log[-1] == "close a"
+    assert caplog.messages == ['plugin "acme" did not close']
+
+
+async def test_an_own_timeout_of_a_provider_is_not_told_as_the_deadline():
+    with pytest.raises(PluginError, match="^.*: Part.open failed: TimeoutError: no answer$"):
+        async with Lifecycle(failures()) as lifecycle:
+            await lifecycle.open("a", Part("a", [], open_error=TimeoutError("no answer")))

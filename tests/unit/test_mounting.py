@@ -2,19 +2,16 @@
 
 import asyncio
 import json
-from types import SimpleNamespace
 
 import pytest
-from asgi import DISCONNECT, part, scope_of
+from asgi import DISCONNECT, mounted, part, scope_of
 from quart import Blueprint, Quart, request
 
 from broker import translation
 from broker.extend import Transport
 from broker.http import Response, Route
-from broker.mounting import MAX_OTHER_BYTES, mount
+from broker.mounting import MAX_OTHER_BYTES
 from broker.status import Served
-from broker.testing import ManualClock
-from broker.turn import Turns
 
 
 class Plugin(Transport):
@@ -88,11 +85,8 @@ def ask(monkeypatch):
     monkeypatch.setattr(Quart, "handle_request", handle_request)
 
     async def ask(*transports, path="/queues/q/messages", body=b""):
-        broker = SimpleNamespace(
-            served=Served(), clock=ManualClock(), draining=False, retiring=False, turns=Turns(1)
-        )
         named = tuple((f"plugin{number}", each) for number, each in enumerate(transports))
-        app = mount(SimpleNamespace(broker=broker, transports=named, trusted_proxies=()))
+        app = mounted(*named)
         answer = await app.test_client().post(path, data=body)
         return (await answer.get_data()).decode(), seen == [path]
 
@@ -133,11 +127,8 @@ async def test_a_hot_route_with_a_rival_is_left_to_quart(ask, other, answer):
 
 
 async def test_what_http_may_ask_is_told_without_the_websocket_at_the_same_path():
-    broker = SimpleNamespace(
-        served=Served(), clock=ManualClock(), draining=False, retiring=False, turns=Turns(1)
-    )
-    transports = (("a", hot_route()), ("b", blueprint_with_websocket("/queues/<queue>/messages")))
-    app = mount(SimpleNamespace(broker=broker, transports=transports, trusted_proxies=()))
+    socket = blueprint_with_websocket("/queues/<queue>/messages")
+    app = mounted(("a", hot_route()), ("b", socket))
     for method in ("GET", "PUT", "OPTIONS"):
         answer = await app.test_client().open("/queues/q/messages", method=method)
 
@@ -178,9 +169,6 @@ class Answering:
     def __init__(self, body, *, fastpath):
         self.served = Served()
         self.undelivered = []
-        broker = SimpleNamespace(
-            served=self.served, clock=ManualClock(), draining=False, retiring=False, turns=Turns(10)
-        )
 
         async def undeliver():
             self.undelivered.append(True)
@@ -192,9 +180,7 @@ class Answering:
             return Response(body=body)
 
         routes = Plugin(Route("GET", "/", answer, hot=True), Route("POST", "/", do, hot=True))
-        transports = (("plugin", routes),)
-        assembly = SimpleNamespace(broker=broker, transports=transports, trusted_proxies=())
-        self._app = mount(assembly, fastpath=fastpath)
+        self._app = mounted(("plugin", routes), served=self.served, fastpath=fastpath)
 
     def begin(self, sent, peer="203.0.113.7", is_read=None, method="GET"):
         """Ask; what is sent in answer waits until it is read."""

@@ -2,25 +2,22 @@
 through both adapters."""
 
 import asyncio
-from types import SimpleNamespace
 
 import pytest
-from asgi import DISCONNECT, part, scope_of
+from asgi import DISCONNECT, mounted, part, scope_of
 from quart import Blueprint
 
 from broker import client, delivery, mounting
 from broker.auth import Identity
-from broker.engine import stream_places
 from broker.errors import Unavailable
 from broker.extend import Transport
 from broker.http import Response, Route
-from broker.mounting import mount
+from broker.isolation import Failures
+from broker.operations.places import stream_places
 from broker.operations.streams import Streams
 from broker.operations.tasks import Tasks
-from broker.status import Served
 from broker.stream import Stream
 from broker.testing import ManualClock
-from broker.turn import Turns
 
 EVENTS = (("content-type", "text/event-stream"),)
 
@@ -48,7 +45,8 @@ class House:
 
     def __init__(self, *, hot, stream=None, headers=EVENTS, most=5, more=()):
         self.stream = stream or Letters()
-        self.streams = Streams(ManualClock(), stream_places(most, most), Tasks())
+        self.failures = Failures(ManualClock())
+        self.streams = Streams(ManualClock(), stream_places(most, most), Tasks(), self.failures)
         self.incoming = asyncio.Queue()
         self.incoming.put_nowait(part())
         self.sent = []
@@ -56,18 +54,10 @@ class House:
         self.error = None
         route = Route("GET", "/", self._answer, hot=True)
         self._headers = headers
-        broker = SimpleNamespace(
-            served=Served(),
-            clock=ManualClock(),
-            draining=False,
-            retiring=False,
-            turns=Turns(9),
-            streams=self.streams,
-        )
         plugins = [_plugin([route]), *more]
         transports = tuple((f"plugin{n}", plugin) for n, plugin in enumerate(plugins))
-        assembly = SimpleNamespace(broker=broker, transports=transports, trusted_proxies=())
-        self._app = mount(assembly, fastpath=hot).asgi_app
+        parts = {"streams": self.streams, "failures": self.failures}
+        self._app = mounted(*transports, fastpath=hot, **parts).asgi_app
 
     async def _answer(self, _):
         return Response(headers=self._headers, stream=self.stream)

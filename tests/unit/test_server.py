@@ -31,6 +31,27 @@ async def test_a_server_that_is_cut_off_may_fail_with_whatever_it_likes(caplog):
     assert caplog.messages == ["requests in flight did not end in time"]
 
 
+async def test_requests_that_go_on_when_they_are_cut_off_are_waited_for_no_longer(
+    caplog, monkeypatch
+):
+    monkeypatch.setattr(server, "CUT_SECONDS", 0)
+    go_on = asyncio.Event()
+
+    async def cling():
+        while not go_on.is_set():
+            with suppress(asyncio.CancelledError):
+                await go_on.wait()
+
+    serving = asyncio.ensure_future(cling())
+    await server.end(serving, -1, asyncio.Event())
+
+    assert caplog.messages[1:] == [
+        "requests in flight go on although they were cut off; nobody waits for them"
+    ]
+    go_on.set()
+    await serving
+
+
 async def test_a_server_is_cut_off_in_a_hurry(caplog):
     hurry = asyncio.Event()
     hurry.set()

@@ -2,19 +2,18 @@
 
 import asyncio
 import json
-from types import SimpleNamespace
 
 import pytest
-from asgi import no_task_is_left, settle  # noqa: F401  # a fixture for all that is here
+from asgi import mounted, no_task_is_left, settle  # noqa: F401  # a fixture for all that is here
+from misbehaving import odd_errors
 from quart import Blueprint, websocket
 
 from broker import MessageTooLarge, Overloaded, read_handshake, sockets
 from broker.extend import Transport
 from broker.handshake import MAX_FIRST_BYTES, MESSAGE_BOUND, MessageBound
-from broker.mounting import mount
+from broker.isolation import Failures
 from broker.status import Served
 from broker.testing import ManualClock
-from broker.turn import Turns
 
 CONNECT = {"type": "websocket.connect"}
 GONE = {"type": "websocket.disconnect", "code": 1006}
@@ -36,17 +35,9 @@ class Server:
         self.stuck_at = stuck_at
         self.receiving = 0
         self.served = Served()
-        broker = SimpleNamespace(
-            served=self.served,
-            clock=ManualClock(),
-            draining=draining,
-            retiring=False,
-            turns=Turns(1),
-        )
-        transport = Plugin(handler)
-        self.app = mount(
-            SimpleNamespace(broker=broker, transports=(("plugin", transport),), trusted_proxies=())
-        )
+        self.failures = Failures(ManualClock())
+        parts = {"served": self.served, "failures": self.failures, "draining": draining}
+        self.app = mounted(("plugin", Plugin(handler)), **parts)
         fields = {"host": "b:8777", **headers}
         self.scope = {
             "type": "websocket",
@@ -316,3 +307,23 @@ async def test_an_origin_is_the_same_if_it_is_the_host(origin, host, is_same):
     await server.until_gone()
 
     assert (server.kinds[0] == "accept") is is_same
+
+
+@pytest.mark.parametrize(**odd_errors)
+async def test_whatever_a_handler_raises_ends_its_socket_only(error, caplog):
+    async def handler():
+        if accepts:
+            await websocket.accept()
+        raise error
+
+    for accepts in (False, True):
+        server = Server(handler)
+        await server.begin()
+
+        if accepts:
+            assert server.sent[1] == {"type": "websocket.close", "code": 1011, "reason": ""}
+        else:
+            assert server.problem == (500, "internal")
+        assert server.failures == {("plugin", "answer"): 1}
+    assert "secret" not in str(server.sent)
+    assert caplog.text.count('plugin "plugin" failed to answer request') == 2

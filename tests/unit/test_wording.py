@@ -57,3 +57,11 @@ def test_the_nearest_name_is_suggested(name, hint):
 )
 def test_an_exception_is_described_on_one_line(error, text):
     assert described(error) == text
+
+
+def test_a_cause_that_cannot_say_what_it_is_has_its_type_at_least():
+    class Mute(Exception):
+        def __str__(self):
+            raise RuntimeError
+
+    assert described(Mute()) == "Mute"

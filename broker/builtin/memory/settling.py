@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from broker import BrokerError, NewMessage, Settle, Settled, SettleResult
+from broker import BrokerError, NewMessage, Settle, Settled, SettleResult, limits
 from broker.builtin.memory.publishing import publish
 from broker.builtin.memory.row import Row
 from broker.builtin.memory.store import Saved, Store
 
-MAX_LEASE_MS = 43_200_000
-"""However often it is extended, a lease ends twelve hours after it began."""
+MAX_LEASE_MS = 1000 * limits.MAX_LEASE_SECONDS
 
 Outcome = Literal["ok", "not_found", "stale", "expired", "wrong_state"]
 

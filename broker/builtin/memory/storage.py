@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import secrets
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import islice, takewhile
 from typing import ClassVar, Literal
 
 from broker import (
@@ -98,14 +99,14 @@ class MemoryStorage(Storage):
     ) -> list[QueueStatus]:
         """List queues with their counts, by name."""
         store = self._store
-        chosen = store.queues.keys() if names is None else store.queues.keys() & set(names)
         if names is None:
-            chosen = {
-                name
-                for name in chosen
-                if name.startswith(prefix) and (after is None or name > after)
-            }
-        return [store.queue(name, now).status() for name in sorted(chosen)[:limit]]
+            found = sorted(store.queues)
+            start = max(bisect_left(found, prefix), bisect_right(found, after or ""))
+            with_prefix = takewhile(lambda name: name.startswith(prefix), found[start:])
+            chosen = [*islice(with_prefix, limit)]
+        else:
+            chosen = sorted(store.queues.keys() & set(names))[:limit]
+        return [store.queue(name, now).status() for name in chosen]
 
     async def drop_queue(self, name: str) -> bool:
         """Delete a queue with its messages and dedup keys."""

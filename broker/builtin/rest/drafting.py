@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from msgspec import UNSET
 
-from broker import Draft, Request, limits
-from broker.builtin.rest.reading import gather, read_headers, read_query
+from broker import Draft, Invalid, Request, is_json, limits
+from broker.builtin.rest.reading import read_headers, read_query
 from broker.builtin.rest.wire import OutgoingMessage, PublishHeaders, RawHeaders, RawOptions
 
 
@@ -29,11 +29,20 @@ def draft_message(message: OutgoingMessage, queue: str, *, dedup_key: str | None
     )
 
 
+def is_raw(request: Request) -> bool:
+    """Tell whether a request's body is the message's: of JSON, only if the query says `raw`."""
+    said = request.query.get("raw", [""])[0]
+    return said.lower() in _TRUE or not is_json(request.headers.get("content-type"))
+
+
+_TRUE = ("true", "1")
+
+
 def draft_raw(request: Request, queue: str) -> Draft:
     """Return the draft of a message whose body is the request's."""
     options: RawOptions
     headers: RawHeaders
-    options, headers = gather(
+    options, headers = Invalid.gather(
         lambda: read_query(request, RawOptions), lambda: read_headers(request, RawHeaders)
     )
     return Draft(

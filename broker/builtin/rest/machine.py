@@ -1,61 +1,144 @@
-"""What the machine that the broker runs on looks like, as far as Python alone can tell."""
+"""What the machine and this process are at, in the words of the earlier API."""
 
 from __future__ import annotations
 
-import os
+import asyncio
 import platform
-import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 import msgspec
+import psutil
+
+from broker import Clock
+
+HOLDS_MS = 1000
+"""How long a look is good for: what is used is told of the time since the one before, and would be
+noise over less."""
+
+MB = 1024**2
+GB = 1024**3
+
+T = TypeVar("T")
 
 
-class Machine(msgspec.Struct, frozen=True, kw_only=True):
-    """The machine and this process now; None stands for what cannot be told here."""
+class DiskView(msgspec.Struct, frozen=True, kw_only=True):
+    """The disk that the data directory is on."""
+
+    total_gb: float
+    used_gb: float
+    free_gb: float
+    percent: float
+
+
+class MachineView(msgspec.Struct, frozen=True, kw_only=True):
+    """The machine and this process now; None stands for what cannot be told here. Percents of a
+    processor are since the look before; a process that keeps two busy is at 200."""
 
     python_version: str
     platform: str
-    cpu_count: int | None
+    cpu_percent: float | None
+    memory_percent: float | None
+    memory_total_gb: float | None
+    memory_used_gb: float | None
+    memory_available_gb: float | None
+    disk_usage: dict[str, DiskView] | None
+    process_cpu_percent: float | None
+    process_memory_mb: float | None
+    process_memory_rss_mb: float | None
     load_average: tuple[float, float, float] | None
-    process_id: int
-    process_memory_bytes: int | None
-    disk_total_bytes: int | None
-    disk_free_bytes: int | None
+    cpu_count_logical: int | None
+    open_file_descriptors: int | None
+    thread_count: int | None
 
 
-def look_at_machine(data_dir: Path) -> Machine:
-    """Describe the machine; the disk is the one that `data_dir` is on. Reads files: may block."""
-    total, free = _disk(data_dir)
-    return Machine(
-        python_version=platform.python_version(),
-        platform=platform.platform(),
-        cpu_count=os.cpu_count(),
-        load_average=_load_average(),
-        process_id=os.getpid(),
-        process_memory_bytes=_memory(),
-        disk_total_bytes=total,
-        disk_free_bytes=free,
+class Machine:
+    """Looks at the machine in a thread, once a second however many ask."""
+
+    def __init__(self, data_dir: Path, clock: Clock) -> None:
+        self._data_dir = data_dir
+        self._clock = clock
+        self._process = psutil.Process()
+        self._process_used = _told(self._process.cpu_percent)  # what comes next is since now
+        self._used = _told(_look_at_processors)
+        self._looking = asyncio.Lock()
+        self._last: MachineView | None = None
+        self._holds_until = 0
+
+    async def look(self) -> MachineView:
+        """Describe the machine; the disk is the one that the data directory is on."""
+        async with self._looking:
+            if self._last is None or self._clock.now() >= self._holds_until:
+                self._last = await asyncio.to_thread(self._look)
+                self._holds_until = self._clock.now() + HOLDS_MS
+            return self._last
+
+    def _look(self) -> MachineView:
+        memory = _told(psutil.virtual_memory)
+        process = self._process
+        resident = _told(lambda: round(process.memory_info().rss / MB, 2))
+        return MachineView(
+            python_version=platform.python_version(),
+            platform=platform.platform(),
+            cpu_percent=self._cpu_percent(),
+            memory_percent=None if memory is None else memory.percent,
+            memory_total_gb=None if memory is None else _in_gb(memory.total),
+            memory_used_gb=None if memory is None else _in_gb(memory.used),
+            memory_available_gb=None if memory is None else _in_gb(memory.available),
+            disk_usage=_told(lambda: _disk_usage(self._data_dir)),
+            process_cpu_percent=_told(process.cpu_percent),
+            process_memory_mb=resident,
+            process_memory_rss_mb=resident,
+            load_average=_told(psutil.getloadavg),
+            cpu_count_logical=_told(psutil.cpu_count),
+            open_file_descriptors=_told(process.num_fds),
+            thread_count=_told(process.num_threads),
+        )
+
+    def _cpu_percent(self) -> float | None:
+        """Not psutil's own, which remembers for each thread what was before."""
+        before, self._used = self._used, _told(_look_at_processors)
+        if before is None or self._used is None or self._used.total <= before.total:
+            return None
+        busy = (self._used.busy - before.busy) / (self._used.total - before.total)
+        return round(100 * min(max(busy, 0), 1), 1)
+
+
+class _Processors(NamedTuple):
+    """How many seconds all processors were busy, and were there at all."""
+
+    busy: float
+    total: float
+
+
+def _look_at_processors() -> _Processors:
+    times = psutil.cpu_times()._asdict()
+    # Linux counts the time of guests a second time, in `user` and `nice`.
+    total = sum(seconds for name, seconds in times.items() if not name.startswith("guest"))
+    return _Processors(total - times["idle"] - times.get("iowait", 0), total)
+
+
+def _disk_usage(path: Path) -> dict[str, DiskView]:
+    """By where it is mounted; another that hangs, as network disks do, is not asked."""
+    path = path.resolve()
+    mounted = next(one for one in (path, *path.parents) if one.is_mount())
+    usage = psutil.disk_usage(str(path))
+    view = DiskView(
+        total_gb=_in_gb(usage.total),
+        used_gb=_in_gb(usage.used),
+        free_gb=_in_gb(usage.free),
+        percent=usage.percent,
     )
+    return {str(mounted): view}
 
 
-def _load_average() -> tuple[float, float, float] | None:
+def _in_gb(count: int) -> float:
+    return round(count / GB, 2)
+
+
+def _told(look: Callable[[], T]) -> T | None:
     try:
-        return os.getloadavg()
-    except (AttributeError, OSError):
-        return None
-
-
-def _memory() -> int | None:
-    try:
-        resident_pages = int(Path("/proc/self/statm").read_text().split()[1])
-    except (OSError, IndexError, ValueError):
-        return None
-    return resident_pages * os.sysconf("SC_PAGE_SIZE")
-
-
-def _disk(path: Path) -> tuple[int, int] | tuple[None, None]:
-    try:
-        usage = shutil.disk_usage(path)
-    except OSError:
-        return None, None
-    return usage.total, usage.free
+        return look()
+    except (psutil.Error, OSError, NotImplementedError, RuntimeError):
+        return None  # of this platform, or in this container

@@ -9,6 +9,7 @@ import msgspec
 from broker import (
     Broker,
     Identity,
+    Invalid,
     Queue,
     QueueExists,
     QueueNotFound,
@@ -19,6 +20,7 @@ from broker import (
     Route,
     json_response,
 )
+from broker.builtin.rest import about_queues as about
 from broker.builtin.rest.preconditions import (
     ANY,
     PreconditionFailed,
@@ -27,14 +29,12 @@ from broker.builtin.rest.preconditions import (
     read_must_be_new,
 )
 from broker.builtin.rest.reading import (
-    gather,
-    identify,
     read_body,
     read_optional_body,
     read_query,
     read_queue,
 )
-from broker.builtin.rest.render import view_queue
+from broker.builtin.rest.render import CountView, view_queue
 from broker.builtin.rest.wire import Fields, ListOptions, NewQueue, Purge
 
 CREATED = 201
@@ -50,21 +50,21 @@ class QueueRoutes:
     def routes(self) -> tuple[Route, ...]:
         """Return the routes."""
         return (
-            Route("GET", "/queues", self.list),
-            Route("POST", "/queues", self.create),
-            Route("GET", "/queues/{queue}", self.get),
-            Route("PUT", "/queues/{queue}", self.put),
-            Route("PATCH", "/queues/{queue}", self.patch),
-            Route("DELETE", "/queues/{queue}", self.delete),
-            Route("POST", "/queues/{queue}/purge", self.purge),
-            Route("POST", "/queues/{queue}/redrive", self.redrive),
-            Route("POST", "/queues/{queue}/pause", self.pause),
-            Route("POST", "/queues/{queue}/resume", self.resume),
+            Route("GET", "/queues", self.list, described=about.LIST),
+            Route("POST", "/queues", self.create, described=about.CREATE),
+            Route("GET", "/queues/{queue}", self.get, described=about.GET),
+            Route("PUT", "/queues/{queue}", self.put, described=about.PUT),
+            Route("PATCH", "/queues/{queue}", self.patch, described=about.PATCH),
+            Route("DELETE", "/queues/{queue}", self.delete, described=about.DELETE),
+            Route("POST", "/queues/{queue}/purge", self.purge, described=about.PURGE),
+            Route("POST", "/queues/{queue}/redrive", self.redrive, described=about.REDRIVE),
+            Route("POST", "/queues/{queue}/pause", self.pause, described=about.PAUSE),
+            Route("POST", "/queues/{queue}/resume", self.resume, described=about.RESUME),
         )
 
     async def list(self, request: Request) -> Response:
         """List queues by name; a full page links to the next."""
-        identity = await identify(self._broker, request)
+        identity = await self._broker.identify_request(request)
         options = read_query(request, ListOptions)
         found = await self._queues.list(
             identity, prefix=options.prefix, after=options.after, limit=options.limit
@@ -79,8 +79,10 @@ class QueueRoutes:
 
     async def create(self, request: Request) -> Response:
         """Make a queue that must be new."""
-        identity = await identify(self._broker, request)
-        _, new = gather(lambda: read_query(request, Fields), lambda: read_body(request, NewQueue))
+        identity = await self._broker.identify_request(request)
+        _, new = Invalid.gather(
+            lambda: read_query(request, Fields), lambda: read_body(request, NewQueue)
+        )
         values = msgspec.structs.asdict(new)
         spec = QueueSpec(values.pop("name"), QueuePolicy(**values))
         queue = await self._queues.create(identity, spec)
@@ -88,15 +90,15 @@ class QueueRoutes:
 
     async def get(self, request: Request) -> Response:
         """Show a queue."""
-        identity = await identify(self._broker, request)
-        name, _ = gather(lambda: read_queue(request), lambda: read_query(request, Fields))
+        identity = await self._broker.identify_request(request)
+        name, _ = Invalid.gather(lambda: read_queue(request), lambda: read_query(request, Fields))
         status = await self._queues.get(identity, name)
         return json_response(view_queue(status), headers=(etag(status.queue),))
 
     async def put(self, request: Request) -> Response:
         """Make a queue, or replace its whole policy."""
-        identity = await identify(self._broker, request)
-        name, _, policy, must_be_new = gather(
+        identity = await self._broker.identify_request(request)
+        name, _, policy, must_be_new = Invalid.gather(
             lambda: read_queue(request),
             lambda: read_query(request, Fields),
             lambda: read_body(request, QueuePolicy),
@@ -112,8 +114,8 @@ class QueueRoutes:
 
     async def patch(self, request: Request) -> Response:
         """Change the fields of a queue's policy that are given."""
-        identity = await identify(self._broker, request)
-        name, _, policy = gather(
+        identity = await self._broker.identify_request(request)
+        name, _, policy = Invalid.gather(
             lambda: read_queue(request),
             lambda: read_query(request, Fields),
             lambda: read_body(request, QueuePolicy),
@@ -127,16 +129,16 @@ class QueueRoutes:
 
     async def delete(self, request: Request) -> Response:
         """Delete a queue with all that it holds."""
-        identity = await identify(self._broker, request)
-        name, _ = gather(lambda: read_queue(request), lambda: read_query(request, Fields))
+        identity = await self._broker.identify_request(request)
+        name, _ = Invalid.gather(lambda: read_queue(request), lambda: read_query(request, Fields))
         version = read_if_match(request)
         await self._queues.drop(identity, name, expect=None if version == ANY else version)
         return Response(status=204)
 
     async def purge(self, request: Request) -> Response:
         """Remove the messages of a queue that are in some states."""
-        identity = await identify(self._broker, request)
-        name, _, body = gather(
+        identity = await self._broker.identify_request(request)
+        name, _, body = Invalid.gather(
             lambda: read_queue(request),
             lambda: read_query(request, Fields),
             lambda: read_optional_body(request, Purge),
@@ -161,8 +163,8 @@ class QueueRoutes:
         return _count(await self._queues.pause(identity, name, paused=False))
 
     async def _read_bare(self, request: Request) -> tuple[Identity, str]:
-        identity = await identify(self._broker, request)
-        name, _, _ = gather(
+        identity = await self._broker.identify_request(request)
+        name, _, _ = Invalid.gather(
             lambda: read_queue(request),
             lambda: read_query(request, Fields),
             lambda: read_optional_body(request, Fields),
@@ -205,4 +207,4 @@ def next_page(request: Request, **parameters: str | int) -> tuple[str, str]:
 
 
 def _count(count: int) -> Response:
-    return json_response({"count": int(count)})
+    return json_response(CountView(count=int(count)))

@@ -1,24 +1,14 @@
-"""Reading a request: who asks, the path, the query string, the body."""
+"""Reading a request: the path, the query string, headers, the body."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from functools import cache, lru_cache
 from typing import Any, TypeVar, get_origin
 
 import msgspec
 
-from broker import (
-    Broker,
-    FieldError,
-    Identity,
-    Invalid,
-    QueueName,
-    Request,
-    demand_json,
-    read_credentials,
-)
+from broker import FieldError, Invalid, QueueName, Request, demand_json
 from broker.builtin.rest.explain import explain, fields_of, refused, shorten
 from broker.builtin.rest.wire import MAX_ID
 
@@ -28,11 +18,6 @@ UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What msgspec raises for a body that is not what was expected."""
 
 _ID = re.compile(r"[0-9]{1,19}\Z")
-
-
-async def identify(broker: Broker, request: Request) -> Identity:
-    """Return who sent a request; raises Unauthenticated."""
-    return await broker.identify(read_credentials(request), peer=request.peer)
 
 
 def read_queue(request: Request) -> str:
@@ -91,20 +76,6 @@ def read_body(request: Request, kind: type[T]) -> T:
 def read_optional_body(request: Request, kind: type[T]) -> T:
     """Read a JSON body; without one, everything in it is its default."""
     return read_body(request, kind) if request.body else kind()
-
-
-def gather(*readers: Callable[[], Any]) -> list[Any]:
-    """Return what each reader returns; raise one Invalid for all the fields that they refuse."""
-    values: list[Any] = []
-    errors: list[FieldError] = []
-    for read in readers:
-        try:
-            values.append(read())
-        except Invalid as error:
-            errors += error.errors
-    if errors:
-        raise Invalid(errors)
-    return values
 
 
 @lru_cache(maxsize=1024)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -11,12 +12,16 @@ from broker import (
     Counts,
     Deliveries,
     Delivery,
+    EndReason,
     Message,
+    Moment,
     PublishResult,
     QueuePolicy,
     QueueStatus,
     SettleKind,
+    SettleOutcome,
     SettleResult,
+    State,
     Totals,
     timestamp,
 )
@@ -29,26 +34,26 @@ class MessageView(msgspec.Struct, frozen=True, kw_only=True):
     message_id: int
     queue: str
     queue_id: int
-    content: str | UnsetType
-    content_base64: bytes | UnsetType
+    content: str | UnsetType = UNSET
+    content_base64: bytes | UnsetType = UNSET
     content_type: str
     headers: dict[str, str]
     priority: int
     group: str | None
     dedup_key: str | None
-    status: str
-    created_at: str
-    updated_at: str
-    visible_at: str
-    expires_at: str | None
+    status: State
+    created_at: Moment
+    updated_at: Moment
+    visible_at: Moment
+    expires_at: Moment | None
     delivery_count: int
-    first_delivered_at: str | None
-    finished_at: str | None
+    first_delivered_at: Moment | None
+    finished_at: Moment | None
     reason: str | None
     origin_queue: str | None
     leased_by: str | None
-    receipt: str | UnsetType
-    lease_expires_at: str | UnsetType
+    receipt: str | UnsetType = UNSET
+    lease_expires_at: Moment | UnsetType = UNSET
 
 
 class QueueView(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,8 +61,8 @@ class QueueView(msgspec.Struct, frozen=True, kw_only=True):
 
     id: int
     name: str
-    created_at: str
-    updated_at: str
+    created_at: Moment
+    updated_at: Moment
     version: int
     paused: bool
     message_count: int
@@ -65,7 +70,7 @@ class QueueView(msgspec.Struct, frozen=True, kw_only=True):
     counts: Counts
     totals: Totals
     bytes: int
-    oldest_at: str | None
+    oldest_at: Moment | None
 
 
 class DeliveriesView(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,17 +87,90 @@ class PublishedView(msgspec.Struct, frozen=True, kw_only=True):
     duplicate: bool
 
 
+class PublishView(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a message that was published by itself."""
+
+    message: str = "Message published successfully."
+    message_id: int
+    duplicate: bool
+
+
+class BatchView(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of the messages of a batch, in its order."""
+
+    results: list[PublishedView]
+
+
+class PageView(msgspec.Struct, frozen=True, kw_only=True):
+    """Messages of a queue; there is more after the id `after`, unless that is null."""
+
+    messages: list[MessageView]
+    after: int | None
+
+
+class EndView(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a stream brings nothing more."""
+
+    reason: EndReason
+
+
+class IndexView(msgspec.Struct, frozen=True, kw_only=True):
+    """What answers here."""
+
+    name: str = "Replika Broker"
+    status: Literal["running", "draining"]
+    version: str
+    timestamp: Moment
+
+
+class StatusView(msgspec.Struct, frozen=True, kw_only=True):
+    """How the broker is, in a word."""
+
+    status: str
+
+
+class ReadyView(StatusView, frozen=True, kw_only=True, omit_defaults=True):
+    """That the broker is ready, and for who may `admin`, how each plugin is."""
+
+    checks: dict[str, str] = {}
+
+
+class CountView(msgspec.Struct, frozen=True, kw_only=True):
+    """How many messages, or queues, were concerned."""
+
+    count: int
+
+
+class DetailView(msgspec.Struct, frozen=True, kw_only=True):
+    """What was done, in words for people."""
+
+    detail: str
+
+
+class ExtendedView(DetailView, frozen=True, kw_only=True):
+    """Until when a lease lasts now."""
+
+    lease_expires_at: Moment
+
+
 class ResultView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What became of one settlement: the `index`-th in the list named `kind`."""
 
     kind: SettleKind
     index: int
     message_id: int
-    outcome: str
-    status: str | None = None
+    outcome: SettleOutcome
+    status: State | None = None
     queue: str | None = None
-    visible_at: str | None = None
-    lease_expires_at: str | None = None
+    visible_at: Moment | None = None
+    lease_expires_at: Moment | None = None
+
+
+class SettledView(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of settlements, and of what was published with them."""
+
+    results: list[ResultView]
+    published: list[PublishedView] | UnsetType = UNSET
 
 
 def view_message(message: Message, receipt: str | UnsetType = UNSET) -> MessageView:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 import msgspec
+from msgspec import UNSET
 
 from broker import (
     Broker,
@@ -25,17 +26,22 @@ from broker import (
     read_receipt,
     timestamp,
 )
+from broker.builtin.rest import about_settling as about
 from broker.builtin.rest.drafting import draft_message
 from broker.builtin.rest.explain import explain, shorten
 from broker.builtin.rest.reading import (
-    gather,
-    identify,
     read_body,
     read_id,
     read_optional_body,
     read_query,
 )
-from broker.builtin.rest.render import view_published, view_results
+from broker.builtin.rest.render import (
+    DetailView,
+    ExtendedView,
+    SettledView,
+    view_published,
+    view_results,
+)
 from broker.builtin.rest.wire import (
     MAX_MESSAGES,
     Extend,
@@ -64,28 +70,38 @@ class SettleRoutes:
         """Return the routes."""
         most = limits.MAX_BATCH_BYTES
         return (
-            Route("POST", "/messages/settle", self.settle, hot=True, max_body=most),
-            Route("POST", "/messages/{id}/ack", self.ack, hot=True),
-            Route("POST", "/messages/{id}/nack", self.nack, hot=True),
-            Route("POST", "/messages/{id}/extend", self.extend),
-            Route("POST", "/messages/{id}/release", self.release),
+            Route(
+                "POST",
+                "/messages/settle",
+                self.settle,
+                hot=True,
+                max_body=most,
+                described=about.SETTLE,
+            ),
+            Route("POST", "/messages/{id}/ack", self.ack, hot=True, described=about.ACK),
+            Route("POST", "/messages/{id}/nack", self.nack, hot=True, described=about.NACK),
+            Route("POST", "/messages/{id}/extend", self.extend, described=about.EXTEND),
+            Route("POST", "/messages/{id}/release", self.release, described=about.RELEASE),
         )
 
     async def settle(self, request: Request) -> Response:
         """Settle many leases, each by itself; with `publish`, all or nothing."""
-        identity = await identify(self._broker, request)
-        _, (body, placed) = gather(
+        identity = await self._broker.identify_request(request)
+        _, (body, placed) = Invalid.gather(
             lambda: read_query(request, Fields), lambda: _read_settlements(request)
         )
         drafts = [draft_message(message, message.queue) for message in body.publish]
         places = [place for place, _ in placed]
         settlements = [settlement for _, settlement in placed]
         settled = await self._broker.settle(identity, settlements, publish=drafts)
-        answer: dict[str, object] = {"results": view_results(places, settled.results)}
         if drafts:
             _demand_all_ok(places, settled.results)
-            answer["published"] = view_published(settled.published)
-        return json_response(answer)
+        return json_response(
+            SettledView(
+                results=view_results(places, settled.results),
+                published=view_published(settled.published) if drafts else UNSET,
+            )
+        )
 
     async def ack(self, request: Request) -> Response:
         """End a lease: the message is processed."""
@@ -119,10 +135,11 @@ class SettleRoutes:
             identity, Settlement(receipt=receipt, kind="extend", seconds=body.seconds)
         )
         assert result.visible_at is not None, "a storage tells to when it extended a lease"
-        return _detail(
-            f"The lease of message {receipt.message_id} was extended successfully.",
+        view = ExtendedView(
+            detail=f"The lease of message {receipt.message_id} was extended successfully.",
             lease_expires_at=timestamp(result.visible_at),
         )
+        return json_response(view)
 
     async def release(self, request: Request) -> Response:
         """Give a message back as if it had not been delivered."""
@@ -133,8 +150,8 @@ class SettleRoutes:
     async def _read_one(
         self, request: Request, body_kind: type[B], query_kind: type[Q]
     ) -> tuple[Identity, Receipt, B, Q]:
-        identity = await identify(self._broker, request)
-        message_id, options, body = gather(
+        identity = await self._broker.identify_request(request)
+        message_id, options, body = Invalid.gather(
             lambda: read_id(request),
             lambda: read_query(request, query_kind),
             lambda: read_optional_body(request, body_kind),
@@ -193,5 +210,5 @@ def _demand_all_ok(places: Sequence[Place], results: Sequence[SettleResult]) -> 
         raise NothingSettled(failed, of=len(results))
 
 
-def _detail(detail: str, **more: str) -> Response:
-    return json_response({"detail": detail, **more})
+def _detail(detail: str) -> Response:
+    return json_response(DetailView(detail=detail))

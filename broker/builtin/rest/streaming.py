@@ -12,6 +12,7 @@ from broker import (
     Consuming,
     EndReason,
     Identity,
+    Invalid,
     QueueNotFound,
     Recheck,
     Request,
@@ -24,8 +25,9 @@ from broker import (
     write_event,
     write_retry,
 )
-from broker.builtin.rest.reading import gather, identify, read_query, read_queue
-from broker.builtin.rest.render import view_delivery
+from broker.builtin.rest.about_messages import STREAM
+from broker.builtin.rest.reading import read_query, read_queue
+from broker.builtin.rest.render import EndView, view_delivery
 from broker.builtin.rest.wire import StreamOptions
 
 PIECE_BYTES = 128 * 1024
@@ -108,7 +110,7 @@ class MessageEvents(MessageStream):
 
     def write_end(self, event: str, reason: EndReason) -> bytes:
         """Return an event of another name."""
-        return write_event(event, msgspec.json.encode({"reason": reason}))
+        return write_event(event, msgspec.json.encode(EndView(reason=reason)))
 
 
 class MessageLines(MessageStream):
@@ -147,17 +149,17 @@ class StreamRoutes:
     def routes(self) -> tuple[Route, ...]:
         """Return the route."""
         path = "/queues/{queue}/messages/stream"
-        return (Route("GET", path, self.stream, hot=True, gives=True),)
+        return (Route("GET", path, self.stream, hot=True, gives=True, described=STREAM),)
 
     async def stream(self, request: Request) -> Response:
         """Lease messages as the client settles them."""
-        identity = await identify(self._broker, request)
-        queue, options = gather(
+        identity = await self._broker.identify_request(request)
+        queue, options = Invalid.gather(
             lambda: read_queue(request), lambda: read_query(request, StreamOptions)
         )
         form = FORMS[choose_type(request, tuple(FORMS))]
         consuming = await self._broker.consume(
             identity, queue, prefetch=options.prefetch, lease_seconds=options.lease_seconds
         )
-        stream = form(consuming, recheck=lambda: identify(self._broker, request))
+        stream = form(consuming, recheck=lambda: self._broker.identify_request(request))
         return Response(headers=(("content-type", form.media_type),), stream=stream)

@@ -7,7 +7,7 @@ wrong with a value that has the right type.
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -38,6 +38,21 @@ def unreadable(receipt: str) -> str | None:
     return None
 
 
+ONE_CONTENT = Meta(
+    extra_json_schema={
+        "oneOf": [{"required": ["content"]}, {"required": ["content_base64"]}],
+    }
+)
+"""What `exactly_one` says of a message, in the words of JSON Schema."""
+
+Base64 = Annotated[
+    bytes,
+    Meta(
+        extra_json_schema={
+            "pattern": "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{2}==)?$"
+        }
+    ),
+]
 Label = Annotated[
     str,
     Meta(
@@ -68,7 +83,13 @@ Headers = Annotated[
     dict[Label, HeaderValue], Meta(max_length=limits.MAX_HEADERS, extra={"refuse": oversize})
 ]
 ReceiptText = Annotated[
-    str, Meta(max_length=512, description="a receipt", extra={"refuse": unreadable})
+    str,
+    Meta(
+        max_length=512,
+        description="a receipt",
+        extra={"refuse": unreadable},
+        extra_json_schema={"format": "receipt", "pattern": "^[A-Za-z0-9_-]{39,}$"},
+    ),
 ]
 Priority = Annotated[int, Meta(ge=0, le=limits.MAX_PRIORITY)]
 Ttl = Annotated[int, Meta(gt=0, le=YEAR)] | Annotated[float, Meta(gt=0, le=YEAR)]
@@ -84,10 +105,25 @@ Wait = (
 PageSize = Annotated[int, Meta(ge=1, le=limits.MAX_PAGE)]
 
 
+QueueTag = Annotated[str, Meta(pattern=r"^(\*|\"v[1-9][0-9]{0,17}\")\Z")]
+
+
 class Fields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """Base of everything that clients send; as it is, of what takes nothing."""
 
     exactly_one: ClassVar[tuple[str, ...]] = ()
+
+
+class QueuePath(Fields, frozen=True, kw_only=True):
+    """The part of a path that says which queue is meant."""
+
+    queue: QueueName
+
+
+class MessagePath(Fields, frozen=True, kw_only=True):
+    """The part of a path that says which message is meant."""
+
+    id: Annotated[int, Meta(ge=1, le=MAX_ID)]
 
 
 class NewQueue(QueuePolicy, frozen=True, kw_only=True):
@@ -102,7 +138,7 @@ class OutgoingMessage(Fields, frozen=True, kw_only=True):
     exactly_one: ClassVar[tuple[str, ...]] = ("content", "content_base64")
 
     content: str | UnsetType = UNSET
-    content_base64: bytes | UnsetType = UNSET
+    content_base64: Base64 | UnsetType = UNSET
     content_type: Label | None = None
     headers: Headers = {}
     priority: Priority = 4
@@ -124,13 +160,23 @@ class AddressedMessage(OutgoingMessage, frozen=True, kw_only=True):
     queue: QueueName
 
 
+OneOutgoing = Annotated[OutgoingMessage, ONE_CONTENT]
+OneAddressed = Annotated[AddressedMessage, ONE_CONTENT]
+
+
 class Batch(Fields, frozen=True, kw_only=True):
     """Messages to be published to one queue, all or none."""
 
-    messages: Annotated[list[OutgoingMessage], Meta(min_length=1, max_length=MAX_MESSAGES)]
+    messages: Annotated[list[OneOutgoing], Meta(min_length=1, max_length=MAX_MESSAGES)]
 
 
-class RawOptions(Fields, frozen=True, kw_only=True):
+class DraftOptions(Fields, frozen=True, kw_only=True):
+    """The query string of a publish whose body describes the message."""
+
+    raw: bool = False
+
+
+class RawOptions(DraftOptions, frozen=True, kw_only=True):
     """The query string of a publish whose body is the message's body."""
 
     priority: Priority = 4
@@ -150,6 +196,19 @@ class RawHeaders(PublishHeaders, frozen=True, kw_only=True):
     """The HTTP headers of a publish whose body is the message's body."""
 
     content_type: Label | None = msgspec.field(default=None, name="Content-Type")
+
+
+class Creating(Fields, frozen=True, kw_only=True):
+    """The HTTP headers by which a request depends on how a queue is."""
+
+    if_match: QueueTag | None = msgspec.field(default=None, name="If-Match")
+    if_none_match: Literal["*"] | None = msgspec.field(default=None, name="If-None-Match")
+
+
+class Changing(Fields, frozen=True, kw_only=True):
+    """The same, where the queue must be there."""
+
+    if_match: QueueTag | None = msgspec.field(default=None, name="If-Match")
 
 
 class LeaseOptions(Fields, frozen=True, kw_only=True):
@@ -207,7 +266,7 @@ class Settlements(Fields, frozen=True, kw_only=True):
     release: Annotated[list[ReceiptText | Item], Meta(max_length=MAX_MESSAGES)] = []
     reject: Annotated[list[ReceiptText | RejectItem], Meta(max_length=MAX_MESSAGES)] = []
     extend: Annotated[list[ReceiptText | ExtendItem], Meta(max_length=MAX_MESSAGES)] = []
-    publish: Annotated[list[AddressedMessage], Meta(max_length=MAX_MESSAGES)] = []
+    publish: Annotated[list[OneAddressed], Meta(max_length=MAX_MESSAGES)] = []
 
 
 class OneReceipt(Fields, frozen=True, kw_only=True):
@@ -259,3 +318,16 @@ class Purge(Fields, frozen=True, kw_only=True):
         default_factory=lambda: ["pending"]
     )
     older_than: Seconds | None = None
+
+
+ENDED = {"type": "array", "items": {"enum": ["processed", "failed"]}}
+AgedPurge = Annotated[
+    Purge,
+    Meta(
+        extra_json_schema={
+            "if": {"properties": {"older_than": {"type": "number"}}, "required": ["older_than"]},
+            "then": {"properties": {"states": ENDED}, "required": ["states"]},
+        }
+    ),
+]
+"""A purge, and what JSON Schema can say of it: only what has ended has an age."""

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
 from abc import abstractmethod
 from pathlib import Path
 
 from broker.storage import Storage
 from broker.testing.clock import ManualClock
-from broker.testing.contract import Contract
+from broker.testing.contract import Contract, made
+from broker.testing.crashing import Crashing
 from broker.testing.storage.atomicity import Atomicity
 from broker.testing.storage.bench import Workbench
 from broker.testing.storage.browsing import Browsing
 from broker.testing.storage.browsing_each import BrowsingEach
 from broker.testing.storage.cancelling import Cancelling
 from broker.testing.storage.concurrency import Concurrency
-from broker.testing.storage.crowds import Crowds, Steps
+from broker.testing.storage.crowds import Crowds
 from broker.testing.storage.dead_letters import DeadLetters
 from broker.testing.storage.dedup import Dedup
 from broker.testing.storage.deleting import Deleting
@@ -36,7 +36,7 @@ from broker.testing.storage.settling import Settling
 from broker.testing.storage.telling import Telling
 from broker.testing.storage.upkeep import Upkeep
 
-__all__ = ["Steps", "StorageContract", "Workbench"]
+__all__ = ["StorageContract", "Workbench"]
 
 
 class StorageContract(
@@ -65,9 +65,11 @@ class StorageContract(
     Cancelling,
     Overlapping,
     Programs,
+    Crashing,
     Contract,
 ):
-    """Subclass it in a test module, return your storage, and pytest runs some hundred tests.
+    """Subclass it in a test module, return your storage, and pytest runs some five hundred
+    tests.
 
         class TestAcmeStorage(StorageContract):
             def make_storage(self, tmp_path, clock):
@@ -91,20 +93,9 @@ class StorageContract(
         """Return a new storage, not opened. The kit opens and closes it.
 
         It keeps its data in `tmp_path`: a durable storage that is made there again, after the
-        first was closed, must hold the same data.
+        first was closed, must hold the same data. Several may be made there at one time; unless
+        they declare `shared`, only one is opened, and `open` of another raises StorageLocked.
         """
-
-    def crash(self, tmp_path: Path) -> Path:
-        """Return the directory where a storage finds what is left of `tmp_path` after a crash.
-
-        Called while a storage is open on `tmp_path`, between operations; a new one is then made
-        in the directory, and the first is closed much later. The default copies the files as
-        they are, which is what `kill -9` leaves. Override it if your storage keeps data elsewhere:
-        kill the server that has them, start it again, and return `tmp_path`.
-        """
-        left = tmp_path.with_name(f"{tmp_path.name}-left")
-        shutil.copytree(tmp_path, left)
-        return left
 
     def make_bench(self, tmp_path: Path) -> Workbench:
         """Return a workbench with a storage of its own and a clock that stands still."""
@@ -115,7 +106,7 @@ class StorageContract(
             nonlocal folder
             folder = self.crash(folder)
 
-        return Workbench(lambda: self.make_storage(folder, clock), clock, crash)
+        return Workbench(lambda: made(Storage, self.make_storage, folder, clock), clock, crash)
 
     def subject(self, bench: Workbench) -> tuple[str, frozenset[str]]:
         """Return the storage's class name and its capabilities."""

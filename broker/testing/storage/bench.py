@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from broker.models import (
     BulkResult,
@@ -34,6 +34,8 @@ KINDS: tuple[SettleKind, ...] = ("ack", "retry", "release", "reject", "extend")
 KINDS_BUT_ACK: tuple[SettleKind, ...] = KINDS[1:]
 MEBIBYTE = 1024 * 1024
 
+T = TypeVar("T")
+
 
 class Workbench:
     """Calls a storage at the time of its clock. The queue is "q" and seconds are relative to now,
@@ -49,7 +51,9 @@ class Workbench:
         self._crash = crash
         self._abandoned: list[Storage] = []
         self.clock = clock
+        """Stands still until a test moves it."""
         self.storage = make()
+        """The storage under test; another one after `reopen` and `crash`."""
 
     async def __aenter__(self) -> Workbench:
         await self.storage.open()
@@ -120,8 +124,7 @@ class Workbench:
 
     async def put(self, body: bytes = b"body", **fields: Any) -> int:
         """Publish one message, as `message` makes it; return its id."""
-        [result] = await self.publish(self.message(body, **fields))
-        return result.id
+        return only(await self.publish(self.message(body, **fields)), "publish").id
 
     async def put_many(self, count: int, **fields: Any) -> list[int]:
         """Publish `count` messages in one batch, with the bodies 0, 1, 2, ...; return their ids."""
@@ -149,8 +152,7 @@ class Workbench:
     ) -> Lease:
         """Lease one message, which must be there."""
         leases = await self.take(queue, limit=1, seconds=seconds, owner=owner)
-        assert len(leases) == 1, f'{len(leases)} messages of "{queue}" were leased, not 1'
-        return leases[0]
+        return only(leases, f'lease from "{queue}"')
 
     async def take_ids(self, queue: str = "q", *, limit: int = 100) -> list[int]:
         """Lease all that can be leased, up to `limit`; return the ids in the order of the lease."""
@@ -185,8 +187,7 @@ class Workbench:
 
     async def do(self, lease: Lease, kind: SettleKind, **options: Any) -> SettleResult:
         """Carry out one operation, as `op` makes it."""
-        [result] = await self.settle(self.op(lease, kind, **options))
-        return result
+        return only(await self.settle(self.op(lease, kind, **options)), "settle")
 
     async def ack(self, lease: Lease) -> SettleResult:
         """Ack a lease."""
@@ -242,8 +243,8 @@ class Workbench:
 
     async def status(self, queue: str = "q") -> QueueStatus:
         """Return the status of a queue that must be there."""
-        [status] = await self.storage.get_queues(names=[queue], now=self.now)
-        return status
+        found = await self.storage.get_queues(names=[queue], now=self.now)
+        return only(found, f'get_queues with names=["{queue}"]')
 
     async def counts(self, queue: str = "q") -> Counts:
         """Return how many messages a queue holds, by state."""
@@ -270,3 +271,9 @@ class Workbench:
     async def maintain(self, *, limit: int = 1000) -> Maintenance:
         """Do what time brought."""
         return await self.storage.maintain(now=self.now, limit=limit)
+
+
+def only(found: Sequence[T], call: str) -> T:
+    """Return the one thing that a call has to find."""
+    assert len(found) == 1, f"{call} has to return one thing, and returned {found!r}"
+    return found[0]

@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any, TypeVar
 
-import pytest
-
+from broker.testing.cancelled import at_every_turn, cancel
 from broker.testing.storage.bench import Workbench
-
-T = TypeVar("T")
-
-at_every_turn = pytest.mark.parametrize("turns", range(5))
 
 
 class Cancelling:
@@ -88,16 +81,3 @@ class Cancelling:
         await cancel(bench.put(), turns)
         ids = await asyncio.gather(*others)
         assert set(ids) <= set(await bench.take_ids())
-
-
-async def cancel(work: Coroutine[Any, Any, T], turns: int) -> T | None:
-    """Begin the work, let the loop turn this often, cancel it, and let it end.
-
-    Return what it returned, if it came that far, else None.
-    """
-    task = asyncio.create_task(work)
-    for _ in range(turns):
-        await asyncio.sleep(0)
-    task.cancel()
-    await asyncio.wait([task])
-    return None if task.cancelled() else task.result()

@@ -2,44 +2,21 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from types import FrameType
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar, TypeAlias
 
 import pytest
 
 from broker.models import Counts
+from broker.ordered import OrderedStorage
 from broker.storage import Storage
+from broker.testing.steps import Steps, python_steps
 from broker.testing.storage.bench import Workbench
+from broker.testing.storage.store_steps import store_steps
 
 AT_ONCE = 1000
 """How many messages are published, leased, settled and looked after by one call."""
-
-
-class Steps:
-    """How much was done: a number that is the same whenever the same is done."""
-
-    taken = 0
-
-
-@asynccontextmanager
-async def python_steps() -> AsyncIterator[Steps]:
-    """Count the instructions that Python carries out in this thread."""
-    steps = Steps()
-
-    def trace(frame: FrameType, event: str, _: Any) -> Any:
-        frame.f_trace_opcodes = True
-        steps.taken += event == "opcode"
-        return trace
-
-    tracer_before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        yield steps
-    finally:
-        sys.settrace(tracer_before)
 
 
 async def crowd_delayed(bench: Workbench, count: int) -> None:
@@ -85,16 +62,14 @@ class Crowds:
     crowd_messages: ClassVar[int] = 100_000
     """How many messages make a crowd; a slow storage may take fewer."""
 
-    def count_steps(
-        self,
-        storage: Storage,  # noqa: ARG002  # for those that override it
-    ) -> AbstractAsyncContextManager[Steps]:
+    def count_steps(self, storage: Storage) -> AbstractAsyncContextManager[Steps]:
         """Count, by whatever unit fits the storage, what it does until the context is left.
 
-        By default that is Python's instructions. Override it if your storage works elsewhere
-        than in Python, and let it count rows or steps there; never time, which depends on more.
+        By default that is the keys that it reads and changes, for an `OrderedStorage`, and else
+        the instructions that Python carries out in this thread. Override it if your storage works
+        elsewhere, and let it count rows or steps there; never time, which depends on more.
         """
-        return python_steps()
+        return store_steps(storage) if isinstance(storage, OrderedStorage) else python_steps()
 
     @pytest.mark.parametrize("crowd", CROWDS)
     async def test_a_crowd_makes_no_operation_longer(self, bench: Workbench, crowd: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias, get_args
 
 import pytest
 
-from broker.errors import Closed
+from broker.errors import Closed, StorageLocked
 from broker.models import Counts, MessageQuery, PublishResult, QueueSpec, Settle
 from broker.storage import Capability, Storage
 from broker.testing.contract import lacks, needs
@@ -147,6 +147,18 @@ class Lifecycle:
         assert (await bench.make_queue()).id != queue.id
         assert await bench.put() > message_id
 
+    @lacks("durable")
+    async def test_what_is_not_durable_is_kept_whole_or_not_at_all(self, bench: Workbench) -> None:
+        await bench.make_queue()
+        await bench.put_processed()
+        await bench.put()
+        await bench.take_one()
+        before = await bench.everything()
+        await bench.reopen()
+        after = await bench.everything()
+        # A part would be worse than nothing: what was acked would come back, ids be given again.
+        assert after in ([], before), "it does not declare durable, and a part came back"
+
     @needs("shared")
     async def test_two_storages_share_their_messages(self, bench: Workbench) -> None:
         other = bench.second()
@@ -160,6 +172,26 @@ class Lifecycle:
             assert [result.outcome for result in settled.results] == ["ok"]
         finally:
             await other.close()
+
+    @lacks("shared")
+    async def test_a_second_storage_is_locked_out_or_has_data_of_its_own(
+        self, bench: Workbench
+    ) -> None:
+        await bench.make_queue()
+        other = bench.second()
+        try:
+            await other.open()
+        except StorageLocked:
+            pass
+        else:
+            found = await other.get_queues(now=bench.now)
+            await other.close()
+            assert found == [], (
+                "it does not declare shared, yet a second one opened the same data: its open has "
+                "to raise StorageLocked, so that two brokers do not spoil each other's work"
+            )
+        await bench.put()
+        assert await bench.counts() == Counts(pending=1)
 
     @needs("watch")
     async def test_watch_tells_of_a_queue_with_new_work(self, bench: Workbench) -> None:

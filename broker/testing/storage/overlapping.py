@@ -18,6 +18,9 @@ from broker.testing.storage.linearity import Interval, explain
 T = TypeVar("T")
 
 HISTORIES = 500
+AT_ONCE = 20
+"""How many histories go on beside each other, so that they share what a disk takes to sync."""
+
 TASKS = 4
 CALLS = 2
 """How many operations each task does; with the frame around them a history has ten."""
@@ -29,13 +32,16 @@ class Overlapping:
     async def test_an_order_explains_what_overlapping_operations_answer(
         self, bench: Workbench
     ) -> None:
-        for seed in range(HISTORIES):
-            history = await History(bench, seed).play()
-            try:
-                demand_an_order(history)
-            except AssertionError as error:
-                told = "\n".join(map(str, history))
-                raise AssertionError(f"history {seed}: {error}\n\nall of it:\n{told}") from None
+        for first in range(0, HISTORIES, AT_ONCE):
+            seeds = range(first, first + AT_ONCE)
+            histories = await asyncio.gather(*(History(bench, seed).play() for seed in seeds))
+            for seed, history in zip(seeds, histories, strict=True):
+                try:
+                    demand_an_order(history)
+                except AssertionError as error:
+                    told = "\n".join(map(str, history))
+                    problem = f"history {seed}: {error}\n\nall of it:\n{told}"
+                    raise AssertionError(problem) from None
 
 
 def demand_an_order(history: Sequence[Interval[Call]]) -> None:

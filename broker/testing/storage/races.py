@@ -10,9 +10,9 @@ from random import Random
 from typing import Any, ClassVar, TypeVar
 
 from broker.models import Counts, Message, Settle, SettleKind
+from broker.testing.cancelled import cancel
 from broker.testing.contract import needs
 from broker.testing.storage.bench import KINDS, Workbench
-from broker.testing.storage.cancelling import cancel
 from broker.testing.storage.referee import Held, Referee
 
 T = TypeVar("T")
@@ -38,6 +38,7 @@ class Races:
     """How many messages a race is about; a slow storage may take fewer."""
 
     race_tasks: ClassVar[int] = 64
+    """How many lease and settle at one time."""
 
     async def test_a_race_leases_no_message_twice_and_loses_none(self, bench: Workbench) -> None:
         race = Race([bench], self.race_messages)

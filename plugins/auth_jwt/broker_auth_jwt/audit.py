@@ -77,6 +77,7 @@ class Audit(Observer):
     system: a power cut can take the last lines.
     """
 
+    in_loop = True
     kinds: frozenset[EventKind] = frozenset({"queue.deleted", "queue.purged"})
 
     def __init__(self, path: Path, *, clock: Clock) -> None:

@@ -13,6 +13,15 @@ from broker_auth_jwt.parts import Parts
 class TokenAuthenticator(Authenticator):
     """Takes bearer tokens that this broker issued, and those of the issuers that it trusts."""
 
+    security = {  # noqa: RUF012  # it is read, and never written
+        "bearer": {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "JWT",
+            "description": "The `access_token` that POST /login gives, or a token of a program.",
+        }
+    }
+
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
 

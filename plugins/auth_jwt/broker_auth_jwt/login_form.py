@@ -3,15 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Annotated, Literal
 from urllib.parse import parse_qs
 
+import msgspec
 from broker import FieldError, Invalid, MessageTooLarge, Request, UnsupportedMediaType
+from msgspec import Meta
 
 FORM = "application/x-www-form-urlencoded"
 MAX_FORM_BYTES = 16 * 1024
 MAX_FIELDS = 16
 MAX_USERNAME_CHARACTERS = 128
 MAX_PASSWORD_BYTES = 1024
+
+
+class LoginForm(msgspec.Struct, frozen=True, kw_only=True):
+    """A password grant."""
+
+    username: Annotated[str, Meta(min_length=1, max_length=MAX_USERNAME_CHARACTERS)]
+    password: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=MAX_PASSWORD_BYTES,
+            extra_json_schema={"format": "password"},
+        ),
+    ]
+    grant_type: Literal["password"] = "password"  # the name of a kind, no secret
 
 
 def read_login(request: Request) -> tuple[str, str]:

@@ -18,6 +18,7 @@ from broker import (
     timestamp,
 )
 
+from broker_auth_jwt import about
 from broker_auth_jwt.login_form import read_login
 from broker_auth_jwt.logins import Pair
 from broker_auth_jwt.parts import Parts
@@ -37,11 +38,11 @@ class LoginTransport(Transport):
     def routes(self) -> tuple[Route, ...]:
         """Return the routes."""
         return (
-            Route("POST", "/login", self.login),
-            Route("POST", "/refresh", self.refresh),
-            Route("POST", "/logout", self.logout),
-            Route("GET", "/me", self.me),
-            Route("GET", "/.well-known/jwks.json", self.public_keys),
+            Route("POST", "/login", self.login, described=about.LOGIN),
+            Route("POST", "/refresh", self.refresh, described=about.REFRESH),
+            Route("POST", "/logout", self.logout, described=about.LOGOUT),
+            Route("GET", "/me", self.me, described=about.ME),
+            Route("GET", "/.well-known/jwks.json", self.public_keys, described=about.PUBLIC_KEYS),
         )
 
     async def login(self, request: Request) -> Response:
@@ -69,12 +70,12 @@ class LoginTransport(Transport):
 
     async def me(self, request: Request) -> Response:
         """Tell who asks, and what they may do."""
-        identity = await self._broker.identify(read_credentials(request), peer=request.peer)
-        view = {
-            "subject": identity.subject,
-            "scopes": sorted(identity.scopes),
-            "expires_at": timestamp(identity.expires_at),
-        }
+        identity = await self._broker.identify_request(request)
+        view = about.MeView(
+            subject=identity.subject,
+            scopes=sorted(identity.scopes),
+            expires_at=timestamp(identity.expires_at),
+        )
         return json_response(view, headers=PRIVATE)
 
     async def public_keys(self, _: Request) -> Response:

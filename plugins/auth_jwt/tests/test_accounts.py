@@ -6,7 +6,7 @@ import pytest
 
 from broker import ConfigError, StorageUnreadable
 from broker.config import make_config
-from broker.plugins import load_one
+from broker.loading import load_one
 from broker_auth_jwt.accounts import make_accounts
 from broker_auth_jwt.config import AuthConfig
 

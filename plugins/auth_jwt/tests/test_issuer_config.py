@@ -2,7 +2,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from examples import blocks
+from pages import blocks
 from pydantic import ValidationError
 
 from broker_auth_jwt.config import AuthConfig

@@ -529,7 +529,7 @@ def drawn(strategy, check):
             def verify(text):
                 return asyncio.run_coroutine_threadsafe(issuers.verify(text), loop).result()
 
-            @settings(max_examples=500, deadline=None)
+            @settings(max_examples=500)
             @given(strategy)
             def check_all(value):
                 check(verify, value)

@@ -8,14 +8,17 @@ import subprocess
 import sys
 from importlib.metadata import entry_points
 from pathlib import Path
+from secrets import token_hex
 
 import pytest
+from foreign_issuer import ForeignIssuer, Signer
 from pydantic import ValidationError
 
 import broker_auth_jwt
 from broker import BrokerError, ConfigError
 from broker.config import make_config
-from broker.plugins import load_one
+from broker.loading import load_one
+from broker.testing import BrokerFactory, Client, assert_config_used
 from broker_auth_jwt.config import AuthConfig
 from broker_auth_jwt.scopes import SHIPPED_ROLES
 
@@ -131,3 +134,23 @@ def test_commands_are_known_before_what_takes_long_to_import() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout == "set()\n"
+
+
+async def test_every_option_is_used(broker_factory: BrokerFactory) -> None:
+    signer = Signer("one")
+
+    async def come_from_elsewhere(client: Client) -> None:
+        now = client.clock.now() // 1000
+        claims = {"iss": "https://id", "aud": "broker", "sub": "eve", "scope": "reader"}
+        token = signer.sign({**claims, "iat": now, "exp": now + 60}, typ="at+jwt")
+        assert (await client.get("/queues", token=token)).status == 200
+
+    async with ForeignIssuer(signer.jwk()) as foreign:
+        issuer = {"name": "id", "issuer": "https://id", "audience": "broker"}
+        grants = {"reader": ["read:*"]}
+        table = {
+            "secret": token_hex(32),
+            "previous_secrets": [token_hex(32)],
+            "issuers": [{**issuer, "jwks_url": foreign.url, "grants": grants}],
+        }
+        await assert_config_used(broker_factory, "auth_jwt", table, exercise=come_from_elsewhere)

@@ -148,7 +148,7 @@ def test_a_key_that_cannot_sign_is_refused(
         ("EdDSA", ["crv", "x", "d"]),
     ],
 )
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(data=st.data(), text=st.text("AQab_-0=", max_size=50) | st.text(max_size=9))
 def test_a_changed_key_is_a_value_error_if_it_is_not_usable(
     algorithm: Any, members: list[str], data: st.DataObject, text: str

@@ -24,9 +24,8 @@ JSON = st.recursive(
 
 thousand = settings(
     max_examples=1000,
-    deadline=None,
     # The tokens of one forge serve for all of them.
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from broker import Broker, PluginContext
 
 from broker_graphql.config import GraphqlConfig
-from broker_graphql.cost import Costs
-from broker_graphql.documents import Documents
 from broker_graphql.engine import Engine
 from broker_graphql.events import Events
 from broker_graphql.executor import Executor
+from broker_graphql.gate.cost import Costs
+from broker_graphql.gate.documents import Documents
 from broker_graphql.resolvers.contents import CONTENTS
 from broker_graphql.resolvers.mutations import MUTATIONS
 from broker_graphql.resolvers.plain import PLAIN
@@ -22,9 +22,18 @@ from broker_graphql.transport import GraphqlTransport
 RESOLVERS = {**QUERIES, **CONTENTS, **STATS, **PLAIN, **MUTATIONS, **SUBSCRIPTIONS}
 
 
-def make_events(_: PluginContext) -> Events:
+def make_events(plugin: PluginContext) -> Events:
     """Return what tells those who subscribed."""
-    return Events()
+    events = Events()
+    plugin.meter.gauge(
+        "graphql_subscriptions", "Subscriptions that are open.", lambda: len(events.audience)
+    )
+    plugin.meter.counted(
+        "graphql_evicted",
+        "Subscriptions that were dropped because their clients took too little.",
+        lambda: events.evicted,
+    )
+    return events
 
 
 def make_transport(plugin: PluginContext, broker: Broker) -> GraphqlTransport:

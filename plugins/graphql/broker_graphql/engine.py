@@ -26,10 +26,10 @@ from graphql.type import introspection_types, specified_scalar_types
 from tartiflette.schema.registry import SchemaRegistry
 from tartiflette.types.exceptions.tartiflette import TartifletteError
 
-from broker_graphql.documents import Document
 from broker_graphql.execution import INTERNAL, Execution
 from broker_graphql.fields import Field, Resolver, make_fields
-from broker_graphql.refusal import refuse_document
+from broker_graphql.gate.documents import Document
+from broker_graphql.gate.refusal import refuse_document
 from broker_graphql.syntax import Conversion
 
 Result = dict[str, Any]

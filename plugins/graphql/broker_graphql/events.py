@@ -19,10 +19,13 @@ class Listener(Protocol):
 class Events(Observer):
     """Hears of everything that clients may be told, and tells those who asked for it."""
 
+    in_loop = True
     kinds = EVENT_KINDS
 
     def __init__(self) -> None:
         self.audience: Audience[Listener] = Audience()
+        self.evicted = 0
+        """How many were dropped because they took too little."""
 
     def notify(self, events: Sequence[Event]) -> None:
         """Tell of the events of one operation, in this order."""

@@ -20,9 +20,9 @@ from broker import (
     limits,
 )
 
-from broker_graphql.cost import Price
+from broker_graphql.gate.cost import Price
+from broker_graphql.gate.refusal import Refused
 from broker_graphql.loaders import Loader
-from broker_graphql.refusal import Refused
 
 INTERNAL = "Internal error"
 

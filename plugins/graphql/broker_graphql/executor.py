@@ -16,15 +16,15 @@ from graphql import (
 )
 from graphql.language import FieldNode, OperationDefinitionNode, OperationType
 
-from broker_graphql.asking import Asked
-from broker_graphql.cost import Costs, Price
-from broker_graphql.documents import Document, Documents
 from broker_graphql.engine import Engine, Plan, Result
 from broker_graphql.events import Events
 from broker_graphql.execution import Execution
-from broker_graphql.refusal import Refused, refuse, refuse_document
+from broker_graphql.gate.asking import Asked
+from broker_graphql.gate.cost import Costs, Price
+from broker_graphql.gate.documents import Document, Documents
+from broker_graphql.gate.refusal import Refused, refuse, refuse_document
+from broker_graphql.gate.validation import MAX_ERRORS
 from broker_graphql.subscription import Subscription, read_wants
-from broker_graphql.validation import MAX_ERRORS
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):

@@ -66,6 +66,8 @@ class Subscription:
     def offer(self, events: Sequence[Event]) -> None:
         """Take what one operation brought of what is wanted."""
         if len(self._waiting) >= self._buffer:
+            if not self.is_lost:
+                self._events.evicted += 1
             self.is_lost = True
             self.close()
         else:

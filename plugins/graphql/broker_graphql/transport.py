@@ -16,17 +16,17 @@ from broker import (
     choose_type,
     demand_json,
     names_type,
-    read_credentials,
 )
 from quart import Blueprint
 
-from broker_graphql.asking import read_asked
+from broker_graphql import about
 from broker_graphql.config import GraphqlConfig
 from broker_graphql.engine import Result
 from broker_graphql.event_stream import COMPLETE, EVENT_STREAM, EventStream, write_next
 from broker_graphql.executor import Executor
-from broker_graphql.refusal import Refused
-from broker_graphql.websocket import WebSockets
+from broker_graphql.gate.asking import read_asked
+from broker_graphql.gate.refusal import Refused
+from broker_graphql.websocket.endpoint import WebSockets
 
 FORMS = {
     "application/json": "application/json",
@@ -59,7 +59,17 @@ class GraphqlTransport(Transport):
     def routes(self) -> Sequence[Route]:
         """Return the route."""
         most = self._config.max_request_bytes + self._config.max_variables_bytes
-        return (Route("POST", "/graphql", self.answer, hot=True, gives=True, max_body=most),)
+        return (
+            Route(
+                "POST",
+                "/graphql",
+                self.answer,
+                hot=True,
+                gives=True,
+                max_body=most,
+                described=about.ANSWER,
+            ),
+        )
 
     def blueprint(self) -> Blueprint:
         """Return what serves WebSockets."""
@@ -69,7 +79,7 @@ class GraphqlTransport(Transport):
         """Answer a request by what its operation results in, once or again and again."""
 
         async def recheck() -> Identity:
-            return await self._broker.identify(read_credentials(request), peer=request.peer)
+            return await self._broker.identify_request(request)
 
         identity = await recheck()
         demand_json(request)

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker import BrokerError
-from broker_graphql.asking import read_asked
-from broker_graphql.refusal import Refused
+from broker_graphql.gate.asking import read_asked
+from broker_graphql.gate.refusal import Refused
 
 CORPUS = list(corpus())
 

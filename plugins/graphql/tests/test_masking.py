@@ -227,7 +227,7 @@ class TestCancelling:
             with pytest.raises(asyncio.CancelledError):
                 await task
             assert one.broker.served.last_error is None
-            assert asyncio.all_tasks() == before
+            assert asyncio.all_tasks() <= before  # those of the broker's upkeep come and go
         assert cancelled == [True, True]
 
     async def test_who_is_cancelled_in_a_mutation_begins_no_more(self, tmp_path, resolve):

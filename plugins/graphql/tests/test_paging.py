@@ -7,7 +7,7 @@ from base64 import urlsafe_b64encode
 import pytest
 from graphs import ADMIN, graph
 from house import House
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from broker import Counts, Draft, Invalid, Page, Queue, QueuePolicy, QueueSpec, QueueStatus, Totals
@@ -296,7 +296,6 @@ def told(page):
 
 
 @given(st.integers(0, 12), st.integers(1, 5), st.lists(st.integers(-2, 2), max_size=12))
-@settings(deadline=None)
 def test_walking_any_pages_gives_each_message_once_while_others_come_and_go(there, first, others):
     """`others` are so many that are published, or removed from the end, after each page."""
 
@@ -331,7 +330,6 @@ NAMES = st.text("ab.", min_size=1, max_size=4)
 
 
 @given(st.sets(NAMES, max_size=12), st.integers(1, 13), st.sets(NAMES, max_size=4))
-@settings(deadline=None)
 def test_walking_any_pages_gives_each_queue_once_while_others_are_made(there, first, others):
     async def check():
         async with House() as house:

@@ -2,6 +2,8 @@
 
 from graphs import graph
 
+from broker.testing import assert_config_used
+
 
 async def test_a_query_is_answered(tmp_path):
     async with graph(tmp_path) as one:
@@ -33,3 +35,12 @@ async def test_two_brokers_of_one_process_each_have_their_own(tmp_path):
         query = '{ queue(name: "orders") { name } }'
         assert await one.data(query) == {"queue": {"name": "orders"}}
         assert await other.codes(query) == ["queue-not-found"]
+
+
+async def test_every_option_is_used(broker_factory):
+    async def ask(client):
+        query = "{ __schema { queryType { name } } }"
+        answer = await client.post("/graphql", json={"query": query})
+        assert answer.json() == {"data": {"__schema": {"queryType": {"name": "Query"}}}}
+
+    await assert_config_used(broker_factory, "graphql", exercise=ask)

@@ -7,12 +7,10 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
-from examples import blocks
+from pages import blocks
 from tables import default_of, table
 
 import broker_graphql
-from broker.assembly import assemble
-from broker.config import make_config
 from broker_graphql.config import GraphqlConfig
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
@@ -32,23 +30,17 @@ def test_the_readme_lists_every_option_with_its_default():
     }
 
 
-def transports(config, directory):
-    config["broker"]["data_dir"] = str(directory)
-    return dict(assemble(make_config(config)).transports)
-
-
 @pytest.mark.parametrize("block", blocks(README, "toml"))
-def test_every_config_in_the_readme_is_one(block, tmp_path):
-    data = tomllib.loads(block)
-    data.setdefault("broker", {"plugins": ["graphql"]})
+def test_every_config_in_the_readme_is_one(block, broker_factory):
+    client = broker_factory(["graphql"], config=tomllib.loads(block))
 
-    assert "graphql" in transports(data, tmp_path)
+    assert "graphql" in dict(client.assembly.transports)
 
 
-def test_the_readme_lists_every_route(tmp_path):
+def test_the_readme_lists_every_route(broker_factory):
     documented = [row[0].strip("`") for row in table(README, "## Routes")]
 
-    routes = transports({"broker": {"plugins": ["graphql"]}}, tmp_path)["graphql"].routes()
+    routes = dict(broker_factory(["graphql"]).assembly.transports)["graphql"].routes()
     assert documented == [f"{route.method} {route.path}" for route in routes]
 
 

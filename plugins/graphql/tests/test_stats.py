@@ -1,5 +1,6 @@
 """The numbers are those of REST."""
 
+import asyncio
 import json
 
 from graphs import ADMIN, graph
@@ -14,8 +15,16 @@ STATS = """{ stats {
     published delivered acked retried released failed deadLettered redriven lapsed expired deleted
     dropped retired
   }
+  rates {
+    oneMinute { ...rate }
+    fiveMinutes { ...rate }
+    fifteenMinutes { ...rate }
+  }
   plugins { name distribution version }
-} }"""
+} }
+fragment rate on Rate {
+  requestsPerSecond publishedPerSecond deliveredPerSecond ackedPerSecond failedPerSecond
+}"""
 
 
 def snake(told):
@@ -42,18 +51,20 @@ async def test_the_numbers_are_those_of_rest(tmp_path):
         await one.broker.lease(ADMIN, "a", limit=2)
         one.broker.served.requests["GET /queues", 200] += 7
         one.broker.served.last_error = ("KeyError", one.clock.now())
-        one.clock.advance(1.5)
+        one.clock.advance(10.5)
+        await asyncio.sleep(0)
         told = snake((await one.data(STATS))["stats"])
         rest = await rest_stats(one)
     assert told.pop("version") == "0.1.0"
-    assert told.pop("storage") == rest["broker_specific"]["storage"] == "memory"
+    assert told.pop("storage") == rest["broker_specific"]["db_engine"] == "memory"
     assert told.pop("capabilities") == rest["broker_specific"]["capabilities"]
     plugins = [{key: one[key] for key in ("name", "version")} for one in told.pop("plugins")]
     assert plugins == rest["plugins"]
     assert told == {key: rest[key] for key in told}
+    assert told["rates"]["one_minute"]["requests_per_second"] == 0.667  # 7 in 10.5 s
     assert told["counts"]["processing"] == told["messages_processing"] == 2
     assert (told["uptime_seconds"], told["requests_total"], told["last_error"]) == (
-        1.5,
+        10.5,
         7,
         "KeyError",
     )

@@ -3,8 +3,8 @@
 import pytest
 
 from broker import Event, Forbidden, Identity
-from broker_graphql.asking import Asked
-from broker_graphql.refusal import Refused
+from broker_graphql.gate.asking import Asked
+from broker_graphql.gate.refusal import Refused
 from graphs import ADMIN, graph
 
 ALL = "subscription { events { event queue messageId } }"
@@ -22,6 +22,10 @@ def refusal(one, document, **variables):
     with pytest.raises(Refused) as refused:
         subscribe(one, document, **variables)
     return refused.value.errors
+
+
+def shown(broker):
+    return {measurement.name: measurement.points for measurement in broker.measure()}
 
 
 async def told(subscription):
@@ -234,6 +238,17 @@ async def test_who_takes_too_little_loses_all(tmp_path):
         assert await told(subscription) == []
         await one.publish("orders", "i")
         assert len(woken) == 3
+        subscription.offer([])  # what was on its way when it was lost
+        assert shown(one.broker)["broker_graphql_evicted"] == {(): 1}
+
+
+async def test_open_subscriptions_are_shown(tmp_path):
+    async with graph(tmp_path) as one:
+        subscription = subscribe(one)
+        assert shown(one.broker)["broker_graphql_subscriptions"] == {(): 1}
+        subscription.close()
+
+        assert shown(one.broker)["broker_graphql_subscriptions"] == {(): 0}
 
 
 async def test_who_left_is_told_nothing(tmp_path):

@@ -4,7 +4,7 @@ import gc
 import pytest
 from broker_ratelimit.counters import Claim, Count, Window
 from broker_ratelimit.memory import PAUSE_MS, PIECE, MemoryCounters
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from broker import Clock
@@ -80,7 +80,6 @@ async def test_windows_of_one_length_count_together_however_much_they_allow():
     assert (await counters.take([claim(windows=(Window(11, 60),))]))[0] is True
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 2500), st.integers(1, 4), st.sampled_from("ab")), max_size=60)
 )

@@ -6,13 +6,12 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
-from examples import blocks
+from pages import blocks
 from tables import default_of, table
 
 import broker_ratelimit
-from broker import ConfigError, PluginContext
-from broker.assembly import assemble
-from broker.config import make_config
+from broker import Draft, Identity
+from broker.testing import assert_config_used
 from broker_ratelimit.config import LimitConfig, RateLimitConfig
 from broker_ratelimit.limiter import Limiter
 
@@ -36,12 +35,10 @@ def test_the_readme_lists_every_option_with_its_default(heading, model):
 
 
 @pytest.mark.parametrize("block", blocks(README, "toml"))
-def test_every_config_in_the_readme_is_one(block, monkeypatch):
+def test_every_config_in_the_readme_is_one(block, monkeypatch, broker_factory):
     monkeypatch.setenv("RATELIMIT_URL", "redis://127.0.0.1:6379")
-    data = tomllib.loads(block)
 
-    data.setdefault("broker", {"plugins": ["ratelimit"]})
-    providers = assemble(make_config(data)).providers
+    providers = broker_factory(["ratelimit"], config=tomllib.loads(block)).assembly.providers
 
     assert isinstance(providers.limiter[1], Limiter)
 
@@ -60,3 +57,15 @@ def test_the_limit_in_the_readme_is_told_as_it_shows():
 
     told = ", ".join(f'"orders-{w.seconds}s";q={w.amount};w={w.seconds}' for w in windows)
     assert told == shown
+
+
+async def test_every_option_is_used(broker_factory, valkey):
+    robot = Identity(subject="robot", scopes=frozenset({"admin"}))
+
+    async def publish(client):
+        await client.create_queue("orders")
+        await client.broker.publish(robot, [Draft(queue="orders", body=b"tea")])
+
+    limit = {"rate": "200/second", "activities": ["publish"], "queues": ["orders"]}
+    table = {"url": valkey.url, "limits": {"orders": limit}}
+    await assert_config_used(broker_factory, "ratelimit", table, exercise=publish)

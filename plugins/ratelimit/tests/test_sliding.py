@@ -1,7 +1,7 @@
 import pytest
 from broker_ratelimit.counters import Count, Window
 from broker_ratelimit.sliding import reset_ms, spent, wait_ms
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 TEN_A_SECOND = Window(10, 1)
@@ -31,7 +31,6 @@ ANY = st.builds(Window, st.integers(1, 10**9), st.integers(1, 31_622_400))
 SMALL = st.builds(Window, st.integers(1, 12), st.just(1))
 
 
-@settings(deadline=None)
 @given(situations(ANY))
 def test_cost_fits_after_the_wait_and_not_a_millisecond_earlier(situation):
     window, count, cost = situation
@@ -43,7 +42,6 @@ def test_cost_fits_after_the_wait_and_not_a_millisecond_earlier(situation):
         assert spent(window, later(window, count, wait - 1)) + cost > window.amount
 
 
-@settings(deadline=None)
 @given(situations(SMALL))
 def test_wait_is_what_trying_each_millisecond_finds(situation):
     window, count, cost = situation
@@ -55,7 +53,6 @@ def test_wait_is_what_trying_each_millisecond_finds(situation):
     assert wait_ms(window, count, cost) == tried
 
 
-@settings(deadline=None)
 @given(situations(ANY))
 def test_reset_is_when_nothing_is_spent_any_more(situation):
     window, count, _ = situation

@@ -11,10 +11,12 @@ from broker import (
     Request,
     Response,
     Route,
+    Unauthenticated,
     json_response,
     read_credentials,
 )
 
+from broker_sse import about
 from broker_sse.door import refuse_tokens
 from broker_sse.session import clear_session, write_session
 from broker_sse.tickets import TICKET_SECONDS, Tickets
@@ -32,18 +34,16 @@ class Admission:
     def routes(self) -> Sequence[Route]:
         """Return the routes."""
         return (
-            Route("POST", "/events/ticket", self.give_ticket),
-            Route("POST", "/events/session", self.begin_session),
-            Route("DELETE", "/events/session", self.end_session),
+            Route("POST", "/events/ticket", self.give_ticket, described=about.GIVE_TICKET),
+            Route("POST", "/events/session", self.begin_session, described=about.BEGIN_SESSION),
+            Route("DELETE", "/events/session", self.end_session, described=about.END_SESSION),
         )
 
     async def give_ticket(self, request: Request) -> Response:
         """Give a ticket, which opens one stream."""
         identity, credentials = await self._admit(request)
-        view = {
-            "ticket": await self._tickets.issue(identity, credentials),
-            "expires_in": TICKET_SECONDS,
-        }
+        ticket = await self._tickets.issue(identity, credentials)
+        view = about.TicketView(ticket=ticket, expires_in=TICKET_SECONDS)
         return json_response(view, status=201, headers=(PRIVATE,))
 
     async def begin_session(self, request: Request) -> Response:
@@ -67,6 +67,8 @@ class Admission:
         Unauthenticated, and Forbidden for one to whom no stream would tell anything."""
         refuse_tokens(request)
         credentials = read_credentials(request)
-        identity = await self._broker.identify(credentials, peer=request.peer)
+        identity = await self._broker.identify_request(request)
+        if credentials is None and not identity.is_anonymous:
+            raise Unauthenticated("tickets and sessions stand for the header Authorization")
         self._broker.permit_some(identity, "read")
         return identity, credentials

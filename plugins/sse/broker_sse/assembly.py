@@ -15,7 +15,14 @@ from broker_sse.transport import SseTransport
 
 def make_hub(plugin: PluginContext) -> Hub:
     """Return what tells the streams of a broker."""
-    return Hub(history=plugin.config.history, buffer=plugin.config.buffer)
+    hub = Hub(history=plugin.config.history, buffer=plugin.config.buffer)
+    plugin.meter.gauge("sse_subscribers", "Streams of events that are open.", lambda: len(hub))
+    plugin.meter.counted(
+        "sse_evicted",
+        "Streams of events that were dropped because their clients took too little.",
+        lambda: hub.evicted,
+    )
+    return hub
 
 
 def make_log(plugin: PluginContext) -> EventLog:

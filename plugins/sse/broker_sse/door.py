@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import msgspec
 from broker import (
     Broker,
@@ -40,7 +42,8 @@ _TOKENS = frozenset(
 
 
 class Door:
-    """Finds out who asks for a stream: by a header, by a ticket, or by the cookie of a session.
+    """Finds out who asks for a stream: by a ticket, by the header Authorization, by the cookie of a
+    session, or by whatever else an authenticator reads in a request, in this order.
 
     What a client says outright counts before the cookie, which browsers send by themselves.
     """
@@ -58,10 +61,11 @@ class Door:
         refuse_tokens(request)
         ticket = _read_ticket(request)
         if ticket is not None:
-            credentials = await self._tickets.redeem(ticket)
+            identify = self._recheck(await self._tickets.redeem(ticket), request.peer)
+        elif credentials := read_credentials(request) or read_session(request):
+            identify = self._recheck(credentials, request.peer)
         else:
-            credentials = read_credentials(request) or read_session(request)
-        identify = self._recheck(credentials, request.peer)
+            identify = partial(self._broker.identify_request, request)
         try:
             return await identify(), identify
         except Unauthenticated as error:

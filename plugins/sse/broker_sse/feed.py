@@ -156,6 +156,8 @@ class Feed(Stream):
 
     def _drop(self) -> None:
         self._waiting.clear()
+        if self.end_reason is None:
+            self._hub.evicted += 1
         self.end("slow")
 
     def _fetch(self) -> bool:

@@ -42,6 +42,11 @@ class Hub:
         self.history = History(history)
         self._note_every = max(FEW, history // 4)
         self._subscribers: Audience[Subscriber] = Audience()
+        self.evicted = 0
+        """How many were dropped because they took too little."""
+
+    def __len__(self) -> int:
+        return len(self._subscribers)
 
     def begin(self, entries: Iterable[Entry], *, before: EventId) -> None:
         """Have a history, of which nobody is told: what came after `before` until now."""

@@ -14,6 +14,7 @@ from broker_sse.hub import Hub
 class EventLog(Observer):
     """Hears of the events of this broker, and tells the hub of all events in their order."""
 
+    in_loop = True
     kinds = EVENT_KINDS
 
     def __init__(self, hub: Hub) -> None:

@@ -20,6 +20,7 @@ from broker import (
     write_event,
 )
 
+from broker_sse import about
 from broker_sse.admission import Admission
 from broker_sse.asking import read_payload, read_queue, read_start, read_wants
 from broker_sse.door import Door
@@ -69,8 +70,10 @@ class SseTransport(Transport):
     def routes(self) -> Sequence[Route]:
         """Return the routes."""
         return (
-            Route("GET", "/events", self.events, hot=True, gives=True),
-            Route("GET", "/stream/{queue}", self.queue, hot=True, gives=True),
+            Route("GET", "/events", self.events, hot=True, gives=True, described=about.EVENTS),
+            Route(
+                "GET", "/stream/{queue}", self.queue, hot=True, gives=True, described=about.QUEUE
+            ),
             *self._admission.routes(),
         )
 

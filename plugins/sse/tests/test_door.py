@@ -14,6 +14,8 @@ from broker import (
     Unavailable,
 )
 from broker.builtin.scopes import ScopeAuthorizer
+from broker.isolation import Failures
+from broker.meter import Counter
 from broker.operations.gate import Gate
 from broker.testing import ManualClock
 from broker_sse.door import Door
@@ -35,17 +37,34 @@ class Tokens(Authenticator):
         return None
 
 
+class Signatures(Tokens):
+    """A signature is the name of whose it is."""
+
+    def read(self, request):
+        name = request.headers.get("x-signature")
+        return None if name is None else Credentials(scheme="signed", token=name, peer=request.peer)
+
+
+class Broker(Gate):
+    """As much of a broker as a door needs."""
+
+    async def identify_request(self, request):
+        return await self.identify(self.read(request), peer=request.peer)
+
+
 class House:
     def __init__(self, *, anonymous=False):
-        self.tokens = Tokens()
+        self.tokens = Signatures()
         self.tickets = LocalTickets(ManualClock())
-        gate = Gate(
+        broker = Broker(
             authenticators=[("tokens", self.tokens)],
             authorizer=("scopes", ScopeAuthorizer()),
             limiter=None,
             anonymous=anonymous,
+            failures=Failures(ManualClock()),
+            rejected=Counter(1),
         )
-        self._door = Door(gate, self.tickets)
+        self._door = Door(broker, self.tickets)
 
     async def ticket(self, name):
         credentials = Credentials(scheme="bearer", token=name, peer="192.0.2.1")
@@ -84,6 +103,18 @@ async def test_what_is_said_outright_counts_before_the_cookie(house):
     assert await house.subject(bearer="ann", cookie="nobody") == "ann"
     ticket = await house.ticket("eve")
     assert await house.subject(cookie="ben", query={"ticket": [ticket]}) == "eve"
+
+
+async def test_a_signed_request_opens_the_door_after_all_else(house):
+    assert await house.subject(x_signature="eve") == "eve"
+    assert await house.subject(x_signature="eve", cookie="ben") == "ben"
+    assert await house.subject(x_signature="eve", bearer="ann") == "ann"
+
+
+@pytest.mark.parametrize("anonymous", [False, True])
+async def test_a_bad_signature_never_becomes_anonymous(anonymous):
+    with pytest.raises(Unauthenticated):
+        await House(anonymous=anonymous).enter(x_signature="nobody")
 
 
 async def test_a_ticket_beside_a_header_is_refused_and_stays_good(house):

@@ -186,6 +186,20 @@ async def test_a_slow_client_is_dropped_and_told_why():
     assert await feed.next() == b""
 
 
+async def test_who_is_dropped_is_counted_once():
+    house = House()
+    feed, ended = house.open(), house.open()
+    for one in (feed, ended):
+        await taken(one)
+    ended.end("shutdown")
+    for _ in range(3 * BUFFER):
+        house.tell("q")
+
+    assert (house.hub.evicted, len(house.hub)) == (1, 2)
+    await feed.close()
+    assert len(house.hub) == 1
+
+
 async def test_what_waits_is_counted_while_a_piece_is_being_taken():
     house = House()
     feed = house.open()

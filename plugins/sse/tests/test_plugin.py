@@ -5,14 +5,12 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
-from examples import blocks
+from pages import blocks
 from tables import default_of, table
 
 import broker_sse
-from broker.assembly import assemble
-from broker.config import make_config
+from broker.testing import assert_config_used
 from broker_sse.config import SseConfig
-from broker_sse.transport import SseTransport
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 
@@ -31,23 +29,21 @@ def test_the_readme_lists_every_option_with_its_default():
     }
 
 
-def transports(config, directory):
-    config["broker"]["data_dir"] = str(directory)
-    return assemble(make_config(config)).transports
-
-
 @pytest.mark.parametrize("block", blocks(README, "toml"))
-def test_every_config_in_the_readme_is_one(block, tmp_path, monkeypatch):
+def test_every_config_in_the_readme_is_one(block, monkeypatch, broker_factory):
     monkeypatch.setenv("EVENTS_URL", "redis://127.0.0.1:6379")
-    data = tomllib.loads(block)
-    data.setdefault("broker", {"plugins": ["sse"]})
 
-    assert "sse" in [name for name, _ in transports(data, tmp_path)]
+    client = broker_factory(["sse"], config=tomllib.loads(block))
+
+    assert "sse" in dict(client.assembly.transports)
 
 
-def test_the_readme_lists_every_route(tmp_path):
-    found = transports({"broker": {"plugins": ["sse"]}}, tmp_path)
-    [transport] = [transport for _, transport in found if isinstance(transport, SseTransport)]
+def test_the_readme_lists_every_route(broker_factory):
+    transport = dict(broker_factory(["sse"]).assembly.transports)["sse"]
     documented = [row[0].strip("`") for row in table(README, "## Routes")]
 
     assert documented == [f"{route.method} {route.path}" for route in transport.routes()]
+
+
+async def test_every_option_is_used(broker_factory, valkey):
+    await assert_config_used(broker_factory, "sse", {"redis_url": valkey.url})

@@ -363,6 +363,7 @@ async def test_who_may_not_read_a_queue_any_more_watches_it_no_more():
 async def test_stats_are_for_who_names_them():
     async with running() as house:
         await house.make("q")
+        house.broker.clock.advance(1)  # a look at the queues is good for a second
         feed = await house.events(event="stats", queue="q")
         other = await house.events()
         await feed.take()

@@ -28,4 +28,5 @@ def provide_storage(plugin: PluginContext) -> Storage:
         plugin.data_dir / plugin.config.path,
         durability=plugin.config.durability,
         logger=plugin.logger,
+        meter=plugin.meter,
     )

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Literal
 
-from broker import NewMessage, Settle, Settled, SettleResult
+from broker import NewMessage, Settle, Settled, SettleResult, limits
 from msgspec.structs import replace
 
 from broker_storage_sqlite import moves
@@ -15,8 +15,7 @@ from broker_storage_sqlite.publish import publish
 from broker_storage_sqlite.rows import ROW_COLUMNS, Row, is_exhausted
 from broker_storage_sqlite.transaction import Transaction, Undone
 
-_MAX_LEASE_MS = 43_200_000
-"""However often it is extended, a lease ends twelve hours after it began."""
+_MAX_LEASE_MS = 1000 * limits.MAX_LEASE_SECONDS
 
 _ROWS = f"SELECT {ROW_COLUMNS} FROM messages WHERE id IN (SELECT value FROM json_each(?))"
 _EXTEND = "UPDATE messages SET visible_at = ? WHERE id = ?"

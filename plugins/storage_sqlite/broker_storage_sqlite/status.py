@@ -11,6 +11,8 @@ from broker import Counts, QueueStatus, Totals
 from broker_storage_sqlite.counters import HELD, TOTALS
 from broker_storage_sqlite.rows import QUEUE_COLUMNS, queue_of
 
+_WIDTH = len(QUEUE_COLUMNS.split(","))
+_TOTAL_FIELDS = [name.removeprefix("total_") for name in TOTALS]
 _PRIORITIES = " UNION ALL ".join(f"SELECT {priority} AS rank" for priority in range(10))
 _LOOKED_AT = 1000
 """How many due rows that nobody has noticed yet `oldest_at` takes into account."""
@@ -69,9 +71,8 @@ def status_query(
 
 def status_of(row: Sequence[Any]) -> QueueStatus:
     """Return what a row of that SQL says; what is due counts as what it has become."""
-    width = len(QUEUE_COLUMNS.split(","))
-    held = dict(zip(HELD, row[width:], strict=False))
-    totals = dict(zip(TOTALS, row[width + len(HELD) :], strict=False))
+    held = dict(zip(HELD, row[_WIDTH:], strict=False))
+    totals = dict(zip(_TOTAL_FIELDS, row[_WIDTH + len(HELD) :], strict=False))
     due, lapsed, oldest_at = row[-3:]
     return QueueStatus(
         queue=queue_of(row),
@@ -82,7 +83,7 @@ def status_of(row: Sequence[Any]) -> QueueStatus:
             failed=held["failed"],
             scheduled=held["scheduled"] - due,
         ),
-        totals=Totals(**{name.removeprefix("total_"): value for name, value in totals.items()}),
+        totals=Totals(**totals),
         bytes=held["bytes"],
         oldest_at=oldest_at,
     )

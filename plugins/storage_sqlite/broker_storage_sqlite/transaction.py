@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from time import perf_counter
 from typing import TypeVar
 
 import msgspec
@@ -39,8 +40,9 @@ class Transaction:
 
     It lives as long as its connection, of which it is the only user, so it may remember the
     queues and the next message id from one transaction to the next. `stamp` is what the last
-    commit left in the table `store`. `sql` is the connection itself: what is done there is not
-    undone when an operation fails, and does not see what other operations have just inserted.
+    commit left in the table `store`, `commit_seconds` how long the disk took for it. `sql` is the
+    connection itself: what is done there is not undone when an operation fails, and does not see
+    what other operations have just inserted.
     """
 
     def __init__(self, sql: sqlite3.Connection) -> None:
@@ -54,6 +56,7 @@ class Transaction:
         self._queues: dict[str, Queue] = {}
         self._queues_by_id: dict[int, Queue] = {}
         self.stamp = Stamp(*sql.execute(READ_STAMP).fetchone())
+        self.commit_seconds = 0.0
         self._changes = 0
         row = sql.execute("SELECT seq FROM sqlite_sequence WHERE name = 'messages'").fetchone()
         self._next_message_id: int = 1 if row is None else row[0] + 1
@@ -81,7 +84,9 @@ class Transaction:
         if self.sql.total_changes != self._changes:
             stamp = Stamp(stamp.store, stamp.commits + 1)
             self.execute("UPDATE store SET commits = ?", (stamp.commits,))
+        begun = perf_counter()
         self.execute("COMMIT")
+        self.commit_seconds = perf_counter() - begun
         self.stamp = stamp
         self.counters.clear()
 

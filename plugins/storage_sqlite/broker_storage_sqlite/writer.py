@@ -36,11 +36,19 @@ class Writer:
     """Carries out operations in the order in which they come, many in one commit."""
 
     def __init__(
-        self, path: Path, connect: Callable[[], sqlite3.Connection], logger: logging.Logger
+        self,
+        path: Path,
+        connect: Callable[[], sqlite3.Connection],
+        logger: logging.Logger,
+        *,
+        note_commit: Callable[[float, int], None] = lambda _seconds, _batch: None,
     ) -> None:
+        """The thread calls `note_commit` with how long the disk took for a commit that changed
+        something, and how many operations shared it."""
         self._path = path
         self._connect = connect
         self._logger = logger
+        self._note_commit = note_commit
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._failure: Exception | None = None
@@ -172,6 +180,7 @@ class Writer:
             return
         if tx.stamp != before:
             self._committed(tx.stamp)
+            self._note_commit(tx.commit_seconds, len(jobs))
         for job in jobs:
             job.error = job.error and translate(job.error, self._path, self._logger)
         self._note_room(jobs)

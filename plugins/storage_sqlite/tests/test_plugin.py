@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 import broker_storage_sqlite
 from broker import PluginContext
-from broker.testing import ManualClock
+from broker.testing import BrokerFactory, ManualClock, assert_config_used
 from broker_storage_sqlite.config import SQLiteConfig
 
 README = Path(__file__).parent.parent / "README.md"
@@ -73,3 +73,7 @@ def test_commands_are_known_before_what_takes_long_to_import() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout == "set()\n"
+
+
+async def test_every_option_is_used(broker_factory: BrokerFactory) -> None:
+    await assert_config_used(broker_factory, "storage_sqlite")

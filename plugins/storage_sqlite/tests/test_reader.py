@@ -36,6 +36,7 @@ async def test_a_look_that_is_cut_short_is_finished_all_the_same(
     finished: list[int] = []
     async with bench:
         await bench.make_queue()
+        await bench.put()
         reader = storage_of(bench)._reader
         fetch_all = reader._connection.fetch_all
 
@@ -45,7 +46,7 @@ async def test_a_look_that_is_cut_short_is_finished_all_the_same(
             return rows
 
         monkeypatch.setattr(reader._connection, "fetch_all", spy)
-        look = asyncio.ensure_future(bench.status())
+        look = asyncio.ensure_future(bench.browse())
         for _ in range(3):
             await asyncio.sleep(0)
         look.cancel()

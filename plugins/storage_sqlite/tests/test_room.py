@@ -92,6 +92,17 @@ async def test_a_publish_may_use_what_removed_messages_left_inside_the_file(
             await bench.put(bytes(100_000))
 
 
+async def test_a_ping_fails_while_the_disk_has_nothing_but_its_reserve(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with bench:
+        leave_on_disk(monkeypatch, room.RESERVE_BYTES - 1)
+        with pytest.raises(StorageFull):
+            await bench.storage.ping()
+        leave_on_disk(monkeypatch, room.RESERVE_BYTES)
+        await bench.storage.ping()
+
+
 async def test_a_full_disk_is_told_once_and_once_more_when_it_is_over(
     path: Path,
     bench: Workbench,

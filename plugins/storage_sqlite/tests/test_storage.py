@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from broker import QueueFull, QueuePolicy, QueueSpec, StorageLocked
+from broker import QueueFull, QueuePolicy, QueueSpec, StorageLocked, Unavailable
 from broker.testing import ManualClock, Workbench
 from broker_storage_sqlite.queues import put_queue
 from broker_storage_sqlite.storage import SQLiteStorage
@@ -45,6 +45,24 @@ async def test_everything_is_there_after_reopening(bench: Workbench) -> None:
         await bench.reopen()
         assert await bench.storage.get_queues(now=bench.now) == before
         assert [await bench.browse("q"), await bench.browse("dead")] == messages
+
+
+async def test_a_ping_writes_to_the_disk_and_changes_nothing(bench: Workbench) -> None:
+    async with bench:
+        await bench.make_queue()
+        await bench.put()
+        before, log = await bench.everything(), storage_of(bench)._path.with_name("broker.db-wal")
+        size = log.stat().st_size
+        await bench.storage.ping()
+        assert await bench.everything() == before
+        assert log.stat().st_size > size
+
+
+async def test_a_ping_fails_while_nothing_can_be_written(bench: Workbench) -> None:
+    async with bench:
+        await run_sql(bench, "PRAGMA query_only = ON")
+        with pytest.raises(Unavailable):
+            await bench.storage.ping()
 
 
 async def test_a_lease_survives_reopening(bench: Workbench) -> None:

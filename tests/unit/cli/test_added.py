@@ -215,8 +215,8 @@ def test_the_plugins_are_listed_with_what_they_add(install, configure):
     assert found["greeter"]["commands"] == ["talk"]
     assert found["rest"]["commands"] == []
     assert found["thief"]["commands"] == []
-    assert found["thief"]["problem"] == (
-        'plugin "thief": adds the command "queue", which the broker has itself; rename it'
+    assert found["thief"]["why_not"] == (
+        'broken: plugin "thief": adds the command "queue", which the broker has itself; rename it'
     )
 
 

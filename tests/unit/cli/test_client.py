@@ -198,6 +198,38 @@ def test_who_is_not_known_hears_how_to_log_in(double, monkeypatch):
     )
 
 
+@pytest.mark.parametrize(
+    ("wanted", "remedy"),
+    [
+        (
+            'Basic realm="broker"',
+            "this broker asks for Basic: set BROKER_URL to an address with NAME:PASSWORD@ in it",
+        ),
+        (
+            "Negotiate",
+            "this broker asks for Negotiate; the broker command sends Bearer or Basic only",
+        ),
+        ('Basic, Bearer error="invalid_token"', "the token in BROKER_TOKEN is over, or is not for"),
+    ],
+)
+def test_who_shows_what_the_broker_does_not_take_hears_what_it_asks_for(double, wanted, remedy):
+    double.will_answer((401, {"detail": "no"}, {"WWW-Authenticate": wanted}))
+
+    with Client(double.url, token="t0ken") as client, pytest.raises(NotAllowed) as raised:
+        client.call("GET", "/queues")
+
+    assert str(raised.value).startswith(f"no\n{remedy}")
+
+
+def test_a_password_in_the_address_that_is_not_right_is_told_and_not_shown(double):
+    double.will_answer((401, {"detail": "no"}, {"WWW-Authenticate": "Basic"}))
+
+    with pytest.raises(NotAllowed) as raised:
+        call(double.url.replace("http://", "http://me:secret@"))
+
+    assert str(raised.value) == "no\nthe name or the password in the address is not right"
+
+
 @pytest.mark.parametrize("token", ["two words", "line\nbreak", "schlüssel"])
 def test_a_token_that_is_none_is_refused_and_never_shown(token):
     with pytest.raises(click.UsageError) as raised:

@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 from broker_ratelimit.config import RateLimitConfig
 from click.testing import CliRunner
-from examples import blocks
+from pages import blocks
 
 from broker import ACTIVITIES
 from broker.cli import cli
 from broker.config import read_config
-from broker.plugins import discover
+from broker.discovery import discover
 
 FIRST_PLUGINS = ("storage_sqlite", "auth_jwt", "ratelimit", "sse", "graphql")
-BUILT_IN = {"rest", "log", "memory", "scopes"}
+BUILT_IN = {"rest", "log", "openapi", "memory", "scopes"}
 
 pytestmark = pytest.mark.usefixtures("clean_environment")
 
@@ -39,7 +39,7 @@ STORAGE = """
 FILE = """
 [broker]
 plugins = ["acme"]
-disable = ["rest", "log"]
+disable = ["rest", "log", "openapi"]
 [plugins.acme]
 password = "hunter2"
 """
@@ -169,7 +169,7 @@ def test_a_limit_of_logins_that_the_example_names_is_the_one_that_is_there_anywa
 def core_alone(monkeypatch):
     """Nothing is installed but what is built in."""
     found = {name: records for name, records in discover().items() if name in BUILT_IN}
-    monkeypatch.setattr("broker.plugins.discover", lambda: found)
+    monkeypatch.setattr("broker.discovery.discover", lambda: found)
 
 
 def test_init_leaves_out_what_is_not_installed(core_alone):

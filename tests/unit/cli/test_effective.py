@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from broker.config import BrokerConfig, ServerConfig, make_config
+from broker.config import BrokerConfig, LogConfig, ServerConfig, TracesConfig, make_config
 from broker.cli.effective import as_json, as_toml, effective, json_schema
-from broker.plugins import load
+from broker.loading import load
 
 ACME = """
     from datetime import timedelta
@@ -49,7 +49,11 @@ def acme(install, monkeypatch):
     monkeypatch.setenv("TOKEN", "hunter2")
     config = make_config(
         {
-            "broker": {"plugins": ["acme"], "disable": ["rest", "log"], "data_dir": "/data"},
+            "broker": {
+                "plugins": ["acme"],
+                "disable": ["rest", "log", "openapi"],
+                "data_dir": "/data",
+            },
             "plugins": {
                 "acme": {
                     "logins": [{"password": "hunter2"}, {"user": "you"}],
@@ -69,9 +73,11 @@ EXPECTED = {
     "broker": {
         **json.loads(BrokerConfig().model_dump_json()),
         "plugins": ["acme"],
-        "disable": ["rest", "log"],
+        "disable": ["rest", "log", "openapi"],
         "data_dir": "/data",
     },
+    "log": json.loads(LogConfig().model_dump_json()),
+    "traces": json.loads(TracesConfig().model_dump_json()),
     "plugins": {
         "acme": {
             "path": "acme.db",
@@ -124,7 +130,7 @@ def test_the_schema_covers_the_tables_of_the_plugins(acme):
     schema = json_schema(acme[1])
 
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
-    assert list(schema["properties"]) == ["server", "broker", "plugins"]
+    assert list(schema["properties"]) == ["server", "broker", "log", "traces", "plugins"]
     definitions = schema["$defs"]
     [reference] = schema["properties"]["plugins"]["properties"].values()
     table = definitions[reference["$ref"].rpartition("/")[2]]
@@ -143,7 +149,7 @@ def test_the_schema_allows_no_unknown_key_at_any_level(acme):
     schema = json_schema(acme[1])
 
     tables = [schema, *(d for d in schema["$defs"].values() if d["type"] == "object")]
-    assert [table["additionalProperties"] for table in tables] == [False] * 6
+    assert [table["additionalProperties"] for table in tables] == [False] * 8
 
 
 def test_the_schema_says_no_default_of_a_secret(acme):

@@ -6,7 +6,9 @@ from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import (
+    AfterValidator,
     BaseModel,
+    ByteSize,
     ConfigDict,
     Field,
     SecretStr,
@@ -21,6 +23,12 @@ from broker.config.binding import bind
 from broker.config.layers import Layers, Origin
 
 AT = ("plugins", "acme")
+
+
+def check_name(name: str) -> str:
+    if name == "no":
+        raise ValueError('must not be "no"')
+    return name
 
 
 class Login(BaseModel):
@@ -156,6 +164,48 @@ def test_a_sound_table_becomes_the_model():
 )
 def test_a_problem_names_key_and_value_and_what_is_allowed(table, line):
     assert lines(table) == [f"plugins.acme.{line}"]
+
+
+MIB = Annotated[ByteSize, Field(ge=2**20)]
+FEW = Annotated[int, AfterValidator(abs), Field(gt=0, lt=10, multiple_of=2)]
+
+
+class Bounded(BaseModel):
+    size: MIB = ByteSize(2**20)
+    maximum: MIB | None = None
+    room: Literal["all"] | MIB = "all"
+    few: FEW = 2
+    most: Annotated[int, AfterValidator(abs), Field(le=10)] = 2
+    pause: Annotated[timedelta, Field(gt=timedelta(0))] = timedelta(1)
+    either: Literal["x"] | Annotated[int, Field(ge=10)] = "x"
+    named: Literal["x"] | Annotated[str, AfterValidator(check_name)] = "x"
+
+
+@pytest.mark.parametrize(
+    ("table", "line"),
+    [
+        # JSON Schema has no word for these bounds.
+        ({"size": "1KiB"}, 'size: expected at least 1048576; got "1KiB"'),
+        ({"maximum": "1KiB"}, 'maximum: expected at least 1048576; got "1KiB"'),
+        ({"few": 0}, "few: expected more than 0; got 0"),
+        ({"few": 10}, "few: expected less than 10; got 10"),
+        ({"few": 3}, "few: expected a multiple of 2; got 3"),
+        ({"most": 11}, "most: expected at most 10; got 11"),
+        ({"pause": 0}, "pause: expected more than 0 seconds; got 0"),
+        # Of a union, whoever found the type right knows what is wrong.
+        ({"room": "1KiB"}, 'room: expected at least 1048576; got "1KiB"'),
+        ({"named": "no"}, 'named: must not be "no"; got "no"'),
+        ({"size": "1x"}, 'size: could not interpret byte unit: x; got "1x"'),
+        # What all members want is told where that is all there is to tell.
+        (
+            {"room": []},
+            'room: expected "all" or a size such as "64MiB" or an integer of at least 0; got []',
+        ),
+        ({"either": 1}, 'either: expected "x" or an integer of at least 10; got 1'),
+    ],
+)
+def test_the_bound_that_a_value_is_beyond_is_told(table, line):
+    assert lines(table, Bounded) == [f"plugins.acme.{line}"]
 
 
 @pytest.mark.parametrize(

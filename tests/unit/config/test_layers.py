@@ -70,3 +70,15 @@ def test_a_table_that_was_given_is_not_changed_by_what_is_laid_over_it():
     layers(below, {"s": {"a": {"b": 2}}})
 
     assert below == {"s": {"a": {"b": 1}}}
+
+
+def test_what_stands_in_the_file_is_neither_a_reference_nor_from_above(monkeypatch):
+    monkeypatch.setenv("NAME", "text")
+    given = {"a": 1, "b": [{"env": "NAME"}, 2], "c": 3}
+    found = layers({"plugins": {"acme": given}}, {"plugins": {"acme": {"c": 4}}})
+
+    places = [("a",), ("b", 0), ("b", 1), ("c",), ("d",), ("a", "x"), ("b", 9)]
+    assert [place for place in places if found.stands_in_file(("plugins", "acme", *place))] == [
+        ("a",),
+        ("b", 1),
+    ]

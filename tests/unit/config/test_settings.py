@@ -50,7 +50,7 @@ def test_an_empty_file_gives_the_defaults(directory):
     assert config.plugins == {}
     assert config.path == Path("broker.toml")
     assert config.warnings == ()
-    assert config.enabled == ("rest", "log")
+    assert config.enabled == ("rest", "log", "openapi")
 
 
 def test_every_key_can_be_given():
@@ -120,7 +120,7 @@ def test_every_key_can_be_given():
             "deep": {"er": [1, {"env": "not a reference: too", "many": "keys"}]},
         }
     }
-    assert config.enabled == ("a", "log")
+    assert config.enabled == ("a", "log", "openapi")
 
 
 def test_config_models_are_frozen():
@@ -334,7 +334,7 @@ def test_all_problems_are_reported_at_once():
         'got "loud"',
         '  server.prot: unknown key; did you mean "port"?',
         "  broker.plugins[1]: expected a string; got 5",
-        '  broker.disable[0]: expected one of "rest", "log"; got "memory"',
+        '  broker.disable[0]: expected one of "rest", "log", "openapi"; got "memory"',
         "  broker.storage: expected a string; got 1",
         '  broker.anonymous: expected true or false; got "yes"',
         "  broker.data_dir: expected a path; got 3",
@@ -370,7 +370,10 @@ def test_all_problems_are_reported_at_once():
         ),
         ("server = 5", "server: expected a table; got 5"),
         ("plugins = 5", "plugins: expected a table; got 5"),
-        ("nothing = 5", 'nothing: unknown table; known are "server", "broker", "plugins"'),
+        (
+            "nothing = 5",
+            'nothing: unknown table; known are "server", "broker", "log", "traces", "plugins"',
+        ),
         (
             '[server]\n"a\\nb" = 1',
             'server."a\\nb": unknown key; known are "host", "port", "http_server", '
@@ -471,7 +474,7 @@ def test_a_value_from_elsewhere_says_from_where(directory, monkeypatch):
     assert sorted(lines[1:]) == [
         '  broker.plugins[2]: "log" is listed twice; remove one '
         "(environment variable BROKER__BROKER__PLUGINS)",
-        '  port: unknown table; known are "server", "broker", "plugins" '
+        '  port: unknown table; known are "server", "broker", "log", "traces", "plugins" '
         "(environment variable BROKER__PORT)",
         "  server.host: expected a string of at least 1 character; got ******** "
         "(secret server/host)",
@@ -596,7 +599,7 @@ def test_a_table_of_a_plugin_that_is_not_enabled_is_a_warning():
 def test_a_config_does_not_show_secrets_in_its_repr():
     config = make_config({"plugins": {"rest": {"secret": "hunter2"}}})
 
-    assert repr(config) == "Config(path=None, enabled=('rest', 'log'))"
+    assert repr(config) == "Config(path=None, enabled=('rest', 'log', 'openapi'))"
 
 
 def test_a_config_can_be_made_without_any_data():

@@ -7,7 +7,16 @@ from ipaddress import IPv4Address
 from typing import Annotated, Any, Literal
 
 import pytest
-from pydantic import AnyUrl, BaseModel, DirectoryPath, Field, SecretBytes, SecretStr, create_model
+from pydantic import (
+    AnyUrl,
+    BaseModel,
+    ByteSize,
+    DirectoryPath,
+    Field,
+    SecretBytes,
+    SecretStr,
+    create_model,
+)
 
 from broker.config.shapes import Shape
 
@@ -46,9 +55,12 @@ class Tree(BaseModel):
         (int | None, "an integer"),
         (int | str | int, "an integer or a string"),
         (list[int], "an array of integers"),
-        (tuple[int, str], "an array"),
+        (tuple[int, str], "an array, 2 of them"),
         (list[Tree], "an array of tables"),
         (Annotated[list[int], Field(min_length=1)], "an array of integers, not empty"),
+        (Annotated[list[int], Field(min_length=2)], "an array of integers, at least 2 of them"),
+        (Annotated[list[int], Field(max_length=2)], "an array of integers, 0 to 2 of them"),
+        (ByteSize, 'a size such as "64MiB" or an integer of at least 0'),
         (list[Colour], "an array"),
         (list[int | str], "an array"),
         (dict[str, int], "a table"),
@@ -93,3 +105,15 @@ def test_secrets_are_known_as_such():
         True,
         False,
     ]
+
+
+def test_a_length_that_is_demanded_is_known():
+    class Keys(BaseModel):
+        long: Annotated[SecretStr, Field(min_length=32)] | None = None
+        any: SecretStr = SecretStr("")
+
+    shape = Shape.of(Keys)
+
+    assert shape.at(("long",)).is_bounded
+    assert not shape.at(("any",)).is_bounded
+    assert not shape.at(("gone",)).is_bounded

@@ -43,6 +43,8 @@ class Shared(MemoryStorage):
 
 
 class Recorder(Observer):
+    in_loop = True
+
     def __init__(self):
         self.told = []
 

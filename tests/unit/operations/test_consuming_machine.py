@@ -164,5 +164,5 @@ class Consumers(RuleBasedStateMachine):
         assert [reader for reader in self.readers if reader.task.done()] == []
 
 
-Consumers.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+Consumers.TestCase.settings = settings(max_examples=100, stateful_step_count=40)
 TestConsumers = Consumers.TestCase

@@ -1,4 +1,9 @@
+import asyncio
+
+import msgspec
 import pytest
+from misbehaving import odd_errors
+from msgspec.structs import replace
 
 from broker import (
     Allowance,
@@ -7,15 +12,21 @@ from broker import (
     Credentials,
     Forbidden,
     Identity,
+    PluginError,
     QueueNotFound,
     Quota,
     RateLimited,
     RateLimiter,
+    Request,
     Unauthenticated,
     Unavailable,
 )
 from broker.builtin.scopes import ScopeAuthorizer
+from broker.isolation import Failures
+from broker.meter import Meter
+from broker.operations import gate as module
 from broker.operations.gate import Gate
+from broker.testing import ManualClock
 from broker.turn import CURRENT_TURN, Turn, Turns
 
 ANA = Identity(subject="ana", scopes=frozenset({"publish:orders-*"}))
@@ -29,7 +40,7 @@ class Says(Authenticator):
 
     async def authenticate(self, credentials):
         self.asked += 1
-        if isinstance(self.answer, Exception):
+        if isinstance(self.answer, BaseException):
             raise self.answer
         return self.answer
 
@@ -39,7 +50,7 @@ class Limiter(RateLimiter):
         self.answer = answer
 
     async def spend(self, spendings):
-        if isinstance(self.answer, Exception):
+        if isinstance(self.answer, BaseException):
             raise self.answer
         return self.answer
 
@@ -50,7 +61,52 @@ def gate(*authenticators, anonymous=False, limiter=None, authorizer=None):
         authorizer=("scopes", authorizer or ScopeAuthorizer()),
         limiter=None if limiter is None else ("limits", limiter),
         anonymous=anonymous,
+        failures=Failures(ManualClock()),
+        rejected=Meter().counter("rejected", "Refused.", labels=("limit",)),
     )
+
+
+def asking_for(*challenges):
+    found = [Says(None) for _ in challenges]
+    for authenticator, challenge in zip(found, challenges, strict=True):
+        authenticator.challenge = challenge
+    return gate(*found)
+
+
+@pytest.mark.parametrize(
+    ("challenges", "challenge"),
+    [
+        ([], "Bearer"),
+        ([""], "Bearer"),
+        (["Basic"], "Basic"),
+        (['Basic realm="a"', "Bearer", "", "Bearer"], 'Basic realm="a", Bearer'),
+    ],
+)
+def test_the_challenge_is_what_all_authenticators_ask_for(challenges, challenge):
+    assert asking_for(*challenges).challenge == challenge
+
+
+@pytest.mark.parametrize(
+    "challenge", [None, "Basic\r\na: b", " Basic", "Basic ", "Bäsic", b"Basic"]
+)
+def test_a_challenge_that_no_header_can_tell_stops_the_start(challenge):
+    with pytest.raises(
+        PluginError, match=r'^plugin "plugin0": its authenticator\'s challenge: exp'
+    ):
+        asking_for(challenge)
+
+
+async def test_a_token_is_not_called_invalid_where_nobody_takes_tokens():
+    with pytest.raises(Unauthenticated, match="^no enabled plugin accepts credentials of this"):
+        await asking_for("Basic").identify(BEARER, peer="p")
+
+
+@pytest.mark.parametrize("credentials", [None, BEARER])
+async def test_a_transport_with_a_listener_of_its_own_hears_what_to_ask_for(credentials):
+    with pytest.raises(Unauthenticated) as refused:
+        await asking_for("Basic", "Digest").identify(credentials, peer="p")
+
+    assert refused.value.challenge == "Basic, Digest"
 
 
 async def test_the_first_authenticator_that_answers_decides():
@@ -101,6 +157,68 @@ async def test_without_credentials_one_is_anonymous_only_if_the_config_says_so()
     assert (identity.subject, identity.peer) == ("anonymous", "192.0.2.7")
     with pytest.raises(Unauthenticated, match="^credentials are missing$"):
         await gate(Says(ANA)).identify(None, peer="p")
+
+
+class Reads(Says):
+    """Finds in a request what it was told, and takes whatever is of this kind."""
+
+    def __init__(self, found, answer=ANA):
+        super().__init__(answer)
+        self.found = found
+        self.read_in = []
+
+    def read(self, request):
+        self.read_in.append(request)
+        if isinstance(self.found, Exception):
+            raise self.found
+        return self.found
+
+
+SIGNED = Credentials(scheme="signed", token="s1gnature", payload=b"b0dy", peer="192.0.2.1")
+REQUEST = Request(method="POST", path="/", body=b"b0dy", peer="192.0.2.1")
+
+
+def test_the_first_authenticator_that_finds_credentials_in_a_request_is_the_last_asked():
+    first, second, third = Reads(None), Reads(SIGNED), Reads(BEARER)
+
+    assert gate(Says(ANA), first, second, third).read(REQUEST) is SIGNED
+    assert (first.read_in, second.read_in, third.read_in) == ([REQUEST], [REQUEST], [])
+
+
+def test_who_sends_the_header_authorization_is_known_by_nothing_else():
+    reader = Reads(SIGNED)
+    request = replace(REQUEST, headers={"authorization": "Bearer t0p-secret"})
+
+    assert gate(reader).read(request) == BEARER
+    assert reader.read_in == []
+
+
+def test_a_request_in_which_nobody_finds_credentials_has_none():
+    assert gate(Reads(None), Says(ANA)).read(REQUEST) is None
+    assert gate().read(REQUEST) is None
+
+
+@pytest.mark.parametrize("anonymous", [False, True])
+async def test_credentials_found_in_a_request_that_nobody_takes_never_become_anonymous(anonymous):
+    one = gate(Reads(SIGNED, answer=None), anonymous=anonymous)
+    with pytest.raises(Unauthenticated, match="^no enabled plugin accepts credentials of this"):
+        await one.identify(one.read(REQUEST), peer="p")
+
+
+@pytest.mark.parametrize("refusal", [Unauthenticated("two signatures"), Unavailable("no keys yet")])
+def test_an_authenticator_that_finds_what_it_cannot_read_says_so_itself(refusal, caplog):
+    with pytest.raises(type(refusal)) as caught:
+        gate(Reads(refusal), Reads(SIGNED), anonymous=True).read(REQUEST)
+
+    assert caught.value is refusal
+    assert caplog.messages == []
+
+
+def test_an_authenticator_that_breaks_while_it_reads_is_a_503(caplog):
+    with pytest.raises(Unavailable, match="^the broker could not authenticate this request$"):
+        gate(Reads(KeyError("x")), Reads(SIGNED), anonymous=True).read(REQUEST)
+
+    assert caplog.messages == ['plugin "plugin0" failed to authenticate']
 
 
 async def test_an_allowance_that_is_spent_is_a_429():
@@ -203,5 +321,180 @@ def test_an_authorizer_that_breaks_is_a_503():
         broken.permit_some(ANA, "publish")
 
 
+class Hangs(Authenticator):
+    async def authenticate(self, credentials):
+        await asyncio.Event().wait()
+
+
+class HangingLimiter(RateLimiter):
+    async def spend(self, spendings):
+        await asyncio.Event().wait()
+
+
+class Permits(Authorizer):
+    def __init__(self, answer):
+        self.answer = answer
+
+    def permits(self, identity, action, queue):
+        if isinstance(self.answer, BaseException):
+            raise self.answer
+        return self.answer() if callable(self.answer) else self.answer
+
+    def permits_some(self, identity, action):
+        return self.permits(identity, action, None)
+
+
+class Admin(msgspec.Struct):
+    """All that an identity has, and no identity."""
+
+    subject: str = "root"
+    scopes: frozenset = frozenset({"admin"})
+    peer: str = ""
+    expires_at: None = None
+    is_anonymous: bool = False
+
+
+async def yes():
+    return True
+
+
+@pytest.mark.parametrize(**odd_errors)
+async def test_whatever_an_authenticator_raises_is_a_503(error):
+    broken = gate(Says(error), Says(ANA), anonymous=True)
+    with pytest.raises(Unavailable, match="^the broker could not authenticate this request$"):
+        await broken.identify(BEARER, peer="p")
+    assert broken._failures == {("plugin0", "authenticate"): 1}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        True,
+        "root",
+        {"subject": "root"},
+        Identity,
+        Admin(),
+        Identity(subject=None),
+        Identity(subject="ana", scopes={"admin"}),
+        Identity(subject="ana", scopes="admin"),
+        Identity(subject="ana", peer=None),
+        Identity(subject="ana", expires_at="never"),
+        Identity(subject="ana", expires_at=1.5),
+        Identity(subject="ana", is_anonymous=0),
+    ],
+)
+async def test_what_is_no_identity_identifies_nobody(answer, caplog):
+    with pytest.raises(Unavailable):
+        await gate(Says(answer), anonymous=True).identify(BEARER, peer="p")
+    assert caplog.messages == ['plugin "plugin0" failed to authenticate']
+
+
+async def test_an_identity_of_a_plugins_own_kind_is_one():
+    class Person(Identity, frozen=True):
+        age: int = 7
+
+    assert await gate(Says(Person(subject="ana"))).identify(BEARER, peer="p") == Person(
+        subject="ana"
+    )
+
+
+async def test_an_authenticator_that_is_no_coroutine_identifies_nobody():
+    class Plain(Says):
+        def authenticate(self, credentials):
+            return ANA
+
+    with pytest.raises(Unavailable):
+        await gate(Plain(None)).identify(BEARER, peer="p")
+
+
+async def test_an_authenticator_that_hangs_is_a_503(monkeypatch, caplog):
+    monkeypatch.setattr(module, "PATIENCE_SECONDS", 0)
+    with pytest.raises(Unavailable):
+        await gate(Hangs(), Says(ANA)).identify(BEARER, peer="p")
+    assert "LateError: not done within 0 s" in caplog.text
+
+
+async def test_who_goes_while_an_authenticator_hangs_is_no_failure_of_it():
+    hanging = gate(Hangs())
+    asking = asyncio.ensure_future(hanging.identify(BEARER, peer="p"))
+    await asyncio.sleep(0)
+    asking.cancel()
+    await asyncio.wait([asking])
+
+    assert asking.cancelled()
+    assert hanging._failures == {}
+
+
+@pytest.mark.parametrize(**odd_errors)
+async def test_whatever_a_rate_limiter_raises_is_a_503(error):
+    class Broken(RateLimiter):
+        async def spend(self, spendings):
+            raise error
+
+    broken = gate(limiter=Broken())
+    with pytest.raises(Unavailable, match="^the broker could not count this request$"):
+        await broken.spend(ANA, "publish", "q")
+    assert broken._failures == {("limits", "count"): 1}
+
+
+QUOTA = Quota(name="all", limit=9, window_seconds=60, remaining=8, reset_seconds=60)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        None,
+        True,
+        Allowance(allowed=None),
+        Allowance(allowed=1),
+        Allowance(allowed=True, quotas=None),
+        Allowance(allowed=True, quotas=[QUOTA]),
+        Allowance(allowed=True, quotas=("all",)),
+        Allowance(
+            allowed=True,
+            quotas=(msgspec.structs.replace(QUOTA, remaining="8\r\nset-cookie: a=b"),),
+        ),
+        Allowance(allowed=False, retry_after="soon"),
+        Allowance(allowed=False, retry_after=float("nan")),
+        Allowance(allowed=False, retry_after=float("inf")),
+        Allowance(allowed=False, retry_after=-1),
+        Allowance(allowed=False, refused_by=7),
+    ],
+)
+async def test_what_is_no_allowance_lets_nobody_through(answer, caplog):
+    with pytest.raises(Unavailable):
+        await gate(limiter=Limiter(answer)).spend(ANA, "publish", "q")
+    assert caplog.messages == ['plugin "limits" failed to count']
+
+
+async def test_a_rate_limiter_that_hangs_is_a_503(monkeypatch):
+    monkeypatch.setattr(module, "PATIENCE_SECONDS", 0)
+    with pytest.raises(Unavailable):
+        await gate(limiter=HangingLimiter()).spend(ANA, "publish", "q")
+
+
+@pytest.mark.parametrize(**odd_errors)
+def test_whatever_an_authorizer_raises_is_a_503(error):
+    broken = gate(authorizer=Permits(error))
+    with pytest.raises(Unavailable):
+        broken.permit(ANA, "publish", "orders-eu")
+    with pytest.raises(Unavailable):
+        broken.permit_some(ANA, "publish")
+    assert broken._failures == {("scopes", "permit"): 2}
+
+
+@pytest.mark.parametrize("answer", [None, 1, "yes", [True], yes])
+def test_what_is_only_true_in_some_sense_permits_nothing(answer, caplog):
+    broken = gate(authorizer=Permits(answer))
+    with pytest.raises(Unavailable):
+        broken.permits(ANA, "publish", "orders-eu")
+    with pytest.raises(Unavailable):
+        broken.permit_some(ANA, "publish")
+    assert caplog.messages == ['plugin "scopes" failed to permit']
+    assert "returned neither True nor False" in caplog.text
+
+
 def test_a_token_does_not_show_in_a_repr():
     assert "t0p-secret" not in repr(BEARER)
+    assert "s1gnature" not in repr(SIGNED)
+    assert "b0dy" not in repr(SIGNED)

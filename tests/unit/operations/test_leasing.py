@@ -18,7 +18,7 @@ from broker import (
 )
 from broker.builtin.memory import MemoryStorage
 from broker.builtin.scopes import ScopeAuthorizer
-from broker.engine import Providers
+from broker.providers import Providers
 from broker.testing import ManualClock
 
 ADMIN = frozenset({"admin"})
@@ -129,7 +129,7 @@ class Waiters(RuleBasedStateMachine):
     def the_places_taken_are_those_who_wait(self):
         taken = Counter({subject: count for (_, subject), count in self.places._taken.items()})
         assert taken == self.waiting()
-        assert self.places._in_all == taken.total()
+        assert self.places.in_all == taken.total()
 
     def teardown(self):
         for _, task in self.waiters:
@@ -137,9 +137,9 @@ class Waiters(RuleBasedStateMachine):
         self.run(asyncio.sleep(0))
         for _, task in self.waiters:
             task.cancelled() or task.exception()
-        assert self.places._in_all == 0
+        assert self.places.in_all == 0
         self.runner.close()
 
 
-Waiters.TestCase.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+Waiters.TestCase.settings = settings(max_examples=60, stateful_step_count=25)
 TestWaiters = Waiters.TestCase

@@ -1,51 +1,72 @@
 from broker import Event, Observer
+from broker.isolation import Failures
 from broker.operations.observing import Observers
+from broker.testing import ManualClock
 
-EVENTS = [Event(kind="queue.created", queue="q", at=1, subject="ana")]
+EVENTS = (Event(kind="queue.created", queue="q", at=1, subject="ana"),)
+DELETED = Event(kind="queue.deleted", queue="q", at=2, subject="ana")
 
 
 class Records(Observer):
-    def __init__(self, error=None):
-        self.seen, self.error = [], error
+    in_loop = True
+
+    def __init__(self, *, kinds=None):
+        self.seen, self.kinds = [], kinds
 
     def notify(self, events):
         self.seen += events
-        if self.error:
-            raise self.error
 
 
-def test_an_observer_that_fails_hurts_nobody_and_is_counted_and_named(caplog):
-    broken, fine = Records(RuntimeError("full")), Records()
-    observers = Observers([("acme", broken), ("log", fine)])
+class Aside(Records):
+    in_loop = False
 
-    observers.notify(EVENTS)
 
-    assert (broken.seen, fine.seen) == (EVENTS, EVENTS)
-    assert observers.failures == {"acme": 1}
-    assert caplog.messages == ['observer of plugin "acme" failed']
+class Greedy(Records):
+    def notify(self, events):
+        events.clear()
+
+
+def observers(*all):
+    return Observers([(f"plugin{n}", one) for n, one in enumerate(all)], Failures(ManualClock()))
 
 
 def test_an_observer_is_told_of_the_kinds_that_it_wants():
-    everything, deletions, nothing = Records(), Records(), Records()
-    deletions.kinds = frozenset({"queue.deleted"})
-    nothing.kinds = frozenset()
-    deleted = Event(kind="queue.deleted", queue="q", at=2, subject="ana")
+    everything = Records()
+    deletions, nothing = Records(kinds=frozenset({"queue.deleted"})), Records(kinds=frozenset())
 
-    observers = Observers([("a", everything), ("b", deletions), ("c", nothing)])
-    observers.notify([*EVENTS, deleted])
-    observers.notify(EVENTS)
+    told = observers(everything, deletions, nothing)
+    told.notify([*EVENTS, DELETED])
+    told.notify(EVENTS)
 
-    assert everything.seen == [*EVENTS, deleted, *EVENTS]
-    assert (deletions.seen, nothing.seen) == ([deleted], [])
+    assert everything.seen == [*EVENTS, DELETED, *EVENTS]
+    assert (deletions.seen, nothing.seen) == ([DELETED], [])
 
 
 def test_what_nobody_wants_need_not_be_made():
-    picky = Records()
-    picky.kinds = frozenset({"queue.deleted"})
+    picky = Records(kinds=frozenset({"queue.deleted"}))
 
     wanted = [
-        [Observers(observers).want(kind) for kind in ("queue.deleted", "message.acked")]
-        for observers in ([], [("a", picky)], [("a", picky), ("b", Records())])
+        [observers(*all).want(kind) for kind in ("queue.deleted", "message.acked")]
+        for all in ([], [picky], [picky, Records()], [Aside()])
     ]
 
-    assert wanted == [[False, False], [True, False], [True, True]]
+    assert wanted == [[False, False], [True, False], [True, True], [True, True]]
+
+
+def test_no_observer_takes_events_from_another():
+    last = Records()
+    observers(Greedy(), last).notify(list(EVENTS))
+
+    assert last.seen == [*EVENTS]
+
+
+async def test_in_a_thread_an_observer_is_told_by_the_end_what_came_before_and_since():
+    aside = Aside()
+    told = observers(aside)
+    told.notify(EVENTS)
+    assert aside.seen == []
+
+    async with told.listening():
+        told.notify([DELETED])
+
+    assert aside.seen == [*EVENTS, DELETED]

@@ -1,7 +1,7 @@
 import pytest
 
 from broker import Identity, Overloaded, TooManyWaiting
-from broker.engine import waiting_places
+from broker.operations.places import waiting_places
 
 ANA, BOB, EVE = (Identity(subject=name) for name in ("ana", "bob", "eve"))
 
@@ -110,4 +110,4 @@ def test_nothing_is_remembered_of_who_is_gone():
         with place:
             pass
 
-    assert (places._in_all, places._taken) == (0, {})
+    assert (places.in_all, places._taken) == (0, {})

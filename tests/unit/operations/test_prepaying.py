@@ -2,8 +2,11 @@ import pytest
 
 from broker import Allowance, Identity, RateLimiter
 from broker.builtin.scopes import ScopeAuthorizer
+from broker.isolation import Failures
+from broker.meter import Meter
 from broker.operations.gate import Gate
 from broker.operations.prepaying import Prepaid
+from broker.testing import ManualClock
 
 ANA = Identity(subject="ana")
 
@@ -28,6 +31,8 @@ def prepaid(limiter, paid=0):
         authorizer=("scopes", ScopeAuthorizer()),
         limiter=limiter and ("limits", limiter),
         anonymous=False,
+        failures=Failures(ManualClock()),
+        rejected=Meter().counter("rejected", "Refused.", labels=("limit",)),
     )
     return Prepaid(gate, "q", paid=paid)
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 
 import pytest
+from misbehaving import odd_errors
 
 from broker import (
     Forbidden,
@@ -16,10 +17,11 @@ from broker import (
     Unauthenticated,
     Unavailable,
 )
-from broker.engine import stream_places
+from broker.operations.places import stream_places
 from broker.operations import streams as module
 from broker.operations.streams import Streams
 from broker.operations.tasks import Tasks
+from broker.isolation import Failures
 from broker.testing import ManualClock
 
 ANA = Identity(subject="ana")
@@ -51,7 +53,10 @@ class House:
     def __init__(self, most=1000, most_each=30):
         self.clock = ManualClock()
         self.tasks = Tasks()
-        self.streams = Streams(self.clock, stream_places(most, most_each), self.tasks)
+        self.failures = Failures(self.clock)
+        self.streams = Streams(
+            self.clock, stream_places(most, most_each), self.tasks, self.failures
+        )
 
     def open(self, identity=ANA, *, stream=None, **options):
         stream = stream or Quiet(identity, **options)
@@ -160,7 +165,7 @@ async def test_one_that_does_not_close_hurts_nobody(caplog):
     house = House()
     await house.streams.leave(house.open(stream=Broken()))
 
-    assert caplog.messages == ["Broken did not close"]
+    assert caplog.messages == ['plugin "Broken" failed to close a stream']
     assert len(house.streams) == 0
 
 
@@ -172,7 +177,7 @@ async def test_one_that_does_not_close_hurts_nobody(caplog):
         (Unauthenticated(), b"auth-expired", []),
         (QueueNotFound("q"), b"failed", []),
         (QueueFull("q", "full"), b"failed", []),
-        (ZeroDivisionError(), b"failed", ["Failing ends for an error"]),
+        (ZeroDivisionError(), b"failed", ['plugin "Failing" failed to go on with a stream']),
     ],
 )
 async def test_one_that_fails_ends_with_a_reason(error, end, logged, caplog):
@@ -187,7 +192,7 @@ async def test_one_that_fails_ends_with_a_reason(error, end, logged, caplog):
     assert caplog.messages == logged
 
 
-async def test_one_whose_farewell_fails_ends_without(caplog):
+async def test_one_whose_farewell_fails_ends_without():
     class Speechless(Quiet):
         async def take(self):
             raise ZeroDivisionError
@@ -198,7 +203,7 @@ async def test_one_whose_farewell_fails_ends_without(caplog):
     house = House()
 
     assert await house.next(house.open(stream=Speechless())) == b""
-    assert len(caplog.messages) == 2
+    assert house.failures == {("Speechless", "go on with a stream"): 2}
 
 
 async def test_an_idle_one_beats_within_15_seconds_and_again():
@@ -328,7 +333,7 @@ async def test_not_all_who_came_at_one_time_are_asked_for_at_one_time():
         (Forbidden("read:q"), "auth-expired", []),
         (QueueNotFound("q"), "auth-expired", []),
         (Unavailable("away"), "unavailable", []),
-        (ZeroDivisionError(), "unavailable", ["Quiet ends for an error"]),
+        (ZeroDivisionError(), "unavailable", ['plugin "Quiet" failed to go on with a stream']),
     ],
 )
 async def test_who_lost_the_right_loses_the_stream_within_5_seconds(error, end, logged, caplog):
@@ -446,3 +451,107 @@ async def test_a_thousand_streams_cost_little(caplog):
         await house.pass_time(1)
         assert len(asyncio.all_tasks()) <= 2
         assert len(house.clock._timers) == 1
+
+
+class Odd(Quiet):
+    """Does what it is told to at every turn."""
+
+    def __init__(self, do, **options):
+        super().__init__(**options)
+        self.do = do
+
+    async def take(self):
+        return self.do()
+
+    def beat(self):
+        self.do()
+
+    def end(self, reason):
+        super().end(reason)
+        self.do()
+
+    async def close(self):
+        self.do()
+
+
+def raising(error):
+    def do():
+        raise error
+
+    return do
+
+
+@pytest.mark.parametrize(**odd_errors)
+async def test_whatever_a_stream_raises_ends_it_and_no_other(error):
+    house = House()
+    async with house.streams.kept():
+        house.streams.join(odd := Odd(raising(error)), "acme")
+        other = house.open()
+        await house.pass_time(20)
+        assert house.failures["acme", "keep a stream"] > 0
+        waiting = asyncio.ensure_future(house.next(other))
+        await house.pass_time(1)
+        assert waiting.done()  # its heartbeat
+        house.streams.close()
+        assert (odd.end_reason, other.end_reason) == ("shutdown", "shutdown")
+        assert house.failures["acme", "end a stream"] == 1
+        await house.streams.leave(odd)
+        assert house.failures["acme", "close a stream"] == 1
+        assert len(house.streams) == 1
+
+
+@pytest.mark.parametrize(**odd_errors)
+async def test_whatever_taking_raises_is_the_end_of_a_stream(error):
+    class Failing(Quiet):
+        async def take(self):
+            raise error
+
+    house = House()
+    assert await house.next(house.open(stream=Failing())) == b"failed"
+    assert house.failures == {("Failing", "go on with a stream"): 1}
+
+
+@pytest.mark.parametrize(**odd_errors)
+async def test_whatever_finding_out_who_asks_raises_is_the_end_of_a_stream(error):
+    async def recheck():
+        raise error
+
+    house = House()
+    async with house.streams.kept():
+        stream = house.open(recheck=recheck)
+        await house.pass_time(4)
+
+    assert stream.end_reason == "unavailable"
+
+
+@pytest.mark.parametrize("piece", ["text", 7, [b"a"]], ids=repr)
+async def test_what_is_no_piece_is_the_end_of_a_stream(piece, caplog):
+    house = House()
+    stream = Odd(lambda: piece)
+    house.streams.join(stream, "acme")
+
+    assert await house.next(stream) == b"failed"
+    assert caplog.messages == ['plugin "acme" failed to go on with a stream']
+
+
+async def test_one_that_hangs_as_it_closes_is_left(monkeypatch):
+    class Hanging(Quiet):
+        async def close(self):
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr(module, "CLOSE_SECONDS", 0)
+    house = House()
+    await house.streams.leave(house.open(stream=Hanging()))
+
+    assert house.failures == {("Hanging", "close a stream"): 1}
+
+
+async def test_who_goes_while_a_stream_has_nothing_is_no_failure_of_it():
+    house = House()
+    waiting = asyncio.ensure_future(house.next(house.open()))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+
+    assert waiting.cancelled()
+    assert house.failures == {}

@@ -1,5 +1,6 @@
 """How a contract turns async tests into plain ones, and what it skips."""
 
+import asyncio
 import inspect
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -129,3 +130,23 @@ def test_a_test_whose_capabilities_fit_runs(tmp_path: Path) -> None:
     Small().test_needing_what_is_there(tmp_path=tmp_path)
     Small().test_lacking_what_is_not_there(tmp_path=tmp_path)
     assert log == ["opened", "ran", "closed"] * 2
+
+
+def test_a_provider_that_never_answers_fails_its_test(tmp_path: Path) -> None:
+    class Silent(Small):
+        patience_seconds = 0.01
+
+        async def test_silence(self, bench: Any) -> None:
+            await asyncio.Event().wait()
+
+    with pytest.raises(pytest.fail.Exception, match=r"^no end within 0\.01 s: something never"):
+        Silent().test_silence(tmp_path)
+
+
+def test_a_timeout_of_the_providers_own_is_told_as_it_is(tmp_path: Path) -> None:
+    class Late(Small):
+        async def test_lateness(self, bench: Any) -> None:
+            raise TimeoutError("of its own")
+
+    with pytest.raises(TimeoutError, match="^of its own$"):
+        Late().test_lateness(tmp_path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -69,20 +69,6 @@ def read_draft(queue: str, message: Mapping[str, Any], place: str) -> Draft:
         options["content_type"] = content_type
     options["headers"] = _read_headers(options["headers"], place)
     return Draft(queue=queue, body=body, **options)
-
-
-def gather(readings: Iterable[Callable[[], T]]) -> list[T]:
-    """Return what each reading returns; raises one Invalid for all the fields that they refuse."""
-    values: list[T] = []
-    errors: list[FieldError] = []
-    for read in readings:
-        try:
-            values.append(read())
-        except Invalid as error:
-            errors += error.errors
-    if errors:
-        raise Invalid(errors)
-    return values
 
 
 def _read_base64(text: str, place: str) -> bytes:

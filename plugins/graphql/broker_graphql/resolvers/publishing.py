@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from broker import PublishResult
+from broker import Invalid, PublishResult
 
 from broker_graphql.execution import Execution
-from broker_graphql.resolvers.arguments import gather, read_draft, told_as
+from broker_graphql.resolvers.arguments import read_draft, told_as
 
 QUEUE = (r"messages\[\d+\]\.queue", "queue")
 ONE = (r"(?:messages\[0\]\.)?(.+)", r"message.\1")
@@ -31,9 +31,11 @@ async def publish_messages(
     execution: Execution, _: Any, *, queue: str, messages: list[Mapping[str, Any]]
 ) -> list[PublishResult]:
     """Publish several messages to one queue, all or none."""
-    drafts = gather(
-        partial(read_draft, queue, message, f"messages[{index}]")
-        for index, message in enumerate(messages)
+    drafts = Invalid.gather(
+        *(
+            partial(read_draft, queue, message, f"messages[{index}]")
+            for index, message in enumerate(messages)
+        )
     )
     with told_as(QUEUE, SOME):
         return await execution.broker.publish(execution.identity, drafts)

@@ -19,7 +19,6 @@ from broker import (
 from broker_graphql.execution import Execution
 from broker_graphql.resolvers.arguments import (
     MAX_SHOWN,
-    gather,
     read_draft,
     read_id,
     read_one_receipt,
@@ -40,13 +39,17 @@ async def settle(
     publish: list[Mapping[str, Any]],
 ) -> Settled:
     """Settle many leases, each by itself; with `publish`, all or nothing."""
-    wanted = gather(
-        partial(_read_settlement, settlement, f"settlements[{index}].receipt")
-        for index, settlement in enumerate(settlements)
+    wanted = Invalid.gather(
+        *(
+            partial(_read_settlement, settlement, f"settlements[{index}].receipt")
+            for index, settlement in enumerate(settlements)
+        )
     )
-    drafts = gather(
-        partial(read_draft, one["queue"], one["message"], f"publish[{index}].message")
-        for index, one in enumerate(publish)
+    drafts = Invalid.gather(
+        *(
+            partial(read_draft, one["queue"], one["message"], f"publish[{index}].message")
+            for index, one in enumerate(publish)
+        )
     )
     with told_as(PUBLISHED, SOME):
         settled = await execution.broker.settle(execution.identity, wanted, publish=drafts)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from broker import Counts, PluginInfo, Totals
+from broker import Counts, PluginInfo, Rates, Totals
 
 from broker_graphql.execution import Execution
 from broker_graphql.fields import Resolver
@@ -27,6 +27,7 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     messages_failed: int
     counts: Counts
     totals: Totals
+    rates: Rates
     last_error: str | None
     last_error_timestamp: int | None
     storage: str
@@ -53,6 +54,7 @@ async def stats(execution: Execution, _: Any) -> Stats:
         messages_failed=summary.totals.failed,
         counts=summary.counts,
         totals=summary.totals,
+        rates=broker.rates(),
         last_error=last_error,
         last_error_timestamp=last_error_at,
         storage=info.storage,

@@ -265,7 +265,7 @@ JSON = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from(NAMES), JSON, max_size=4), st.sampled_from(KINDS))
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @example({"messages": [{"content_base64": "YQ="}]}, wire.Batch)
 @example({"jitter": 1}, QueuePolicy)
 @example({"after": -0.0, "limit": 4.0}, wire.LeaseOptions)

@@ -2,7 +2,6 @@ import pytest
 
 from broker import FieldError, Invalid, Request
 from broker.builtin.rest.reading import (
-    gather,
     read_id,
     read_query,
 )
@@ -33,17 +32,3 @@ def test_numbers_and_truth_in_a_query_string_are_read():
 
 def test_an_empty_query_string_is_all_defaults():
     assert read_query(query(), BrowseOptions) == BrowseOptions()
-
-
-def test_one_refusal_names_what_all_readers_refuse():
-    def refuse(field):
-        raise Invalid([FieldError(field, "no")])
-
-    with pytest.raises(Invalid) as raised:
-        gather(lambda: 1, lambda: refuse("a"), lambda: refuse("b"))
-
-    assert [error.field for error in raised.value.errors] == ["a", "b"]
-
-
-def test_what_readers_return_comes_in_their_order():
-    assert gather(lambda: 1, lambda: None, lambda: 2) == [1, None, 2]

@@ -1,0 +1,137 @@
+"""The routes of the documents, and of the pages that show them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import msgspec
+
+from broker import (
+    Answer,
+    Broker,
+    BrokerError,
+    Description,
+    Overloaded,
+    Request,
+    Response,
+    Route,
+    Transport,
+    Unavailable,
+)
+from broker.builtin.openapi.assets import NotInstalled, find_assets
+from broker.builtin.openapi.asyncapi import write_events
+from broker.builtin.openapi.document import write_document
+from broker.builtin.openapi.pages import HTML, REDOC, SWAGGER, Page
+from broker.builtin.openapi.sending import Document, send
+
+TAG = "Documentation"
+KEPT = ("Cache-Control", "ETag")
+BUSY = (Overloaded, Unavailable)
+
+
+class FileNotServed(BrokerError):
+    """The page loads no file of that name."""
+
+    code, title, status = "not-found", "Not found", 404
+
+
+class FilePath(msgspec.Struct, frozen=True):
+    """Which file is meant."""
+
+    file: str
+
+
+class DocumentTransport(Transport):
+    """What can be asked of this broker, for programs and for people.
+
+    Everybody may read it: it tells what is in the code, and no names and no secrets.
+    """
+
+    def __init__(self, broker: Broker) -> None:
+        self._openapi = cache(lambda: _written(write_document(broker.routes, broker.info)))
+        self._asyncapi = cache(lambda: _written(write_events(broker.routes, broker.info)))
+
+    def routes(self) -> Sequence[Route]:
+        """Return the routes."""
+        return (
+            Route("GET", "/openapi.json", self.openapi, described=OPENAPI),
+            Route("GET", "/asyncapi.json", self.asyncapi, described=ASYNCAPI),
+            *PageRoutes(SWAGGER).routes(),
+            *PageRoutes(REDOC).routes(),
+        )
+
+    async def openapi(self, request: Request) -> Response:
+        """Describe every route, for programs: OpenAPI 3.1."""
+        return send(request, self._openapi())
+
+    async def asyncapi(self, request: Request) -> Response:
+        """Describe what streams tell, for programs: AsyncAPI 3.0."""
+        return send(request, self._asyncapi())
+
+
+class PageRoutes:
+    """A page, and the files that it loads."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+
+    def routes(self) -> Sequence[Route]:
+        """Return the routes."""
+        name = self._page.name
+        about = Description(
+            name=f"show_{name}",
+            tag=TAG,
+            needs=None,
+            answers=(Answer(bytes, media_type=HTML, headers=KEPT),),
+            errors=(NotInstalled, *BUSY),
+        )
+        about_files = Description(
+            name=f"get_{name}_file",
+            tag=TAG,
+            needs=None,
+            params=FilePath,
+            answers=tuple(
+                Answer(bytes, media_type=media_type, headers=KEPT)
+                for media_type in sorted({file.media_type for file in self._page.files.values()})
+            ),
+            errors=(NotInstalled, FileNotServed, *BUSY),
+        )
+        return (
+            Route("GET", f"/{name}", self.show, described=about),
+            Route("GET", f"/{name}/{{file}}", self.load, described=about_files),
+        )
+
+    async def show(self, request: Request) -> Response:
+        """Show this documentation to people."""
+        find_assets()
+        policy = ("content-security-policy", self._page.policy)
+        return send(request, self._page.html, (policy, ("referrer-policy", "no-referrer")))
+
+    async def load(self, request: Request) -> Response:
+        """Return a file that the page loads."""
+        find_assets()
+        name = request.params["file"]
+        file = self._page.files.get(name)
+        if file is None:
+            files = ", ".join(self._page.files)
+            raise FileNotServed(f"/{self._page.name} loads no such file, but {files}")
+        return send(request, await asyncio.to_thread(file.read))
+
+
+OPENAPI, ASYNCAPI = (
+    Description(
+        name=name,
+        tag=TAG,
+        needs=None,
+        answers=(Answer(dict[str, Any], headers=KEPT),),
+        errors=BUSY,
+    )
+    for name in ("get_openapi", "get_asyncapi")
+)
+
+
+def _written(document: dict[str, Any]) -> Document:
+    return Document(body=msgspec.json.encode(document), media_type="application/json")

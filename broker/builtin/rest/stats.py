@@ -1,0 +1,170 @@
+"""The route that tells the state of the broker in numbers, as the earlier API does."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+
+from broker import (
+    Answer,
+    Broker,
+    BrokerInfo,
+    Counts,
+    Description,
+    Moment,
+    Rates,
+    Request,
+    Response,
+    Route,
+    Summary,
+    Totals,
+    json_response,
+    timestamp,
+)
+from broker.builtin.rest.about_status import NUMBERS, TAG
+from broker.builtin.rest.machine import Machine, MachineView
+from broker.builtin.rest.reading import read_query
+from broker.builtin.rest.wire import Fields
+
+ANY_METHOD = "*"
+"""Stands for the method of requests that no route was found for, whatever they called it."""
+
+
+class PluginView(msgspec.Struct, frozen=True):
+    """A plugin in use."""
+
+    name: str
+    version: str
+
+
+class BrokerView(msgspec.Struct, frozen=True, kw_only=True):
+    """What this broker was assembled from: which plugin does what, None for nobody."""
+
+    framework: str
+    version: str
+    db_engine: str
+    auth_method: str | None
+    notification: str | None
+    rate_limit: str | None
+    graphql: str | None
+    capabilities: list[str]
+
+
+class StatsView(msgspec.Struct, frozen=True, kw_only=True):
+    """The state of the broker in numbers.
+
+    `messages_pending` and `messages_processing` are what there is now; `messages_total`,
+    `messages_processed` and `messages_failed` count since the queues were made, for finished
+    messages are removed in time.
+    """
+
+    start_time: Moment
+    uptime_seconds: float
+    uptime_human: str
+    requests_total: int
+    requests_by_route: dict[str, dict[str, int]]
+    requests_by_status: dict[str, int]
+    queues_total: int
+    messages_total: int
+    messages_pending: int
+    messages_processing: int
+    messages_processed: int
+    messages_failed: int
+    last_error: str | None
+    last_error_timestamp: Moment | None
+    counts: Counts
+    totals: Totals
+    rates: Rates
+    system: MachineView
+    broker_specific: BrokerView
+    plugins: list[PluginView]
+
+
+STATS = Description(
+    name="get_stats",
+    tag=TAG,
+    needs=("admin",),
+    query=Fields,
+    answers=(Answer(StatsView, NUMBERS),),
+)
+
+
+class StatsRoutes:
+    """Numbers, for admins."""
+
+    def __init__(self, broker: Broker, *, data_dir: Path) -> None:
+        self._broker = broker
+        self._machine = Machine(data_dir, broker.clock)
+
+    def routes(self) -> tuple[Route, ...]:
+        """Return the route."""
+        return (Route("GET", "/stats", self.stats, described=STATS),)
+
+    async def stats(self, request: Request) -> Response:
+        """Show the numbers."""
+        identity = await self._broker.identify_request(request)
+        read_query(request, Fields)
+        queues = await self._broker.queues.summary(identity)
+        return json_response(self._view(queues, await self._machine.look()))
+
+    def _view(self, queues: Summary, machine: MachineView) -> StatsView:
+        info, served = self._broker.info, self._broker.served
+        now = self._broker.clock.now()
+        uptime_ms = now - info.started_at
+        counts, totals = queues.counts, queues.totals
+        error, error_at = served.last_error or (None, None)
+        return StatsView(
+            start_time=timestamp(info.started_at),
+            uptime_seconds=uptime_ms / 1000,
+            uptime_human=str(timedelta(seconds=uptime_ms // 1000)),
+            requests_total=served.requests.total(),
+            requests_by_route=_by_route(served.requests),
+            requests_by_status=_by_status(served.requests),
+            queues_total=queues.queues,
+            messages_total=totals.published,
+            messages_pending=counts.pending,
+            messages_processing=counts.processing,
+            messages_processed=totals.acked,
+            messages_failed=totals.failed,
+            last_error=error,
+            last_error_timestamp=timestamp(error_at),
+            counts=counts,
+            totals=totals,
+            rates=self._broker.rates(),
+            system=machine,
+            broker_specific=_specific(info),
+            plugins=[PluginView(plugin.name, plugin.version) for plugin in info.plugins],
+        )
+
+
+def _specific(info: BrokerInfo) -> BrokerView:
+    enabled = {plugin.name for plugin in info.plugins}
+    return BrokerView(
+        framework="quart",
+        version=info.version,
+        db_engine=info.storage,
+        auth_method=", ".join(info.authenticators) or None,
+        notification="sse" if "sse" in enabled else None,
+        rate_limit=info.rate_limiter,
+        graphql="graphql" if "graphql" in enabled else None,
+        capabilities=sorted(info.capabilities),
+    )
+
+
+def _by_route(requests: Mapping[tuple[str, int], int]) -> dict[str, dict[str, int]]:
+    routes: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for (name, _), count in requests.items():
+        method, _, route = name.rpartition(" ")
+        routes[route][method or ANY_METHOD] += count
+    return dict(routes)
+
+
+def _by_status(requests: Mapping[tuple[str, int], int]) -> dict[str, int]:
+    statuses: Counter[str] = Counter()
+    for (_, status), count in requests.items():
+        statuses[str(status)] += count
+    return dict(statuses)

@@ -1,0 +1,1 @@
+"""The log: lines without secrets, written by threads, and read again."""

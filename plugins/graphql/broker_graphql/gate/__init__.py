@@ -1,0 +1,1 @@
+"""What every operation has to pass before anything of it is executed."""

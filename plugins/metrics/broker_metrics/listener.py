@@ -1,0 +1,116 @@
+"""A listener of its own: a request a connection, for one path, answered by what answers routes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+
+import h11
+from broker import BrokerError, CannotListen, Handler, Request, Response, Unauthenticated
+
+from broker_metrics.config import Address
+
+PATH = "/metrics"
+
+MOST = 32
+"""How many are answered at one time; one more is hung up on."""
+
+PATIENCE_SECONDS = 30.0
+"""How long a client may take, from when it connects until it has its answer."""
+
+MAX_HEAD_BYTES = 16 * 1024
+
+_NO_PATH = Response(status=404, body=b"there is nothing but /metrics\n")
+_NO_METHOD = Response(status=405, body=b"GET it\n", headers=(("allow", "GET, HEAD"),))
+
+
+class Listener:
+    """Serves what a handler answers to `GET /metrics`."""
+
+    def __init__(self, address: Address, handler: Handler) -> None:
+        self.address = address
+        """Where it listens; of port 0, where it came to listen."""
+        self._handler = handler
+        self._server: asyncio.Server | None = None
+        self._connections: set[asyncio.Task[None]] = set()
+
+    async def open(self) -> None:
+        """Listen; raises CannotListen."""
+        host, port = self.address
+        try:
+            self._server = await asyncio.start_server(self._begin, host, port)
+        except OSError as error:
+            why = os.strerror(error.errno) if error.errno else str(error)
+            raise CannotListen(host, port, why, by="plugins.metrics.listen") from error
+        self.address = Address(host, self._server.sockets[0].getsockname()[1])
+
+    async def close(self) -> None:
+        """Hang up on everybody; harmless if it was never opened."""
+        if self._server is not None:
+            self._server.close()
+        for task in self._connections:
+            task.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+
+    def _begin(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if len(self._connections) >= MOST:
+            writer.close()
+            return
+        task = asyncio.ensure_future(self._serve(reader, writer))
+        self._connections.add(task)
+        task.add_done_callback(self._connections.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # Whoever takes too long, goes or speaks no HTTP is hung up on.
+        with suppress(TimeoutError, OSError, h11.RemoteProtocolError):
+            try:
+                async with asyncio.timeout(PATIENCE_SECONDS):
+                    await self._answer(reader, writer)
+            finally:
+                writer.close()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
+        asked = connection.next_event()
+        while asked is h11.NEED_DATA:
+            connection.receive_data(await reader.read(MAX_HEAD_BYTES))
+            asked = connection.next_event()
+        if not isinstance(asked, h11.Request):
+            return
+        request = _read(asked, peer=writer.get_extra_info("peername")[0])
+        response = await self._ask(request)
+        body = b"" if request.method == "HEAD" else response.body
+        for event in (_head(response), h11.Data(body), h11.EndOfMessage()):
+            writer.write(connection.send(event) or b"")
+        await writer.drain()
+
+    async def _ask(self, request: Request) -> Response:
+        if request.path != PATH:
+            return _NO_PATH
+        if request.method not in ("GET", "HEAD"):
+            return _NO_METHOD
+        try:
+            return await self._handler(request)
+        except BrokerError as error:
+            headers: tuple[tuple[str, str], ...] = ()
+            if isinstance(error, Unauthenticated) and error.challenge is not None:
+                headers = (("www-authenticate", error.challenge),)
+            return Response(status=error.status, body=f"{error}\n".encode(), headers=headers)
+
+
+def _read(asked: h11.Request, *, peer: str) -> Request:
+    headers: Mapping[str, str] = {
+        name.decode("latin1"): value.decode("latin1") for name, value in asked.headers
+    }
+    path = asked.target.decode("latin1").partition("?")[0]
+    return Request(method=asked.method.decode(), path=path, headers=headers, peer=peer)
+
+
+def _head(response: Response) -> h11.Response:
+    headers = [*response.headers, ("content-length", str(len(response.body)))]
+    if not any(name == "content-type" for name, _ in response.headers):
+        headers.append(("content-type", "text/plain; charset=utf-8"))
+    headers.append(("connection", "close"))
+    return h11.Response(status_code=response.status, headers=headers)

@@ -1,0 +1,153 @@
+"""The listener of its own: what it answers, to whom, and for how long."""
+
+import asyncio
+import errno
+import socket
+
+import pytest
+
+from broker import CannotListen, Response
+from broker_metrics import listener as module
+from broker_metrics.config import Address
+from broker_metrics.listener import Listener
+
+LOCAL = Address("127.0.0.1", 0)
+
+
+class House:
+    """A listener whose handler answers with what it was asked, once it may."""
+
+    def __init__(self):
+        self.asked = []
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
+        self.listener = Listener(LOCAL, self._answer)
+
+    async def _answer(self, request):
+        self.asked.append(request)
+        await self.may_answer.wait()
+        return Response(body=b"numbers", headers=(("content-type", "text/plain"),))
+
+    async def __aenter__(self):
+        await self.listener.open()
+        return self
+
+    async def __aexit__(self, *_):
+        await self.listener.close()
+
+    async def connect(self):
+        return await asyncio.open_connection(*self.listener.address)
+
+    async def say(self, sent):
+        reader, writer = await self.connect()
+        writer.write(sent)
+        answer = await reader.read()
+        writer.close()
+        return answer
+
+
+async def test_a_request_is_answered_and_the_connection_ends():
+    async with House() as house:
+        answer = await house.say(
+            b"GET /metrics?x=1 HTTP/1.1\r\nHost: a\r\nAccept: text/plain\r\nX-Two: 1\r\n\r\n"
+        )
+
+    assert answer == (
+        b"HTTP/1.1 200 \r\ncontent-type: text/plain\r\ncontent-length: 7\r\n"
+        b"connection: close\r\n\r\nnumbers"
+    )
+    [request] = house.asked
+    assert (request.method, request.path, request.peer) == ("GET", "/metrics", "127.0.0.1")
+    assert request.headers == {"host": "a", "accept": "text/plain", "x-two": "1"}
+
+
+async def test_head_is_answered_without_the_body():
+    async with House() as house:
+        answer = await house.say(b"HEAD /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
+
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b"content-length: 7\r\n" in answer
+    assert answer.endswith(b"\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [(b"GET / HTTP/1.1", 404), (b"GET /stats HTTP/1.1", 404), (b"POST /metrics HTTP/1.1", 405)],
+)
+async def test_there_is_nothing_else(line, status):
+    async with House() as house:
+        answer = await house.say(line + b"\r\nHost: a\r\n\r\n")
+
+    assert answer.startswith(b"HTTP/1.1 %d " % status)
+    assert house.asked == []
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+        b"GET /metrics HTTP/1.1\r\nHo st: a\r\n\r\n",
+        b"GET /metrics HTTP/1.1\r\nA: " + b"a" * 100_000,
+    ],
+)
+async def test_who_speaks_no_http_is_hung_up_on(sent):
+    async with House() as house:
+        reader, writer = await house.connect()
+        writer.write(sent)
+        try:
+            answer = await reader.read()
+        except ConnectionResetError:
+            answer = b""
+        writer.close()
+
+    assert (answer, house.asked) == (b"", [])
+
+
+async def test_who_says_nothing_is_hung_up_on(monkeypatch):
+    monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.01)
+    async with House() as house:
+        reader, writer = await house.connect()
+        assert await reader.read() == b""
+        writer.close()
+
+
+async def test_no_more_are_answered_at_one_time_than_may_be(monkeypatch):
+    monkeypatch.setattr(module, "MOST", 2)
+    async with House() as house:
+        house.may_answer.clear()
+        ask = b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n"
+        first, second = (asyncio.ensure_future(house.say(ask)) for _ in range(2))
+        while len(house.asked) < 2:
+            await asyncio.sleep(0)
+        reader, writer = await house.connect()
+        assert await reader.read() == b""
+        writer.close()
+        house.may_answer.set()
+
+        assert (await first) == (await second) != b""
+
+
+async def test_closing_hangs_up_on_those_who_wait():
+    async with House() as house:
+        house.may_answer.clear()
+        asking = asyncio.ensure_future(house.say(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n"))
+        while not house.asked:
+            await asyncio.sleep(0)
+
+    assert await asking == b""
+    await house.listener.close()
+    with pytest.raises(ConnectionRefusedError):
+        await house.connect()
+
+
+async def test_an_address_that_is_taken_is_named_and_so_is_its_key():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(CannotListen) as refused:
+            await Listener(Address("127.0.0.1", port), None).open()
+
+    assert str(refused.value).startswith(f"cannot listen on 127.0.0.1:{port}: ")
+    assert str(refused.value).endswith(
+        "stop what listens there, or choose another address with plugins.metrics.listen"
+    )
+    assert refused.value.__cause__.errno == errno.EADDRINUSE

@@ -1,0 +1,285 @@
+"""The documents: valid, true and whole."""
+
+import json
+import re
+from importlib.util import find_spec
+
+import jsonschema
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from broker import limits
+
+DOCUMENTS = ("GET /openapi.json", "GET /asyncapi.json")
+HAS_GRAPHQL = find_spec("broker_graphql") is not None
+PLUGINS = ["memory", "auth_jwt", "sse", "metrics", *(["graphql"] if HAS_GRAPHQL else [])]
+
+
+@pytest.fixture
+def everything(serve):
+    """A broker with all plugins that bring routes."""
+    tables = {"metrics": {"token": "t" * 32, "listen": None}}
+    return serve(plugins=PLUGINS, tables=tables)
+
+
+def operations(document):
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield f"{method.upper()} {path}", operation
+
+
+def test_every_route_of_every_shipped_plugin_is_described(everything):
+    document = everything("GET", "/openapi.json").json
+
+    assert {name for name, _ in operations(document)} == {
+        f"{route.method} {route.path}" for route in everything.broker.routes
+    }
+    for name, operation in operations(document):
+        assert operation["summary"], name
+
+
+def test_the_document_is_valid_openapi(everything):
+    answer = everything("GET", "/v1/openapi.json")
+
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.json["openapi"] == "3.1.0"
+    OpenAPIV31SpecValidator(answer.json).validate()
+
+
+def test_each_operation_has_a_name_of_its_own(everything):
+    names = [one["operationId"] for _, one in operations(everything("GET", "/openapi.json").json)]
+
+    assert sorted(set(names)) == sorted(names)
+    assert all(re.fullmatch("[a-z]+(_[a-z]+)*", name) for name in names)
+
+
+def resolver(document):
+    """What checks a value against a schema of the document."""
+
+    def check(schema, value):
+        validator = jsonschema.Draft202012Validator(
+            {**schema, "components": document["components"]}
+        )
+        validator.validate(value)
+
+    return check
+
+
+def bodies(document):
+    """Every body that is told of: whose, its schema, its examples."""
+    responses = document["components"]["responses"]
+    for name, operation in operations(document):
+        told = [("request", operation.get("requestBody", {}))]
+        told += [
+            (status, responses[one["$ref"].rpartition("/")[2]] if "$ref" in one else one)
+            for status, one in operation["responses"].items()
+        ]
+        for place, holder in told:
+            for media_type, content in holder.get("content", {}).items():
+                examples = [one["value"] for one in content.get("examples", {}).values()]
+                if "example" in content:
+                    examples.append(content["example"])
+                yield f"{name} {place} {media_type}", content["schema"], examples
+
+
+def test_every_example_is_as_its_schema_says(everything):
+    document = everything("GET", "/openapi.json").json
+    check = resolver(document)
+
+    for name, schema, examples in bodies(document):
+        if name.endswith(("/json", "+json")) and not name.startswith(DOCUMENTS):
+            assert examples, f"{name} has no example"
+        for example in examples:
+            check(schema, example)
+
+
+RECEIPT = re.compile("Gko0[A-Za-z0-9_-]{30,}")
+"""The receipt of all examples."""
+
+
+def test_every_example_of_a_request_is_served(in_use):
+    """As it is, but for the lease that it names; /login, whose example is nobody's, is elsewhere."""
+    document = in_use("GET", "/openapi.json").json
+    in_use("POST", "/queues", json={"name": "failures"})
+    for name, operation in operations(document):
+        for media_type, content in operation.get("requestBody", {}).get("content", {}).items():
+            if "example" not in content:
+                continue
+            in_use.publish("again")
+            [lease] = in_use.lease()
+            body = RECEIPT.sub(lease["receipt"], json.dumps(content["example"]))
+            method, path = name.format(queue="q", id=lease["id"]).split()
+            answer = in_use(method, path, body=body.encode(), content_type=media_type)
+            assert answer.status in (200, 201), (name, answer.body)
+            in_use("POST", "/queues/q/resume")
+
+
+def test_limits_are_those_that_are_checked(everything):
+    schemas = everything("GET", "/openapi.json").json["components"]["schemas"]
+
+    message = schemas["OutgoingMessage"]["properties"]
+    assert message["priority"]["maximum"] == limits.MAX_PRIORITY
+    assert message["headers"]["maxProperties"] == limits.MAX_HEADERS
+    assert schemas["Batch"]["properties"]["messages"]["maxItems"] == limits.MAX_BATCH_MESSAGES
+    assert schemas["NewQueue"]["properties"]["name"]["pattern"] == (
+        limits.QUEUE_NAME_PATTERN.replace(r"\Z", "$")
+    )
+
+
+def test_who_may_is_told_by_scopes_and_how_by_the_authenticators(everything):
+    document = everything("GET", "/openapi.json").json
+    told = {name: one["security"] for name, one in operations(document)}
+
+    assert document["components"]["securitySchemes"]["bearer"]["bearerFormat"] == "JWT"
+    assert told["GET /healthz"] == []
+    assert told["GET /queues"] == [{"bearer": []}]
+    assert told["PATCH /queues/{queue}"] == [{"bearer": ["manage:{queue}"]}]
+    assert told["GET /stats"] == [{"bearer": ["admin"]}]
+    assert told["GET /events"] == [
+        {way: ["read:<queue>"]} for way in ("bearer", "ticket", "session")
+    ]
+
+
+def test_where_everybody_may_ask_no_credentials_are_demanded(call):
+    document = call("GET", "/openapi.json").json
+
+    assert dict(operations(document))["GET /queues"]["security"] == [{}]
+    assert document["components"]["securitySchemes"] == {}
+
+
+def test_errors_are_told_with_their_codes_and_headers(everything):
+    document = everything("GET", "/openapi.json").json
+    publish = dict(operations(document))["POST /queues/{queue}/messages"]["responses"]
+
+    assert set(publish) == {
+        *("201", "400", "401", "403", "404", "408", "413", "422", "429", "500", "503", "507")
+    }
+    responses = document["components"]["responses"]
+    full = responses[publish["429"]["$ref"].rpartition("/")[2]]
+    assert "Retry-After" in full["headers"]
+    assert set(full["content"]["application/problem+json"]["examples"]) == {
+        "queue-full",
+        "rate-limited",
+    }
+    unknown = responses[publish["401"]["$ref"].rpartition("/")[2]]
+    assert "WWW-Authenticate" in unknown["headers"]
+
+
+OWN = """
+    from broker import Answer, Description, Response, Route, Transport, hookimpl
+
+    async def told(request):
+        \"\"\"Do something of this plugin's.
+
+        At length.
+        \"\"\"
+        return Response()
+
+    class Own(Transport):
+        def routes(self):
+            about = Description(name="do_own", tag="Own", needs=None, answers=(Answer(int, 7),))
+            return [Route("GET", "/own", told, described=about), Route("GET", "/secret", told)]
+
+    @hookimpl
+    def provide_transport(plugin):
+        return Own()
+"""
+
+
+def test_a_route_of_another_plugin_is_told_if_it_is_described(serve, install):
+    install("own", OWN)
+
+    paths = serve(plugins=["memory", "own"], anonymous=True)("GET", "/openapi.json").json["paths"]
+
+    assert "/secret" not in paths
+    operation = paths["/own"]["get"]
+    assert operation["summary"] == "Do something of this plugin's"
+    assert operation["description"] == "Do something of this plugin's.\n\nAt length."
+    assert operation["responses"]["200"]["content"] == {
+        "application/json": {"schema": {"type": "integer"}, "example": 7}
+    }
+
+
+def test_the_documents_can_be_turned_off(serve):
+    served = serve(anonymous=True, disable=["openapi"])
+
+    for path in ("/openapi.json", "/asyncapi.json", "/docs", "/redoc", "/docs/page.js"):
+        assert served("GET", path).status == 404
+
+
+def references(value):
+    if isinstance(value, dict):
+        for name, one in value.items():
+            yield from [one] if name == "$ref" else references(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from references(one)
+
+
+def look_up(document, reference):
+    for part in reference.removeprefix("#/").split("/"):
+        document = document[part]
+    return document
+
+
+def test_the_events_are_told_as_asyncapi_says(everything):
+    document = everything("GET", "/asyncapi.json").json
+
+    assert document["asyncapi"] == "3.0.0"
+    assert set(document) == {
+        *("asyncapi", "info", "defaultContentType", "channels", "operations", "components")
+    }
+    for reference in references(document):
+        look_up(document, reference)
+    for name, channel in document["channels"].items():
+        assert set(channel) <= {"address", "messages", "parameters"}
+        assert set(re.findall(r"{(\w+)}", channel["address"])) == set(channel.get("parameters", ()))
+        operation = document["operations"][name]
+        assert (operation["action"], operation["channel"]) == (
+            "send",
+            {"$ref": f"#/channels/{name}"},
+        )
+    assert set(document["channels"]["stream_events"]["messages"]) >= {
+        *("open", "message.published", "queue.deleted", "stats", "auth-expired", "end"),
+    }
+
+
+@pytest.mark.parametrize("path", ["/openapi.json", "/asyncapi.json", "/docs", "/docs/page.css"])
+def test_who_has_a_document_is_not_sent_it_again(call, path):
+    first = call("GET", path)
+    again = call("GET", path, headers={"if-none-match": f'"other", W/{first.headers["etag"]}'})
+
+    assert (first.status, again.status, again.body) == (200, 304, b"")
+    assert first.headers["cache-control"] == again.headers["cache-control"] == "no-cache"
+    assert again.headers["etag"] == first.headers["etag"]
+    assert call("GET", path, headers={"if-none-match": '"other"'}).body == first.body
+
+
+@pytest.mark.parametrize(
+    "file",
+    ["..", "%2e%2e%2fpages.py", "..%5c..%5csecret", "scalar.js", "__init__.py", "page.js%00", ""],
+)
+def test_nothing_but_the_files_of_the_page_is_served(call, file):
+    assert call("GET", f"/docs/{file}").status == 404
+
+
+def test_the_pages_load_nothing_from_elsewhere_and_run_nothing_inline(call):
+    for path in ("/docs", "/redoc"):
+        page = call("GET", path)
+        policy = page.headers["content-security-policy"]
+
+        assert policy.startswith("default-src 'none'; script-src 'self'; ")
+        assert "unsafe" not in policy
+        assert "http" not in policy
+        assert page.headers["referrer-policy"] == "no-referrer"
+        assert page.headers["x-content-type-options"] == "nosniff"
+        assert not re.search(rb"<script>|<style|style=| on\w+=|https?:", page.body)
+
+
+def test_without_the_package_the_pages_say_what_to_install(call, monkeypatch):
+    monkeypatch.setattr("broker.builtin.openapi.assets.find_spec", lambda name: None)
+
+    for path in ("/docs", "/redoc", "/docs/page.js"):
+        answer = call("GET", path)
+        assert (answer.status, answer.json["code"]) == (404, "not-installed")
+        assert "pip install 'replika-broker[docs]'" in answer.json["detail"]

@@ -1,0 +1,112 @@
+"""The pages of the documentation in a real browser, under their own policy.
+
+Chromium comes from the system (Debian: `apt-get install chromium`) and is driven by Playwright.
+"""
+
+import re
+import shutil
+from contextlib import asynccontextmanager
+from importlib.util import find_spec
+
+import httpx
+import pytest
+from served import HTTP_SERVERS, Served
+
+CHROMIUM = shutil.which("chromium")
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: apt-get install chromium"),
+    pytest.mark.skipif(
+        find_spec("playwright") is None, reason="no playwright: make test brings it"
+    ),
+]
+PATIENCE = 60_000
+
+
+@pytest.fixture(params=HTTP_SERVERS)
+def served(request, tmp_path):
+    served = Served(
+        tmp_path, plugins=["auth_jwt", "sse"], anonymous="false", http_server=request.param
+    )
+    yield served
+    served.end()
+
+
+class Seen:
+    """A page, what it asked for, and what it complained of."""
+
+    def __init__(self, page, origin):
+        self.page = page
+        self.asked = []
+        self.complaints = []
+        self._origin = origin
+        page.on("request", lambda request: self.asked.append(request.url))
+        page.on("console", self._hear)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def _hear(self, message):
+        if message.type in ("error", "warning"):
+            self.complaints.append(message.text)
+
+    @property
+    def foreign(self):
+        return [
+            url for url in self.asked if not url.startswith((f"{self._origin}/", "data:", "blob:"))
+        ]
+
+
+@asynccontextmanager
+async def seeing(served, path):
+    from playwright.async_api import async_playwright
+
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=CHROMIUM,
+            args=["--no-sandbox"],  # there is none for root in a container
+        )
+        async with browser:
+            page = await browser.new_page()
+            page.set_default_timeout(PATIENCE)
+            seen = Seen(page, served.url)
+            await page.goto(f"{served.url}{path}")
+            yield seen
+
+
+def log_in(served):
+    [password] = re.findall(r"password (\S+)", served.screen["notices"][0])
+    form = {"username": "admin", "password": password}
+    return httpx.post(f"{served.url}/login", data=form, timeout=100).json()["access_token"]
+
+
+@pytest.mark.parametrize("prefix", ["", "/v1"])
+async def test_what_is_documented_can_be_tried_with_a_token(served, prefix):
+    async with seeing(served, f"{prefix}/docs") as seen:
+        page = seen.page
+        await page.click("button.authorize")
+        await page.fill(".auth-container input", log_in(served))
+        await page.click(".auth-btn-wrapper button.authorize")
+        await page.click(".auth-btn-wrapper button.btn-done")
+
+        await page.click("#operations-Queues-create_queue button.opblock-summary-control")
+        await page.click("#operations-Queues-create_queue button.try-out__btn")
+        await page.click("#operations-Queues-create_queue button.execute")
+        answer = "#operations-Queues-create_queue .live-responses-table"
+        await page.wait_for_selector(answer)
+        shown = await page.inner_text(answer)
+
+        assert "201" in shown
+        assert '"name": "orders"' in shown
+        assert (seen.complaints, seen.foreign) == ([], [])
+        assert f"{served.url}{prefix}/openapi.json" in seen.asked
+
+
+@pytest.mark.parametrize("prefix", ["", "/v1"])
+async def test_the_other_page_shows_everything_and_finds_it(served, prefix):
+    async with seeing(served, f"{prefix}/redoc") as seen:
+        page = seen.page
+        await page.get_by_text("Replika Broker").first.wait_for()
+        await page.keyboard.press("Control+k")
+        await page.keyboard.type("purge")
+        await page.get_by_text("/queues/{queue}/purge").first.wait_for()
+
+        assert (seen.complaints, seen.foreign) == ([], [])
+        assert f"{served.url}{prefix}/openapi.json" in seen.asked

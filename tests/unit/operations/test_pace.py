@@ -1,0 +1,139 @@
+import asyncio
+from types import SimpleNamespace
+
+from broker.errors import Unavailable
+from broker.models import Overview, Totals
+from broker.operations.pace import Pace
+from broker.status import Rate, Served
+from broker.testing import ManualClock
+
+
+class House:
+    """A pace over queues whose totals a test sets."""
+
+    def __init__(self):
+        self.clock = ManualClock()
+        self.served = Served()
+        self.queues = {}
+        self.looks = 0
+        self.fails = None
+        self.pace = Pace(self.look, self.served, self.clock)
+
+    async def look(self):
+        self.looks += 1
+        if self.fails is not None:
+            raise self.fails
+        queues = [
+            SimpleNamespace(queue=SimpleNamespace(id=id_), totals=Totals(**totals))
+            for id_, totals in self.queues.items()
+        ]
+        return Overview(at=self.clock.now(), queues=tuple(queues))
+
+    async def sample(self, seconds=0):
+        self.clock.advance(seconds)
+        self.pace.sample(await self.look())
+
+    @property
+    def published(self):
+        """How many were published a second, in the last 1, 5 and 15 minutes."""
+        rates = self.pace.rates()
+        windows = (rates.one_minute, rates.five_minutes, rates.fifteen_minutes)
+        return tuple(rate and rate.published_per_second for rate in windows)
+
+
+async def test_nothing_is_told_before_there_is_something_to_compare():
+    house = House()
+    assert house.published == (None, None, None)
+    await house.sample()
+    assert house.published == (None, None, None)
+
+
+async def test_each_number_has_its_rate():
+    house = House()
+    house.queues[1] = {"published": 100, "delivered": 100, "acked": 100, "failed": 100}
+    house.served.requests["GET /", 200] = 7
+    await house.sample()
+    house.queues[1] = {"published": 140, "delivered": 130, "acked": 120, "failed": 110}
+    house.served.requests["GET /", 200] = 57
+    await house.sample(10)
+
+    assert house.pace.rates().fifteen_minutes == Rate(
+        requests_per_second=5,
+        published_per_second=4,
+        delivered_per_second=3,
+        acked_per_second=2,
+        failed_per_second=1,
+    )
+
+
+async def test_a_window_holds_what_happened_within_it():
+    house = House()
+    house.queues[1] = {"published": 0}
+    await house.sample()
+    for number in range(90):
+        grown = 600 if number < 60 else 60 if number < 84 else 6  # 10, 5, and the last minute
+        house.queues[1] = {"published": house.queues[1]["published"] + grown}
+        await house.sample(10)
+
+    minute, five, fifteen = 6 * 6, 6 * 6 + 24 * 60, 6 * 6 + 24 * 60 + 60 * 600
+    assert house.published == (minute / 60, five / 300, fifteen / 900)
+
+
+async def test_what_is_older_than_the_longest_window_is_forgotten():
+    house = House()
+    await house.sample()
+    house.queues[1] = {"published": 9_000}
+    for _ in range(92):
+        await house.sample(10)
+
+    assert house.published == (0, 0, 0)
+
+
+async def test_a_new_queue_counts_from_nothing_and_a_dropped_one_takes_nothing_away():
+    house = House()
+    house.queues[1] = {"published": 1_000}
+    await house.sample()
+    del house.queues[1]
+    house.queues[2] = {"published": 50}
+    await house.sample(10)
+    assert house.published == (5, 5, 5)
+    house.queues[2] = {"published": 60}
+    await house.sample(10)
+    assert house.published == (3, 3, 3)
+
+
+async def test_a_sample_is_taken_every_ten_seconds_while_the_broker_works():
+    house = House()
+    async with house.pace.kept():
+        await settled()
+        for seconds in (9.999, 0.001, 10):
+            house.clock.advance(seconds)
+            await settled()
+        assert house.looks == 3
+    house.clock.advance(60)
+    await settled()
+    assert house.looks == 3
+
+
+async def test_queues_that_cannot_be_looked_at_now_may_be_later(caplog):
+    house = House()
+    house.fails = Unavailable("not now")
+    async with house.pace.kept():
+        await settled()
+        assert caplog.messages == []
+        house.fails = ZeroDivisionError()
+        house.clock.advance(10)
+        await settled()
+        assert caplog.messages == ["the queues cannot be looked at"]
+        house.fails = None
+        house.clock.advance(10)
+        await settled()
+        house.queues[1] = {"published": 20}
+        house.clock.advance(10)
+        await settled()
+    assert house.published == (2, 2, 2)
+
+
+async def settled():
+    for _ in range(10):
+        await asyncio.sleep(0)
