@@ -1,6 +1,7 @@
 """What holds for all tests: no logins, no asking what the time is, Redis where they want it."""
 
 import os
+import signal
 from importlib.util import find_spec
 
 import pytest
@@ -21,8 +22,11 @@ def pytest_ignore_collect(collection_path, config):
 
 
 def pytest_configure():
-    """No login of whoever runs the tests has a say in them."""
+    """No login of whoever runs the tests has a say in them, nor has it that they run behind `&`."""
     os.environ["XDG_CONFIG_HOME"] = os.devnull
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell has what it runs behind `&` ignore interrupts, and all that this starts inherits it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 # How long a case takes, and how long it takes to draw one, tells how busy the machine is.

@@ -12,8 +12,8 @@ from served import Served
 
 ADDED_SECONDS = 0.25
 BACK_SECONDS = 5
-NOISE_SECONDS = 1.0
-"""How much longer than that an answer may take on a machine that has much else to do."""
+NOISE_SECONDS = 4.0
+"""How much longer an answer may take on a busy machine; who waits for Redis waits for ever."""
 
 TABLES = """
 [plugins.ratelimit]
