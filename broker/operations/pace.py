@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter, deque
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 
@@ -19,6 +19,9 @@ EVERY_MS = 10_000
 
 WINDOWS_MS = (60_000, 300_000, 900_000)
 
+MOST_SAMPLES = WINDOWS_MS[-1] // EVERY_MS + 2
+"""So many that one is older than the longest window, wherever between two others that begins."""
+
 FROM_TOTALS = ("published", "delivered", "acked", "failed")
 
 logger = logging.getLogger("broker.pace")
@@ -31,6 +34,42 @@ class Sample(msgspec.Struct, frozen=True):
     counted: Mapping[str, int]
 
 
+class Samples:
+    """What had been counted by one moment after the other, as far back as the longest window."""
+
+    def __init__(self) -> None:
+        self._samples: deque[Sample] = deque(maxlen=MOST_SAMPLES)
+
+    @property
+    def last(self) -> Sample | None:
+        """The newest."""
+        return self._samples[-1] if self._samples else None
+
+    def add(self, at: int, counted: Mapping[str, int]) -> None:
+        """Remember what was counted by a moment that comes after all others."""
+        self._samples.append(Sample(at, counted))
+
+    def rates(self, window_ms: int) -> dict[str, float]:
+        """Return what was counted a second, since the start of the window or, if that was later, of
+        the samples; nothing before there are two."""
+        newest = self.last
+        if newest is None:
+            return {}
+        begin = newest.at - window_ms
+        oldest = self._samples[0]
+        for sample in self._samples:
+            if sample.at > begin:
+                break
+            oldest = sample
+        seconds = (newest.at - oldest.at) / 1000
+        if not seconds:
+            return {}
+        return {
+            name: round((count - oldest.counted[name]) / seconds, 3)
+            for name, count in newest.counted.items()
+        }
+
+
 class Pace:
     """Compares what was counted with what had been 1, 5 and 15 minutes before; remembers a sample
     for every ten seconds of that, and the totals of the queues at the last one."""
@@ -41,7 +80,8 @@ class Pace:
         self._look = look
         self._served = served
         self._clock = clock
-        self._samples: deque[Sample] = deque(maxlen=WINDOWS_MS[-1] // EVERY_MS + 1)
+        self._requests = Samples()
+        self._messages = Samples()  # apart, for an overview can be older than the moment
         self._totals: dict[int, Totals] = {}
 
     def rates(self) -> Rates:
@@ -63,43 +103,45 @@ class Pace:
         while True:
             begun = self._clock.now()
             try:
-                self.sample(await self._look())
+                await self.sample()
             # An isolation point: the next look at the queues may succeed.
             except Exception as error:
                 if not isinstance(error, BrokerError):
                     logger.exception("the queues cannot be looked at")
             await self._clock.sleep_until(begun + EVERY_MS)
 
-    def sample(self, overview: Overview) -> None:
-        """Remember what was counted by now. A queue that went takes nothing of it away."""
+    async def sample(self) -> None:
+        """Remember what was counted by now. A queue that went, or counts anew, takes nothing of it
+        away."""
+        self._requests.add(self._clock.now(), {"requests": self._served.requests.total()})
+        overview = await self._look()
+        last = self._messages.last
+        if last is not None and last.at == overview.at:  # of a slow storage, say
+            return
         totals = {one.queue.id: one.totals for one in overview.queues}
-        if not self._samples:
-            self._totals = totals  # what was counted before the start is no part of any rate
-        counted = Counter(self._samples[-1].counted if self._samples else {})
+        if last is None:  # what was counted before the start is no part of any rate
+            counted = dict.fromkeys(FROM_TOTALS, 0)
+        else:
+            counted = self._count_on(last.counted, totals)
+        self._totals = totals
+        self._messages.add(overview.at, counted)
+
+    def _count_on(self, counted: Mapping[str, int], totals: Mapping[int, Totals]) -> dict[str, int]:
+        counted = dict(counted)
         for queue, now in totals.items():
             before = self._totals.get(queue, _NOTHING)
             if now == before:  # as most are, of many
                 continue
             for name in FROM_TOTALS:
-                counted[name] += getattr(now, name) - getattr(before, name)
-        counted["requests"] = self._served.requests.total()
-        self._totals = totals
-        self._samples.append(Sample(overview.at, counted))
+                counted[name] += max(0, getattr(now, name) - getattr(before, name))
+        return counted
 
     def _over(self, window_ms: int) -> Rate | None:
-        if not self._samples:
+        requests, messages = self._requests.rates(window_ms), self._messages.rates(window_ms)
+        if not (requests and messages):
             return None
-        newest = self._samples[-1]
-        oldest = next(one for one in self._samples if one.at >= newest.at - window_ms)
-        seconds = (newest.at - oldest.at) / 1000
-        if not seconds:
-            return None
-        return Rate(
-            **{
-                f"{name}_per_second": round((count - oldest.counted[name]) / seconds, 3)
-                for name, count in newest.counted.items()
-            }
-        )
+        rates = {**requests, **messages}
+        return Rate(**{f"{name}_per_second": rate for name, rate in rates.items()})
 
 
 _NOTHING = Totals()

@@ -1,5 +1,7 @@
 """What `/stats` tells, to whom: the fields of the earlier API, and more."""
 
+import pytest
+
 OTHER = {"rates", "system", "totals"}
 SYSTEM = {
     "python_version",
@@ -110,6 +112,26 @@ def test_stats_name_the_plugin_that_does_each_work(serve):
         "notification": "sse",
         "rate_limit": "ratelimit",
         "graphql": None,
+    }
+
+
+@pytest.mark.parametrize("queues", [[], ["q"]])
+def test_stats_of_a_broker_that_is_idle_tell_that_nothing_happens(call, queues):
+    for name in queues:
+        call("POST", "/queues", json={"name": name})
+    call.advance(0)  # there is a first sample
+    for _ in range(2):
+        call.advance(10)
+
+    answer = call("GET", "/stats")
+
+    assert answer.status == 200
+    assert answer.json["rates"]["fifteen_minutes"] == {
+        "requests_per_second": len(queues) / 20,
+        "published_per_second": 0.0,
+        "delivered_per_second": 0.0,
+        "acked_per_second": 0.0,
+        "failed_per_second": 0.0,
     }
 
 

@@ -70,6 +70,14 @@ async def test_the_numbers_are_those_of_rest(tmp_path):
     )
 
 
+async def test_the_rates_of_an_idle_broker_are_0(tmp_path):
+    async with graph(tmp_path) as one:
+        one.clock.advance(10)
+        await asyncio.sleep(0)
+        told = await one.data("{ stats { rates { oneMinute { publishedPerSecond } } } }")
+    assert told == {"stats": {"rates": {"oneMinute": {"publishedPerSecond": 0}}}}
+
+
 async def test_the_numbers_are_for_admins(tmp_path):
     async with graph(tmp_path) as one:
         one.scopes = frozenset({"read:*", "manage:*"})

@@ -1,10 +1,12 @@
 import asyncio
 from types import SimpleNamespace
 
+import pytest
+
 from broker.errors import Unavailable
 from broker.models import Overview, Totals
 from broker.operations.pace import Pace
-from broker.status import Rate, Served
+from broker.status import Rate, Rates, Served
 from broker.testing import ManualClock
 
 
@@ -17,21 +19,31 @@ class House:
         self.queues = {}
         self.looks = 0
         self.fails = None
+        self.at = None
+        self.meanwhile = 0
         self.pace = Pace(self.look, self.served, self.clock)
 
     async def look(self):
         self.looks += 1
+        self.served.requests["GET /", 200] += self.meanwhile
         if self.fails is not None:
             raise self.fails
         queues = [
             SimpleNamespace(queue=SimpleNamespace(id=id_), totals=Totals(**totals))
             for id_, totals in self.queues.items()
         ]
-        return Overview(at=self.clock.now(), queues=tuple(queues))
+        return Overview(at=self.at or self.clock.now(), queues=tuple(queues))
 
     async def sample(self, seconds=0):
         self.clock.advance(seconds)
-        self.pace.sample(await self.look())
+        await self.pace.sample()
+
+    @property
+    def asked(self):
+        """How many requests were answered a second, in the last 1, 5 and 15 minutes."""
+        rates = self.pace.rates()
+        windows = (rates.one_minute, rates.five_minutes, rates.fifteen_minutes)
+        return tuple(rate and rate.requests_per_second for rate in windows)
 
     @property
     def published(self):
@@ -66,6 +78,25 @@ async def test_each_number_has_its_rate():
     )
 
 
+@pytest.mark.parametrize("queues", [{}, {1: {"published": 7, "failed": 7}}])
+async def test_where_nothing_happens_all_rates_are_0(queues):
+    house = House()
+    house.queues = queues
+    await house.sample()
+    await house.sample(10)
+
+    nothing = Rate(
+        requests_per_second=0,
+        published_per_second=0,
+        delivered_per_second=0,
+        acked_per_second=0,
+        failed_per_second=0,
+    )
+    assert house.pace.rates() == Rates(
+        one_minute=nothing, five_minutes=nothing, fifteen_minutes=nothing
+    )
+
+
 async def test_a_window_holds_what_happened_within_it():
     house = House()
     house.queues[1] = {"published": 0}
@@ -87,6 +118,67 @@ async def test_what_is_older_than_the_longest_window_is_forgotten():
         await house.sample(10)
 
     assert house.published == (0, 0, 0)
+
+
+async def test_a_window_is_whole_although_timers_are_late():
+    house = House()
+    for number in range(92):
+        house.queues[1] = {"published": number**2}
+        await house.sample(10.01)
+
+    assert house.published == (
+        pytest.approx((91**2 - 85**2) / 60.06, abs=0.001),
+        pytest.approx((91**2 - 61**2) / 300.3, abs=0.001),
+        pytest.approx((91**2 - 1) / 900.9, abs=0.001),
+    )
+
+
+async def test_an_overview_that_was_seen_is_no_sample_of_messages_but_one_of_requests():
+    house = House()
+    house.queues[1] = {"published": 0}
+    await house.sample()
+    house.at = house.clock.now()
+    for number in range(1, 92):
+        house.served.requests["GET /", 200] = 20 * number
+        await house.sample(10)
+    assert (house.published, house.asked) == ((None,) * 3, (None,) * 3)
+
+    house.at = None
+    house.queues[1] = {"published": 460}
+    house.served.requests["GET /", 200] += 20
+    await house.sample(10)
+
+    assert house.published == (0.5, 0.5, 0.5)  # in the 920 s since the one before
+    assert house.asked == (2, 2, 2)
+
+
+async def test_requests_are_counted_when_a_look_begins_and_by_that_time():
+    house = House()
+    await house.sample()
+    house.at = house.clock.now() + 8_000  # somebody else looked then
+    house.served.requests["GET /", 200] = 80
+
+    house.meanwhile = 1_000
+    await house.sample(10)
+
+    assert house.asked == (8, 8, 8)
+
+
+async def test_totals_that_shrink_count_as_nothing():
+    house = House()
+    house.queues[1] = {"published": 500, "acked": 0}
+    await house.sample()
+    house.queues[1] = {"published": 100, "acked": 50}
+    await house.sample(10)
+
+    rate = house.pace.rates().one_minute
+    assert (rate.published_per_second, rate.acked_per_second) == (0, 5)
+
+    house.queues[1] = {"published": 200, "acked": 50}
+    await house.sample(10)
+
+    rate = house.pace.rates().one_minute
+    assert (rate.published_per_second, rate.acked_per_second) == (5, 2.5)
 
 
 async def test_a_new_queue_counts_from_nothing_and_a_dropped_one_takes_nothing_away():
