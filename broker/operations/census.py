@@ -8,9 +8,8 @@ from contextlib import asynccontextmanager
 
 from broker.context import Clock
 from broker.errors import TooManyQueues
+from broker.operations.paging import pages_of_queues
 from broker.storage import Storage
-
-PAGE = 1000
 
 SHARED_COUNT_MS = 1000
 """How long a count is believed when other processes may make and drop queues."""
@@ -65,13 +64,9 @@ class Census:
     async def _take(self) -> None:
         """Count, unless that is disturbed: a page may be from before a change or from after it."""
         self._has_changed = False
-        count, after = 0, None
-        while True:
-            page = await self._storage.get_queues(after=after, limit=PAGE, now=self._clock.now())
+        count = 0
+        async for page in pages_of_queues(self._storage, self._clock):
             count += len(page)
-            if len(page) < PAGE:
-                break
-            after = page[-1].queue.name
         if not self._has_changed:
             self._count = count
             self._believed_until = self._clock.now() + SHARED_COUNT_MS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import aclosing
 from typing import Any, Literal
 
 import msgspec
@@ -38,11 +39,8 @@ from broker.operations.checking import (
     queue_name_refusal,
 )
 from broker.operations.overview import Lookout
+from broker.operations.paging import pages_of_queues
 from broker.operations.runtime import Runtime
-from broker.operations.summing import sum_up
-
-LIST_LIMIT = 1000
-"""Queues that one storage call lists, however few of them the identity may read."""
 
 
 class Queues:
@@ -146,29 +144,22 @@ class Queues:
         check_prefix(prefix)
         await self._gate.spend(identity, "read", None)
         found: list[QueueStatus] = []
-        while len(found) < limit:
-            page = await self._storage.get_queues(
-                prefix=prefix, after=after, limit=LIST_LIMIT, now=self._clock.now()
-            )
-            found += [
-                status for status in page if self._gate.permits(identity, "read", status.queue.name)
-            ]
-            if len(page) < LIST_LIMIT:
-                break
-            after = page[-1].queue.name
+        pages = pages_of_queues(self._storage, self._clock, prefix=prefix, after=after)
+        async with aclosing(pages):
+            async for page in pages:
+                found += [
+                    one for one in page if self._gate.permits(identity, "read", one.queue.name)
+                ]
+                if len(found) >= limit:
+                    break
         return found[:limit]
 
     async def summary(self, identity: Identity) -> Summary:
-        """Return the numbers of all queues together; raises Forbidden unless the identity may
-        "admin"."""
+        """Return the numbers of all queues together, as they are now; raises Forbidden unless the
+        identity may "admin"."""
         self._gate.permit(identity, "admin", None)
-        found: list[QueueStatus] = []
-        while True:
-            after = found[-1].queue.name if found else None
-            page = await self.list(identity, after=after, limit=LIST_LIMIT)
-            found += page
-            if len(page) < LIST_LIMIT:
-                return sum_up(found)
+        await self._gate.spend(identity, "read", None)
+        return await self._lookout.summary()
 
     async def overview(self) -> Overview:
         """Return all queues, as they were a second ago at most, unless the storage is slow.

@@ -95,7 +95,7 @@ def test_stats_tell_the_newest_unexpected_error(call, monkeypatch):
 
 
 def test_stats_of_more_queues_than_a_page_holds_them_all(call, monkeypatch):
-    monkeypatch.setattr("broker.operations.queues.LIST_LIMIT", 2)
+    monkeypatch.setattr("broker.operations.paging.PAGE", 2)
     for name in "abcde":
         call("POST", "/queues", json={"name": name})
 

@@ -18,7 +18,7 @@ class Listed:
         self.pages = 0
         self.before_page = {}
 
-    async def get_queues(self, *, after, limit, now):
+    async def get_queues(self, *, prefix, after, limit, now):
         self.pages += 1
         if self.pages in self.before_page:
             await self.before_page[self.pages]()

@@ -80,7 +80,7 @@ async def test_the_summary_adds_up_all_queues_and_is_paid_for():
 
 
 async def test_the_summary_counts_what_is_on_later_pages(monkeypatch):
-    monkeypatch.setattr("broker.operations.queues.LIST_LIMIT", 2)
+    monkeypatch.setattr("broker.operations.paging.PAGE", 2)
     async with House() as house:
         await make(house, "a", "b", "z")
         assert (await house.broker.queues.summary(ADMIN)).queues == 4
