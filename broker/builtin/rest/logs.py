@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -33,6 +35,8 @@ MOST_ENTRIES = 10_000
 
 LAST_MS = 253_402_300_799_999
 """The end of the year 9999. Nothing was logged beyond, but a time with an offset may lie there."""
+
+T = TypeVar("T")
 
 At = Annotated[
     datetime, Meta(tz=True, description="a time as RFC 3339 has it, 2026-11-22T21:30:00Z say")
@@ -121,22 +125,29 @@ class LogRoutes:
         """Name the files, newest first."""
         await self._admit(request)
         read_query(request, Fields)
-        return json_response({"log_files": await asyncio.to_thread(self._files.names)})
+        return json_response({"log_files": await self._alone(self._files.names)})
 
     async def show(self, request: Request) -> Response:
         """Show entries of one file, oldest first."""
         await self._admit(request)
         asked = read_query(request, LogOptions)
-        async with self._reading:  # a file is in memory while it is read, and there is one
-            entries = await asyncio.to_thread(
-                self._files.read,
-                request.params["name"],
-                start=_milliseconds(asked.start),
-                end=_milliseconds(asked.end),
-                level=asked.level,
-                tail=asked.tail,
-            )
-        return json_response(entries)
+        read = partial(
+            self._files.read,
+            request.params["name"],
+            start=_milliseconds(asked.start),
+            end=_milliseconds(asked.end),
+            level=asked.level,
+            tail=asked.tail,
+        )
+        return json_response(await self._alone(read))
+
+    async def _alone(self, read: Callable[[], T]) -> T:
+        """Call this in a thread, once no other such call goes on: it has a file in memory, or waits
+        for a disk that hangs, although the client may be gone."""
+        await self._reading.acquire()
+        reading = asyncio.ensure_future(asyncio.to_thread(read))
+        reading.add_done_callback(lambda _: self._reading.release())
+        return await asyncio.shield(reading)
 
     async def _admit(self, request: Request) -> None:
         identity = await self._broker.identify_request(request)

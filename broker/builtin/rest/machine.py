@@ -62,17 +62,23 @@ class Machine:
         self._process = psutil.Process()
         self._process_used = _told(self._process.cpu_percent)  # what comes next is since now
         self._used = _told(_look_at_processors)
-        self._looking = asyncio.Lock()
-        self._last: MachineView | None = None
+        self._looking: asyncio.Future[MachineView] | None = None
         self._holds_until = 0
 
     async def look(self) -> MachineView:
         """Describe the machine; the disk is the one that the data directory is on."""
-        async with self._looking:
-            if self._last is None or self._clock.now() >= self._holds_until:
-                self._last = await asyncio.to_thread(self._look)
-                self._holds_until = self._clock.now() + HOLDS_MS
-            return self._last
+        if self._looking is None or (self._looking.done() and self._is_old()):
+            self._looking = asyncio.ensure_future(self._look_in_a_thread())
+        # Shielded: a thread that a disk keeps waiting would go on, and the next asker take another.
+        return await asyncio.shield(self._looking)
+
+    def _is_old(self) -> bool:
+        return self._clock.now() >= self._holds_until
+
+    async def _look_in_a_thread(self) -> MachineView:
+        seen = await asyncio.to_thread(self._look)
+        self._holds_until = self._clock.now() + HOLDS_MS
+        return seen
 
     def _look(self) -> MachineView:
         memory = _told(psutil.virtual_memory)

@@ -1,5 +1,6 @@
 import asyncio
 import os
+import threading
 from collections import namedtuple
 from pathlib import Path
 
@@ -91,3 +92,41 @@ async def test_however_many_ask_there_is_one_look_a_second(times, monkeypatch, t
     clock.advance(0.001)
     await machine.look()
     assert len(looks) == 2
+
+
+async def test_a_disk_that_hangs_keeps_one_thread_however_many_lose_patience(monkeypatch, tmp_path):
+    begun, is_free, looks = asyncio.Event(), threading.Event(), []
+    loop = asyncio.get_running_loop()
+
+    def hang(_):
+        looks.append(1)
+        loop.call_soon_threadsafe(begun.set)
+        assert is_free.wait(10)
+        return Disk(4 * GB, GB, 3 * GB, 25.0)
+
+    monkeypatch.setattr(psutil, "disk_usage", hang)
+    machine = Machine(tmp_path, ManualClock())
+    for _ in range(3):
+        asking = asyncio.ensure_future(machine.look())
+        await begun.wait()
+        asking.cancel()
+        await asyncio.wait([asking])
+    asking = asyncio.ensure_future(machine.look())
+    await asyncio.sleep(0)
+    is_free.set()
+
+    assert [one.percent for one in (await asking).disk_usage.values()] == [25.0]
+    assert looks == [1]
+
+
+async def test_a_look_that_failed_is_tried_again(monkeypatch, tmp_path):
+    def fail():
+        raise ZeroDivisionError
+
+    machine = Machine(tmp_path, ManualClock())
+    with monkeypatch.context() as patch:
+        patch.setattr(psutil, "getloadavg", fail)
+        with pytest.raises(ZeroDivisionError):
+            await machine.look()
+
+    assert (await machine.look()).load_average is not None
