@@ -1,6 +1,10 @@
 """What `/stats` tells, to whom: the fields of the earlier API, and more."""
 
+from pathlib import Path
+
 import pytest
+
+from broker.builtin.rest.about_status import NUMBERS
 
 OTHER = {"rates", "system", "totals"}
 SYSTEM = {
@@ -74,6 +78,16 @@ def test_stats_count_queues_messages_and_requests(with_queue):
     }
     assert stats["totals"]["published"] == 4
     assert set(stats["system"]) == SYSTEM
+
+
+def test_the_example_in_the_documentation_looks_like_the_answer(call):
+    stats = call("GET", "/stats").json
+
+    assert NUMBERS.keys() == stats.keys()
+    assert NUMBERS["system"].keys() == stats["system"].keys()
+    assert NUMBERS["broker_specific"].keys() == stats["broker_specific"].keys()
+    for told in (NUMBERS, stats):
+        assert all(Path(mounted).is_absolute() for mounted in told["system"]["disk_usage"])
 
 
 def test_stats_tell_the_newest_unexpected_error(call, monkeypatch):

@@ -40,9 +40,7 @@ NUMBERS = {
         "memory_total_gb": 16.0,
         "memory_used_gb": 6.4,
         "memory_available_gb": 9.6,
-        "disk_usage": {
-            "data_dir": {"total_gb": 100.0, "used_gb": 20.0, "free_gb": 80.0, "percent": 20.0}
-        },
+        "disk_usage": {"/": {"total_gb": 100.0, "used_gb": 20.0, "free_gb": 80.0, "percent": 20.0}},
         "process_cpu_percent": 3.5,
         "process_memory_mb": 80.0,
         "process_memory_rss_mb": 80.0,
