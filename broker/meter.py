@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import isfinite
 from typing import Any, Literal
 
 import msgspec
@@ -149,10 +150,12 @@ class Meter:
         *,
         labels: Sequence[str] = (),
     ) -> Histogram:
-        """Return what sorts values into buckets with these upper bounds, in rising order; raises
-        PluginError if the name is taken."""
+        """Return what sorts values into buckets with these upper bounds, finite and in rising
+        order; raises PluginError if the name is taken."""
         if not bounds or list(bounds) != sorted(set(bounds)):
             raise ValueError(f"the bounds of {name} do not rise: {bounds}")
+        if not all(map(isfinite, bounds)):  # the bucket without one is there anyway
+            raise ValueError(f"the bounds of {name} are not all finite: {bounds}")
         histogram = Histogram(len(labels), bounds)
         self._register(name, description, "histogram", labels, histogram.read)
         return histogram

@@ -1,5 +1,7 @@
 """What parts register their numbers with."""
 
+import math
+
 import pytest
 
 from broker import Distribution, Measurement, Meter, PluginError
@@ -159,6 +161,12 @@ def test_so_is_a_label(label):
 @pytest.mark.parametrize("bounds", [(), (1, 1), (2, 1)])
 def test_bounds_rise(bounds):
     with pytest.raises(ValueError, match="the bounds of letters do not rise"):
+        Meter().histogram("letters", "Letters.", bounds)
+
+
+@pytest.mark.parametrize("bounds", [(1, math.inf), (-math.inf, 1), (math.nan,), (1, math.nan)])
+def test_bounds_are_finite(bounds):
+    with pytest.raises(ValueError, match="the bounds of letters are not all finite"):
         Meter().histogram("letters", "Letters.", bounds)
 
 
