@@ -74,14 +74,17 @@ class _Part:
     async def ask(self) -> None:
         """Ping it, and tell the log of what has changed."""
         was_well = self.problem is None
+        limit = asyncio.timeout(PING_SECONDS)
         try:
-            async with asyncio.timeout(PING_SECONDS):
+            async with limit:
                 await self._provider.ping()
         except BaseException as error:
             if is_from_outside(error):
                 raise
             # Whatever it raises is its answer.
-            self.problem = _told(error)
+            self.problem = (
+                f"no answer within {PING_SECONDS:g} s" if limit.expired() else _told(error)
+            )
             if was_well:
                 cause = None if isinstance(error, BrokerError) else error
                 text = 'plugin "%s" does not work now: %s'
@@ -94,8 +97,6 @@ class _Part:
 
 def _told(error: BaseException) -> str:
     """Say what is wrong, without what may hold a password; the log tells more."""
-    if isinstance(error, TimeoutError):
-        return f"no answer within {PING_SECONDS:g} s"
     if isinstance(error, BrokerError):
         return str(error)
     return getattr(error, "strerror", None) or type(error).__name__
