@@ -27,7 +27,13 @@ def _whole(endpoint: str) -> str:
     parts = urlsplit(endpoint)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
         raise ValueError("expected a URL like http://127.0.0.1:4318")
-    return endpoint if parts.path not in ("", "/") else endpoint.rstrip("/") + PATH
+    return endpoint if parts.path not in ("", "/") else _with_path(endpoint)
+
+
+def _with_path(endpoint: str) -> str:
+    """Return a URL with the path of traces behind its own, and its query behind that."""
+    base, mark, query = endpoint.partition("?")
+    return base.rstrip("/") + PATH + mark + query
 
 
 class TracesConfig(BaseModel):
@@ -89,11 +95,12 @@ def add_opentelemetry(layers: Layers) -> None:
 def _read() -> dict[str, Any]:
     environ = os.environ
     is_off = environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
-    if is_off or environ.get("OTEL_TRACES_EXPORTER", "otlp") != "otlp":
+    exporters = environ.get("OTEL_TRACES_EXPORTER") or "otlp"  # empty is unset, here and elsewhere
+    if is_off or exporters != "otlp":
         return {}
     endpoint = environ.get(FOR_TRACES)
     if not endpoint and (base := environ.get(FOR_ALL)):
-        endpoint = base.rstrip("/") + PATH
+        endpoint = _with_path(base)
     return {"traces": {"endpoint": endpoint}} if endpoint else {}
 
 

@@ -60,6 +60,14 @@ OWN = '[traces]\nendpoint = "http://own"'
             },
             "http://one/a",
         ),
+        ('[traces]\nendpoint = "https://own?x=1"', {}, "https://own/v1/traces?x=1"),
+        ('[traces]\nendpoint = "https://own/?x=/"', {}, "https://own/v1/traces?x=/"),
+        ('[traces]\nendpoint = "https://own/a?x=1"', {}, "https://own/a?x=1"),
+        (
+            "",
+            {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://all/a/?x=1"},
+            "http://all/a/v1/traces?x=1",
+        ),
         (OWN, {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://all"}, "http://own/v1/traces"),
         (OWN, {"BROKER__TRACES__ENDPOINT": "http://env/"}, "http://env/v1/traces"),
         ("", {"OTEL_EXPORTER_OTLP_ENDPOINT": ""}, None),
@@ -68,6 +76,11 @@ OWN = '[traces]\nendpoint = "http://own"'
         (
             "",
             {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://all", "OTEL_TRACES_EXPORTER": "otlp"},
+            "http://all/v1/traces",
+        ),
+        (
+            "",
+            {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://all", "OTEL_TRACES_EXPORTER": ""},
             "http://all/v1/traces",
         ),
     ],
