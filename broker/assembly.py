@@ -79,7 +79,7 @@ def assemble(
 
     builder = _Builder(config, load(config, added=added), clock or Clock())
     providers = builder.providers()
-    tracing = _tracing(config)
+    tracing = _tracing(config, builder.meter)
     broker = builder.broker(providers, tracing)
     transports = builder.transports(broker, providers)
     return Assembly(
@@ -94,14 +94,14 @@ def assemble(
     )
 
 
-def _tracing(config: Config) -> Tracing | None:
+def _tracing(config: Config, meter: Meter) -> Tracing | None:
     if config.traces.endpoint is None:
         return None
     from broker.tracing.exporting import exporter_to  # imports OpenTelemetry
     from broker.tracing.tracing import Tracing
 
     exporter = exporter_to(config.traces.endpoint)
-    return Tracing(config.traces, exporter, version=version("replika-broker"))
+    return Tracing(config.traces, exporter, version=version("replika-broker"), meter=meter)
 
 
 def make_context(plugin: Plugin, config: Config, clock: Clock, meter: Meter) -> PluginContext:
@@ -157,7 +157,7 @@ class _Builder:
         self._config = config
         self._plugins = list(plugins)
         self._clock = clock
-        self._meter = Meter()
+        self.meter = Meter()
         self._contexts: dict[str, PluginContext] = {}
         self.warnings = list(config.warnings)
 
@@ -204,7 +204,7 @@ class _Builder:
                 },
                 anonymous=settings.anonymous,
             ),
-            meter=self._meter,
+            meter=self.meter,
             trace=None if tracing is None else tracing.storage,
             max_queues=settings.max_queues,
             max_requests=self._config.server.max_requests,
@@ -252,6 +252,6 @@ class _Builder:
     def _context(self, plugin: Plugin) -> PluginContext:
         if plugin.name not in self._contexts:
             self._contexts[plugin.name] = make_context(
-                plugin, self._config, self._clock, self._meter
+                plugin, self._config, self._clock, self.meter
             )
         return self._contexts[plugin.name]

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, Resource
 from opentelemetry.sdk.trace import TracerProvider, sampling
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+from opentelemetry.sdk.trace.export import SpanExporter
 
 from broker.delivery import ASGIApp
+from broker.meter import Meter
 from broker.provider import Provider
 from broker.storage import Storage
+from broker.tracing.exporting import Batches, QuietExporter, max_waiting
 from broker.tracing.failing import note
 from broker.tracing.requests import Find, TracedApp
 from broker.tracing.storage import TracedStorage
@@ -39,14 +41,21 @@ class Tracing(Provider):
 
     note = staticmethod(note)
 
-    def __init__(self, settings: TracesConfig, exporter: SpanExporter, *, version: str) -> None:
+    def __init__(
+        self, settings: TracesConfig, exporter: SpanExporter, *, version: str, meter: Meter
+    ) -> None:
         self.provider = TracerProvider(
             sampler=_sampler(settings),
             resource=_resource(settings, version),
             shutdown_on_exit=False,
         )
         """What makes the spans of this broker."""
-        self._exporter = exporter
+        self._exporter = QuietExporter(exporter, settings.endpoint or "", max_waiting=max_waiting())
+        meter.counted(
+            "spans_lost",
+            "Spans that a collector did not take, or not in time.",
+            lambda: self._exporter.lost,
+        )
         self._tracer = self.provider.get_tracer("broker", version, SCHEMA)
 
     def storage(self, name: str, storage: Storage) -> Storage:
@@ -60,7 +69,7 @@ class Tracing(Provider):
 
     async def open(self) -> None:
         """Start the thread."""
-        self.provider.add_span_processor(BatchSpanProcessor(self._exporter))
+        self.provider.add_span_processor(Batches(self._exporter))
 
     async def close(self) -> None:
         """Send the spans that are left; whatever the collector does, this is over in time."""

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client.parser import text_string_to_metric_families
 from tables import table
+
+from broker.tracing import exporting
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -24,9 +27,11 @@ PLUGIN_TABLES = {
 
 
 @pytest.fixture
-def site(broker_factory):
+def site(broker_factory, monkeypatch):
     pytest.importorskip("broker_graphql", reason="graphql is not installed")
-    return broker_factory(PLUGINS, config={"plugins": PLUGIN_TABLES})
+    monkeypatch.setattr(exporting, "exporter_to", lambda _: InMemorySpanExporter())
+    traces = {"endpoint": "http://collector.test:4318"}
+    return broker_factory(PLUGINS, config={"plugins": PLUGIN_TABLES, "traces": traces})
 
 
 async def scrape(client, clock):
