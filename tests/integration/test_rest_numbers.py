@@ -5,7 +5,7 @@ from urllib.parse import quote
 import msgspec
 import pytest
 
-from broker.builtin.rest import wire
+from broker.builtin.rest import wire, wire_queues, wire_settling
 from broker.builtin.rest.explain import fields_of
 from broker.limits import MAX_INT64, YEAR
 
@@ -30,7 +30,7 @@ MESSAGE = {"priority": (0, 9), "delay": DELAY, "ttl": TTL}
 LEASE = {"wait": (0, 20), "lease_seconds": (1, 43_200)}
 
 IN_QUERIES = {
-    ("GET", "/queues"): (wire.ListOptions, {"limit": (1, 1000)}),
+    ("GET", "/queues"): (wire_queues.ListOptions, {"limit": (1, 1000)}),
     ("GET", "/queues/q/messages"): (
         wire.BrowseOptions,
         {"limit": (1, 1000), "after": (0, MAX_INT64)},
@@ -45,9 +45,9 @@ IN_QUERIES = {
 """What is a number in the query string of a route, and its bounds."""
 
 IN_BODIES = {
-    ("POST", "/queues", '{"name": "new", NUMBER}'): (wire.NewQueue, POLICY),
-    ("PUT", "/queues/new", "{NUMBER}"): (wire.QueuePolicy, POLICY),
-    ("PATCH", "/queues/q", "{NUMBER}"): (wire.QueuePolicy, POLICY),
+    ("POST", "/queues", '{"name": "new", NUMBER}'): (wire_queues.NewQueue, POLICY),
+    ("PUT", "/queues/new", "{NUMBER}"): (wire_queues.QueuePolicy, POLICY),
+    ("PATCH", "/queues/q", "{NUMBER}"): (wire_queues.QueuePolicy, POLICY),
     ("POST", "/queues/q/messages", '{"content": "", NUMBER}'): (wire.OutgoingMessage, MESSAGE),
     ("POST", "/queues/q/messages/batch", '{"messages": [{"content": "", NUMBER}]}'): (
         wire.OutgoingMessage,
@@ -62,17 +62,17 @@ IN_BODIES = {
         MESSAGE,
     ),
     ("POST", "/messages/settle", '{"retry": [{"receipt": "x", NUMBER}]}'): (
-        wire.RetryItem,
+        wire_settling.RetryItem,
         {"delay": DELAY},
     ),
     ("POST", "/messages/settle", '{"extend": [{"receipt": "x", NUMBER}]}'): (
-        wire.ExtendItem,
+        wire_settling.ExtendItem,
         {"seconds": EXTENSION},
     ),
-    ("POST", "/messages/1/nack", "{NUMBER}"): (wire.Nack, {"delay": DELAY}),
-    ("POST", "/messages/1/extend", "{NUMBER}"): (wire.Extend, {"seconds": EXTENSION}),
+    ("POST", "/messages/1/nack", "{NUMBER}"): (wire_settling.Nack, {"delay": DELAY}),
+    ("POST", "/messages/1/extend", "{NUMBER}"): (wire_settling.Extend, {"seconds": EXTENSION}),
     ("POST", "/queues/q/purge", '{"states": ["failed"], NUMBER}'): (
-        wire.Purge,
+        wire_queues.Purge,
         {"older_than": (0, YEAR)},
     ),
 }
@@ -153,7 +153,9 @@ def test_no_number_that_clients_send_is_missing_here():
     tables = [*IN_QUERIES.values(), *IN_BODIES.values()]
     tested = {(kind, name) for kind, rows in tables for name in rows}
     kinds = {kind for kind, _ in tables}
-    others = {kind for kind in vars(wire).values() if isinstance(kind, type)} - kinds
+    modules = (wire, wire_queues, wire_settling)
+    others = {kind for one in modules for kind in vars(one).values() if isinstance(kind, type)}
+    others -= kinds
     others -= {wire.MessagePath}  # what is no id: test_rest_bad_requests
     others = {kind for kind in others if issubclass(kind, msgspec.Struct)}
 

@@ -15,15 +15,8 @@ from broker import (
     VersionMismatch,
 )
 from broker.builtin.rest.render import CountView, QueueView
-from broker.builtin.rest.wire import (
-    AgedPurge,
-    Changing,
-    Creating,
-    Fields,
-    ListOptions,
-    NewQueue,
-    QueuePath,
-)
+from broker.builtin.rest.wire import Fields, QueuePath
+from broker.builtin.rest.wire_queues import AgedPurge, Changing, Creating, ListOptions, NewQueue
 
 TAG = "Queues"
 

@@ -17,15 +17,8 @@ from broker import (
 )
 from broker.builtin.rest.about_messages import RECEIPT
 from broker.builtin.rest.render import DetailView, ExtendedView, SettledView
-from broker.builtin.rest.wire import (
-    Extend,
-    Fields,
-    MessagePath,
-    Nack,
-    NackOptions,
-    OneReceipt,
-    Settlements,
-)
+from broker.builtin.rest.wire import Fields, MessagePath
+from broker.builtin.rest.wire_settling import Extend, Nack, NackOptions, OneReceipt, Settlements
 
 TAG = "Settling"
 

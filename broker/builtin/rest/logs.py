@@ -47,29 +47,38 @@ class LogOptions(Fields, frozen=True, kw_only=True):
     """The query string of a look into a file of the log; `start` and `end` are included."""
 
     start: At | None = None
+    """Only entries of then or later."""
     end: At | None = None
+    """Only entries of then or earlier."""
     level: LogLevel = "debug"
+    """Only entries that are so severe, or more."""
     tail: Annotated[int, Meta(ge=1, le=MOST_ENTRIES)] = 1000
+    """At most so many, the newest."""
 
 
 class LogPath(Fields, frozen=True, kw_only=True):
     """The path of a file of the log."""
 
     name: str
+    """The name of a file, as the list of them has it."""
 
 
 class LogsView(msgspec.Struct, frozen=True):
     """The files of the log."""
 
     log_files: list[str]
+    """Their names, the newest first."""
 
 
 class EntryView(msgspec.Struct, frozen=True, kw_only=True):
     """What every entry has; most have more."""
 
     timestamp: Moment
+    """When it happened."""
     level: LogLevel
+    """How severe it is."""
     message: str
+    """What happened."""
 
 
 NAME = "broker_log_20261122T213000123Z.json"

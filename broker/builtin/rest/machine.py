@@ -27,9 +27,13 @@ class DiskView(msgspec.Struct, frozen=True, kw_only=True):
     """The disk that the data directory is on."""
 
     total_gb: float
+    """How large it is."""
     used_gb: float
+    """How much is used of it."""
     free_gb: float
+    """How much is left for this process."""
     percent: float
+    """How much is used, of a hundred."""
 
 
 class MachineView(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,20 +41,35 @@ class MachineView(msgspec.Struct, frozen=True, kw_only=True):
     processor are since the look before; a process that keeps two busy is at 200."""
 
     python_version: str
+    """Of the interpreter."""
     platform: str
+    """The operating system."""
     cpu_percent: float | None
+    """How busy all processors together are."""
     memory_percent: float | None
+    """How much of the memory cannot be had."""
     memory_total_gb: float | None
+    """How much memory the machine has."""
     memory_used_gb: float | None
+    """How much of it is used."""
     memory_available_gb: float | None
+    """How much can be had at once."""
     disk_usage: dict[str, DiskView] | None
+    """By what is there: `data_dir`."""
     process_cpu_percent: float | None
+    """How busy this process is."""
     process_memory_mb: float | None
+    """The memory of this process."""
     process_memory_rss_mb: float | None
+    """The same by its other name."""
     load_average: tuple[float, float, float] | None
+    """How many processes could run, over 1, 5 and 15 minutes."""
     cpu_count_logical: int | None
+    """How many processors there are."""
     open_file_descriptors: int | None
+    """Files and connections that this process has open."""
     thread_count: int | None
+    """Threads of this process."""
 
 
 class Machine:

@@ -35,7 +35,8 @@ from broker.builtin.rest.reading import (
     read_queue,
 )
 from broker.builtin.rest.render import CountView, view_queue
-from broker.builtin.rest.wire import Fields, ListOptions, NewQueue, Purge
+from broker.builtin.rest.wire import Fields
+from broker.builtin.rest.wire_queues import ListOptions, NewQueue, Purge
 
 CREATED = 201
 

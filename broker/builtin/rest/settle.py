@@ -42,10 +42,9 @@ from broker.builtin.rest.render import (
     view_published,
     view_results,
 )
-from broker.builtin.rest.wire import (
-    MAX_MESSAGES,
+from broker.builtin.rest.wire import MAX_MESSAGES, Fields
+from broker.builtin.rest.wire_settling import (
     Extend,
-    Fields,
     Item,
     Nack,
     NackOptions,

@@ -38,20 +38,30 @@ class PluginView(msgspec.Struct, frozen=True):
     """A plugin in use."""
 
     name: str
+    """By which the config knows it."""
     version: str
+    """Of its distribution."""
 
 
 class BrokerView(msgspec.Struct, frozen=True, kw_only=True):
     """What this broker was assembled from: which plugin does what, None for nobody."""
 
     framework: str
+    """What HTTP is served with."""
     version: str
+    """Of the broker."""
     db_engine: str
+    """The plugin that keeps the messages."""
     auth_method: str | None
+    """The plugins that find out who asks."""
     notification: str | None
+    """The plugin that tells of events."""
     rate_limit: str | None
+    """The plugin that limits how much is asked."""
     graphql: str | None
+    """The plugin for GraphQL."""
     capabilities: list[str]
+    """What the storage can do."""
 
 
 class StatsView(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,25 +73,45 @@ class StatsView(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     start_time: Moment
+    """When the broker was started."""
     uptime_seconds: float
+    """For how long it runs."""
     uptime_human: str
+    """The same for people: `1 day, 2:03:04`."""
     requests_total: int
+    """Requests that were answered."""
     requests_by_route: dict[str, dict[str, int]]
+    """The same by the route's template and by method; `*` is any."""
     requests_by_status: dict[str, int]
+    """The same by status code."""
     queues_total: int
+    """Queues that there are."""
     messages_total: int
+    """Messages that were published."""
     messages_pending: int
+    """Messages that wait for a consumer."""
     messages_processing: int
+    """Messages that consumers have."""
     messages_processed: int
+    """Messages that consumers were done with."""
     messages_failed: int
+    """Messages that failed."""
     last_error: str | None
+    """The kind of the latest error that nobody expected; null: there was none."""
     last_error_timestamp: Moment | None
+    """When that was."""
     counts: Counts
+    """Messages that there are, by state."""
     totals: Totals
+    """What happened in the queues since they were made."""
     rates: Rates
+    """How fast it goes."""
     system: MachineView
+    """The machine, and this process."""
     broker_specific: BrokerView
+    """What the broker is made of."""
     plugins: list[PluginView]
+    """All that are in use."""
 
 
 STATS = Description(

@@ -7,12 +7,12 @@ wrong with a value that has the right type.
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from broker import QueueName, QueuePolicy, Seconds, StateFilter, limits, read_receipt
+from broker import QueueName, Seconds, StateFilter, limits, read_receipt
 
 MAX_ID = limits.MAX_INT64
 MAX_MESSAGES = limits.MAX_BATCH_MESSAGES
@@ -94,18 +94,11 @@ ReceiptText = Annotated[
 Priority = Annotated[int, Meta(ge=0, le=limits.MAX_PRIORITY)]
 Ttl = Annotated[int, Meta(gt=0, le=YEAR)] | Annotated[float, Meta(gt=0, le=YEAR)]
 LeaseSeconds = Annotated[int, Meta(ge=1, le=limits.MAX_LEASE_SECONDS)]
-Extension = (
-    Annotated[int, Meta(ge=1, le=limits.MAX_LEASE_SECONDS)]
-    | Annotated[float, Meta(ge=1, le=limits.MAX_LEASE_SECONDS)]
-)
 Wait = (
     Annotated[int, Meta(ge=0, le=limits.MAX_WAIT_SECONDS)]
     | Annotated[float, Meta(ge=0, le=limits.MAX_WAIT_SECONDS)]
 )
 PageSize = Annotated[int, Meta(ge=1, le=limits.MAX_PAGE)]
-
-
-QueueTag = Annotated[str, Meta(pattern=r"^(\*|\"v[1-9][0-9]{0,17}\")\Z")]
 
 
 class Fields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
@@ -118,18 +111,14 @@ class QueuePath(Fields, frozen=True, kw_only=True):
     """The part of a path that says which queue is meant."""
 
     queue: QueueName
+    """The name of the queue."""
 
 
 class MessagePath(Fields, frozen=True, kw_only=True):
     """The part of a path that says which message is meant."""
 
     id: Annotated[int, Meta(ge=1, le=MAX_ID)]
-
-
-class NewQueue(QueuePolicy, frozen=True, kw_only=True):
-    """A queue to be made: its name, and whatever of its policy is not the default."""
-
-    name: QueueName
+    """The id of the message."""
 
 
 class OutgoingMessage(Fields, frozen=True, kw_only=True):
@@ -138,14 +127,25 @@ class OutgoingMessage(Fields, frozen=True, kw_only=True):
     exactly_one: ClassVar[tuple[str, ...]] = ("content", "content_base64")
 
     content: str | UnsetType = UNSET
+    """The body, as text."""
     content_base64: Base64 | UnsetType = UNSET
+    """The body, as base64, instead of `content`."""
     content_type: Label | None = None
+    """What the body is, a media type; null: `text/plain; charset=utf-8` for text,
+    `application/octet-stream` for base64."""
     headers: Headers = {}
+    """What goes along with the body: texts by name."""
     priority: Priority = 4
+    """Higher goes first."""
     delay: Seconds | None = None
+    """Seconds until it can be leased; null: as the queue's policy says."""
     ttl: Ttl | None = None
+    """Seconds until it is dead-lettered or removed; null: as the queue's policy says."""
     group: Label | None = None
+    """Messages of a group are leased one at a time, in their order; null: it is in none."""
     dedup_key: Label | None = None
+    """A message with the same key within the queue's `dedup_window` is not stored; null: what the
+    header `Idempotency-Key` says."""
 
     def __post_init__(self) -> None:
         if (self.content is UNSET) is (self.content_base64 is UNSET):
@@ -158,6 +158,7 @@ class AddressedMessage(OutgoingMessage, frozen=True, kw_only=True):
     """A message to be published along with a settlement."""
 
     queue: QueueName
+    """The queue that it is for."""
 
 
 OneOutgoing = Annotated[OutgoingMessage, ONE_CONTENT]
@@ -168,166 +169,83 @@ class Batch(Fields, frozen=True, kw_only=True):
     """Messages to be published to one queue, all or none."""
 
     messages: Annotated[list[OneOutgoing], Meta(min_length=1, max_length=MAX_MESSAGES)]
+    """In the order in which they are stored."""
 
 
 class DraftOptions(Fields, frozen=True, kw_only=True):
     """The query string of a publish whose body describes the message."""
 
     raw: bool = False
+    """Whether a body of JSON is the message's body as it is, not what describes a message."""
 
 
 class RawOptions(DraftOptions, frozen=True, kw_only=True):
     """The query string of a publish whose body is the message's body."""
 
     priority: Priority = 4
+    """Higher goes first."""
     delay: Seconds | None = None
+    """Seconds until it can be leased; null: as the queue's policy says."""
     ttl: Ttl | None = None
+    """Seconds until it is dead-lettered or removed; null: as the queue's policy says."""
     group: Label | None = None
+    """Messages of a group are leased one at a time, in their order; null: it is in none."""
     dedup_key: Label | None = None
+    """A message with the same key within the queue's `dedup_window` is not stored; null: what the
+    header `Idempotency-Key` says."""
 
 
 class PublishHeaders(Fields, frozen=True, kw_only=True):
     """The HTTP headers that every publish of one message pays attention to."""
 
     idempotency_key: Label | None = msgspec.field(default=None, name="Idempotency-Key")
+    """The `dedup_key` of a message that has none."""
 
 
 class RawHeaders(PublishHeaders, frozen=True, kw_only=True):
     """The HTTP headers of a publish whose body is the message's body."""
 
     content_type: Label | None = msgspec.field(default=None, name="Content-Type")
-
-
-class Creating(Fields, frozen=True, kw_only=True):
-    """The HTTP headers by which a request depends on how a queue is."""
-
-    if_match: QueueTag | None = msgspec.field(default=None, name="If-Match")
-    if_none_match: Literal["*"] | None = msgspec.field(default=None, name="If-None-Match")
-
-
-class Changing(Fields, frozen=True, kw_only=True):
-    """The same, where the queue must be there."""
-
-    if_match: QueueTag | None = msgspec.field(default=None, name="If-Match")
+    """What the body is."""
 
 
 class LeaseOptions(Fields, frozen=True, kw_only=True):
     """How many messages to lease, how long to wait for the first, and for how long."""
 
     limit: Annotated[int, Meta(ge=1, le=limits.MAX_LEASE_MESSAGES)] = 1
+    """At most so many messages."""
     wait: Wait = 0
+    """Seconds to wait for a message if there is none."""
     lease_seconds: LeaseSeconds | None = None
+    """How long the leases last; null: as the queue's policy says."""
 
 
 class ConsumeOptions(Fields, frozen=True, kw_only=True):
     """The query string of a lease of one message."""
 
     wait: Wait = 0
+    """Seconds to wait for a message if there is none."""
     lease_seconds: LeaseSeconds | None = None
+    """How long the lease lasts; null: as the queue's policy says."""
 
 
 class StreamOptions(Fields, frozen=True, kw_only=True):
     """The query string of a stream of leases."""
 
     prefetch: Annotated[int, Meta(ge=1, le=limits.MAX_PREFETCH)] = 16
+    """How many messages may be unsettled at one time."""
     lease_seconds: LeaseSeconds | None = None
-
-
-class Item(Fields, frozen=True, kw_only=True):
-    """One lease that is settled; a bare receipt says the same."""
-
-    receipt: ReceiptText
-
-
-class RetryItem(Item, frozen=True, kw_only=True):
-    """One lease whose message goes back; null: the queue's backoff."""
-
-    delay: Seconds | None = None
-    reason: Text | None = None
-
-
-class RejectItem(Item, frozen=True, kw_only=True):
-    """One lease whose message fails."""
-
-    reason: Text | None = None
-
-
-class ExtendItem(Item, frozen=True, kw_only=True):
-    """One lease that goes on, for `seconds` from now; null: the queue's lease_seconds."""
-
-    seconds: Extension | None = None
-
-
-class Settlements(Fields, frozen=True, kw_only=True):
-    """What becomes of many leases, and what is published in the same transaction."""
-
-    ack: Annotated[list[ReceiptText | Item], Meta(max_length=MAX_MESSAGES)] = []
-    retry: Annotated[list[ReceiptText | RetryItem], Meta(max_length=MAX_MESSAGES)] = []
-    release: Annotated[list[ReceiptText | Item], Meta(max_length=MAX_MESSAGES)] = []
-    reject: Annotated[list[ReceiptText | RejectItem], Meta(max_length=MAX_MESSAGES)] = []
-    extend: Annotated[list[ReceiptText | ExtendItem], Meta(max_length=MAX_MESSAGES)] = []
-    publish: Annotated[list[OneAddressed], Meta(max_length=MAX_MESSAGES)] = []
-
-
-class OneReceipt(Fields, frozen=True, kw_only=True):
-    """Which lease of the message is meant; null: whatever lease it has."""
-
-    receipt: ReceiptText | None = None
-
-
-class Nack(OneReceipt, frozen=True, kw_only=True):
-    """Why a message was not processed, and when it may be tried again."""
-
-    delay: Seconds | None = None
-    reason: Text | None = None
-
-
-class Extend(OneReceipt, frozen=True, kw_only=True):
-    """For how many seconds from now a lease goes on; null: the queue's lease_seconds."""
-
-    seconds: Extension | None = None
-
-
-class NackOptions(Fields, frozen=True, kw_only=True):
-    """The query string of a nack."""
-
-    requeue: bool = False
-
-
-class ListOptions(Fields, frozen=True, kw_only=True):
-    """The query string of the list of queues."""
-
-    limit: PageSize = 100
-    after: QueueName | None = None
-    prefix: Annotated[str, Meta(max_length=255, pattern=r"^[A-Za-z0-9._-]*\Z")] = ""
+    """How long each lease lasts; null: as the queue's policy says."""
 
 
 class BrowseOptions(Fields, frozen=True, kw_only=True):
     """The query string of a look into a queue; `state` may repeat, or be a list with commas."""
 
     state: list[StateFilter] = []
+    """Only messages in one of these states; none: in any."""
     after: Annotated[int, Meta(ge=0, le=MAX_ID)] = 0
+    """Only messages whose id is greater."""
     limit: PageSize = 100
+    """At most so many."""
     q: Text | None = None
-
-
-class Purge(Fields, frozen=True, kw_only=True):
-    """Which messages of a queue are removed; `older_than` counts since they were finished."""
-
-    states: Annotated[list[StateFilter], Meta(min_length=1)] = msgspec.field(
-        default_factory=lambda: ["pending"]
-    )
-    older_than: Seconds | None = None
-
-
-ENDED = {"type": "array", "items": {"enum": ["processed", "failed"]}}
-AgedPurge = Annotated[
-    Purge,
-    Meta(
-        extra_json_schema={
-            "if": {"properties": {"older_than": {"type": "number"}}, "required": ["older_than"]},
-            "then": {"properties": {"states": ENDED}, "required": ["states"]},
-        }
-    ),
-]
-"""A purge, and what JSON Schema can say of it: only what has ended has an age."""
+    """Only messages whose body contains this text."""

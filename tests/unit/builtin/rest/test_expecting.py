@@ -4,7 +4,7 @@ import pytest
 from msgspec import Meta, UnsetType
 
 from broker import QueueName, Seconds
-from broker.builtin.rest import wire
+from broker.builtin.rest import wire, wire_settling
 from broker.builtin.rest.expecting import expectation
 
 
@@ -29,7 +29,7 @@ from broker.builtin.rest.expecting import expectation
         (list[int], "an array"),
         (wire.Headers, "an object"),
         (wire.Batch, "an object"),
-        (wire.ReceiptText | wire.Item, "a receipt or an object"),
+        (wire.ReceiptText | wire_settling.Item, "a receipt or an object"),
     ],
 )
 def test_a_type_in_words(kind, words):

@@ -6,7 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from broker import BrokerError, FieldError, Invalid, Malformed, QueuePolicy
-from broker.builtin.rest import wire
+from broker.builtin.rest import wire, wire_queues, wire_settling
 from broker.builtin.rest.explain import MAX_ERRORS, MAX_VALUES, explain, fields_of, shorten
 from broker.builtin.rest.reading import UNREADABLE
 
@@ -55,7 +55,7 @@ def test_a_field_in_a_list_is_named_with_its_index():
     ("body", "kind", "field", "message", "received"),
     [
         # of a missing field nothing was received
-        ({}, wire.NewQueue, "name", "is required", None),
+        ({}, wire_queues.NewQueue, "name", "is required", None),
         # alternatives: none of them, both of them
         ({}, wire.OutgoingMessage, "content", "is required, or content_base64", None),
         (
@@ -111,8 +111,8 @@ def test_a_field_in_a_list_is_named_with_its_index():
             "a\\x00b",
         ),
         # a union of text and object takes its problems from the one that was meant
-        ({"ack": [3]}, wire.Settlements, "ack[0]", "expected a receipt or an object", 3),
-        ({"ack": [{}]}, wire.Settlements, "ack[0].receipt", "is required", None),
+        ({"ack": [3]}, wire_settling.Settlements, "ack[0]", "expected a receipt or an object", 3),
+        ({"ack": [{}]}, wire_settling.Settlements, "ack[0].receipt", "is required", None),
         # too large for the type, for 64 bits, for Python to read
         (
             {"limit": 2**70},
@@ -160,9 +160,9 @@ def test_a_wrong_field_is_named_with_what_is_expected_and_what_was_received(
 @pytest.mark.parametrize(
     ("body", "kind", "field"),
     [
-        ({"ack": ["no"]}, wire.Settlements, "ack[0]"),
-        ({"retry": [{"receipt": "no", "delay": 1}]}, wire.Settlements, "retry[0].receipt"),
-        ({"receipt": "no"}, wire.OneReceipt, "receipt"),
+        ({"ack": ["no"]}, wire_settling.Settlements, "ack[0]"),
+        ({"retry": [{"receipt": "no", "delay": 1}]}, wire_settling.Settlements, "retry[0].receipt"),
+        ({"receipt": "no"}, wire_settling.OneReceipt, "receipt"),
     ],
 )
 def test_a_receipt_that_cannot_be_read_is_named(body, kind, field):
@@ -235,14 +235,14 @@ def test_a_very_large_body_that_is_not_json_is_malformed():
 
 
 KINDS = [
-    wire.NewQueue,
+    wire_queues.NewQueue,
     QueuePolicy,
     wire.Batch,
     wire.LeaseOptions,
-    wire.Settlements,
-    wire.Nack,
-    wire.Extend,
-    wire.Purge,
+    wire_settling.Settlements,
+    wire_settling.Nack,
+    wire_settling.Extend,
+    wire_queues.Purge,
 ]
 NAMES = sorted({name for kind in [*KINDS, wire.OutgoingMessage] for name in fields_of(kind)})
 LEAVES = (

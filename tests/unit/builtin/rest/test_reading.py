@@ -5,7 +5,8 @@ from broker.builtin.rest.reading import (
     read_id,
     read_query,
 )
-from broker.builtin.rest.wire import BrowseOptions, ConsumeOptions, NackOptions
+from broker.builtin.rest.wire import BrowseOptions, ConsumeOptions
+from broker.builtin.rest.wire_settling import NackOptions
 
 
 def query(**values):
