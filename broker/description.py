@@ -63,7 +63,7 @@ class Description(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     security: Mapping[str, Mapping[str, Any]] = {}
     """What else than authenticators read it takes for credentials: Security Scheme Objects of
     OpenAPI, by their names."""
-    events: Mapping[str, Any] = {}
-    """What a stream tells that is its answer: the types of the events' data, by their names."""
+    events: Mapping[str, Body] = {}
+    """What a stream tells that is its answer: the data of the events, by their names."""
     errors: tuple[type[BrokerError], ...] = ()
     """What else it may raise than those that go with what it needs, reads and takes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -19,9 +20,22 @@ class NotInstalled(BrokerError):
         )
 
 
-def find_assets() -> Path:
-    """Return the directory of the files; raises NotInstalled."""
-    spec = find_spec("offapi")  # which does not import it: that would read all of them
-    if spec is None or not spec.submodule_search_locations:
-        raise NotInstalled
-    return Path(spec.submodule_search_locations[0])
+class Assets:
+    """Where the files are; looked for once."""
+
+    def __init__(self) -> None:
+        self._directory: Path | None = None
+
+    async def find(self) -> None:
+        """Look for them."""
+        # Which does not import it: that would read all of them.
+        spec = await asyncio.to_thread(find_spec, "offapi")
+        if spec is not None and spec.submodule_search_locations:
+            self._directory = Path(spec.submodule_search_locations[0])
+
+    @property
+    def directory(self) -> Path:
+        """The directory that they are in; raises NotInstalled."""
+        if self._directory is None:
+            raise NotInstalled
+        return self._directory

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from broker import BrokerInfo, Problem, Route
-from broker.builtin.openapi.operations import Object, headers, kinds_of, operation
+from broker.builtin.openapi.operations import Object, headers, kinds_of, operation, schemes_of
 from broker.builtin.openapi.refusals import name_of, refusal, refusals_of
 from broker.builtin.openapi.schemas import Schemas
 
@@ -39,10 +39,6 @@ def write_document(routes: Sequence[Route], info: BrokerInfo) -> Object:
             "schemas": schemas.components,
             "responses": {name: refusal(refusals[name]) for name in sorted(refusals)},
             "headers": headers(),
-            "securitySchemes": {
-                name: scheme
-                for schemes in (info.security, *(described.security for _, described in told))
-                for name, scheme in schemes.items()
-            },
+            "securitySchemes": schemes_of(info, *(described for _, described in told)),
         },
     }

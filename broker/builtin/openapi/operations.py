@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -10,7 +11,7 @@ from msgspec import UNSET
 
 from broker import Answer, Body, BrokerInfo, Description, Route
 from broker.builtin.openapi.refusals import name_of, names_of, refusal, refusals_of
-from broker.builtin.openapi.schemas import Schemas, fields_of
+from broker.builtin.openapi.schemas import Schemas
 
 Object = dict[str, Any]
 
@@ -25,6 +26,11 @@ RECEIVED: Mapping[str, tuple[str, bool]] = {
     "X-Request-Id": ("By which log lines know the request; yours, if you send one.", True),
 }
 """Of each header that is told of: what it says, and whether it is always there."""
+
+
+_KNOWN = {name.lower(): name for name in RECEIVED}
+
+_VARIABLE = re.compile(r"\{(\w+)\}")
 
 
 def headers() -> Object:
@@ -53,7 +59,7 @@ def operation(route: Route, described: Description, schemas: Schemas, info: Brok
         "description": text,
         "responses": _responses(described, schemas, summary),
     }
-    if parameters := list(_parameters(described)):
+    if parameters := list(_parameters(route, described, schemas)):
         told["parameters"] = parameters
     if described.takes:
         told["requestBody"] = {
@@ -74,10 +80,22 @@ def scopes_of(described: Description) -> list[str] | None:
 
 def _security(described: Description, info: BrokerInfo, needed: list[str] | None) -> list[Object]:
     """Return the Security Requirement Objects: credentials of any one kind, or none at all."""
-    if needed is None:
-        return [{name: []} for name in described.security]
-    ways: list[Object] = [{name: needed} for name in {**info.security, **described.security}]
-    return [*ways, {}] if info.anonymous else ways
+    ways: list[Object] = [{name: needed or []} for name in ways_of(described, info)]
+    return [*ways, {}] if info.anonymous and needed is not None else ways
+
+
+def ways_of(described: Description, info: BrokerInfo) -> list[str]:
+    """Return the names of the Security Scheme Objects of what a route takes for credentials."""
+    return [*(described.security if described.needs is None else schemes_of(info, described))]
+
+
+def schemes_of(info: BrokerInfo, *routes: Description) -> dict[str, Mapping[str, Any]]:
+    """Return the Security Scheme Objects of all that some of these routes take for credentials."""
+    return {
+        name: scheme
+        for schemes in (info.security, *(described.security for described in routes))
+        for name, scheme in schemes.items()
+    }
 
 
 def texts(route: Route, needed: list[str] | None) -> tuple[str, str]:
@@ -89,15 +107,20 @@ def texts(route: Route, needed: list[str] | None) -> tuple[str, str]:
     return " ".join(summary.split()).rstrip("."), text
 
 
-def _parameters(described: Description) -> Iterator[Object]:
+def _parameters(route: Route, described: Description, schemas: Schemas) -> Iterator[Object]:
     for place, struct in (
         ("path", described.params),
         ("query", described.query),
         ("header", described.headers),
     ):
-        if struct is not None:
-            for name, schema, is_required in fields_of(struct, nullable=place == "query"):
-                yield {"name": name, "in": place, "required": is_required, "schema": schema}
+        for field in schemas.fields_of(struct, nullable=place == "query"):
+            told: Object = {"name": field.name, "in": place, "required": field.is_required}
+            if field.text:
+                told["description"] = field.text
+            yield {**told, "schema": field.schema}
+    for name in _VARIABLE.findall(route.path):
+        if name not in names_of(described.params):
+            yield {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
 
 
 def _responses(described: Description, schemas: Schemas, summary: str) -> Object:
@@ -121,7 +144,11 @@ def _response(summary: str) -> Object:
 
 def _join(response: Object, answer: Answer, schemas: Schemas) -> None:
     for header in answer.headers:
-        response["headers"][header] = {"$ref": f"#/components/headers/{header}"}
+        known = _KNOWN.get(header.lower())
+        if known is None:
+            response["headers"][header] = {"schema": {"type": "string"}}
+        else:
+            response["headers"][known] = {"$ref": f"#/components/headers/{known}"}
     if answer.kind is not None:
         content = response.setdefault("content", {})
         content[answer.media_type] = _content(answer, schemas)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
+from pathlib import Path
 
 import msgspec
 
-from broker.builtin.openapi.assets import find_assets
 from broker.builtin.openapi.sending import Document
 
 HTML, SCRIPT, STYLE = (f"text/{kind}; charset=utf-8" for kind in ("html", "javascript", "css"))
@@ -42,7 +41,7 @@ init("openapi.json", { disableTelemetry: true }, document.getElementById("page")
 """
 
 
-class File(msgspec.Struct, frozen=True, dict=True):
+class File(msgspec.Struct, frozen=True):
     """What a page loads: a text of ours, or a file of the package."""
 
     media_type: str
@@ -51,15 +50,11 @@ class File(msgspec.Struct, frozen=True, dict=True):
     foreign: str = ""
     """Where the asset would load pictures from, which are left out."""
 
-    def read(self) -> Document:
-        """Return it; reads a file the first time: may block. Raises NotInstalled."""
-        return self._read
-
-    @cached_property
-    def _read(self) -> Document:
+    def read(self, assets: Path) -> Document:
+        """Return it; `assets` are where the files of the package are. May block."""
         body = self.text.encode()
         if self.asset:
-            body = (find_assets() / self.asset).read_bytes()
+            body = (assets / self.asset).read_bytes()
         if self.foreign:
             body = body.replace(self.foreign.encode(), b"data:,")
         return Document(body=body, media_type=self.media_type)

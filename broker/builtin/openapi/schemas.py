@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import msgspec
+from msgspec import inspect
+
+from broker.builtin.openapi.docstrings import Docstrings
 
 Schema = dict[str, Any]
+
+
+class Field(NamedTuple):
+    """A field of a struct, as clients know it."""
+
+    name: str
+    text: str
+    """What it means; nothing, if nobody wrote it down."""
+    schema: Schema
+    is_required: bool
 
 
 class Schemas:
@@ -20,31 +33,65 @@ class Schemas:
         )
         self._kinds = distinct  # as long as they are there, no other has the same id
         self._schemas = dict(zip(distinct, map(_portable, found), strict=True))
-        self.components: dict[str, Schema] = {
-            name: _portable(schema) for name, schema in sorted(components.items())
-        }
+        self._docstrings = Docstrings()
+        structs = {_mark(struct): struct for struct in _structs(distinct.values())}
+        self.components: dict[str, Schema] = {}
         """The structs, by name."""
+        for name, schema in sorted(components.items()):
+            struct = structs.get((schema["title"], *schema.get("properties", ())))
+            texts = {} if struct is None else self._docstrings.of(struct)
+            self.components[name] = _told(_portable(schema), texts)
 
     def of(self, kind: Any) -> Schema:
         """Return the schema of one of the types: of a struct, where it stands."""
         schema: Schema = self._schemas[id(kind)]
         return schema
 
+    def fields_of(
+        self, struct: type[msgspec.Struct] | None, *, nullable: bool = True
+    ) -> Iterator[Field]:
+        """Yield the fields of a struct, if there is one.
 
-def fields_of(
-    struct: type[msgspec.Struct], *, nullable: bool = True
-) -> list[tuple[str, Schema, bool]]:
-    """Return of each field of a struct its name, its schema, and whether it must be there.
+        Not `nullable` are headers, where `null` is a text as any other.
+        """
+        if struct is None:
+            return
+        (found,), components = msgspec.json.schema_components([struct], ref_template="{name}")
+        whole = _portable(components[found["$ref"]])
+        texts = self._docstrings.of(struct)
+        for name, schema in whole["properties"].items():
+            own = schema if nullable else _without_null(schema)
+            yield Field(name, texts.get(name, ""), own, name in whole["required"])
 
-    Not `nullable` are headers, where `null` is a text as any other.
-    """
-    _, components = msgspec.json.schema_components([struct])
-    whole = _portable(components[struct.__name__])
-    required = whole["required"]
-    return [
-        (name, schema if nullable else _without_null(schema), name in required)
-        for name, schema in whole["properties"].items()
-    ]
+
+def _structs(kinds: Iterable[Any]) -> Iterator[type[msgspec.Struct]]:
+    """Yield all structs of which types are made."""
+    unseen: list[Any] = list(inspect.multi_type_info(kinds))
+    seen: set[type[msgspec.Struct]] = set()
+    while unseen:
+        one = unseen.pop()
+        if isinstance(one, inspect.StructType):
+            if one.cls in seen:
+                continue
+            seen.add(one.cls)
+            yield one.cls
+        for part in msgspec.structs.astuple(one):
+            parts = part if isinstance(part, tuple) else (part,)
+            unseen += (p for p in parts if isinstance(p, (inspect.Type, inspect.Field)))
+
+
+def _mark(struct: type[msgspec.Struct]) -> tuple[str, ...]:
+    """Return what a struct can be known by in its schema, whatever name that got."""
+    return (struct.__name__, *struct.__struct_encode_fields__)
+
+
+def _told(schema: Schema, texts: Mapping[str, str]) -> Schema:
+    """Return the schema of a struct with what its fields mean."""
+    properties = {
+        name: {**field, "description": texts[name]} if name in texts else field
+        for name, field in schema.get("properties", {}).items()
+    }
+    return {**schema, "properties": properties} if properties else schema
 
 
 def _without_null(schema: Schema) -> Schema:

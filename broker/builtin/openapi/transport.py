@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -21,7 +20,7 @@ from broker import (
     Transport,
     Unavailable,
 )
-from broker.builtin.openapi.assets import NotInstalled, find_assets
+from broker.builtin.openapi.assets import Assets, NotInstalled
 from broker.builtin.openapi.asyncapi import write_events
 from broker.builtin.openapi.document import write_document
 from broker.builtin.openapi.pages import HTML, REDOC, SWAGGER, Page
@@ -42,6 +41,7 @@ class FilePath(msgspec.Struct, frozen=True):
     """Which file is meant."""
 
     file: str
+    """Its name."""
 
 
 class DocumentTransport(Transport):
@@ -51,32 +51,58 @@ class DocumentTransport(Transport):
     """
 
     def __init__(self, broker: Broker) -> None:
-        self._openapi = cache(lambda: _written(write_document(broker.routes, broker.info)))
-        self._asyncapi = cache(lambda: _written(write_events(broker.routes, broker.info)))
+        self._broker = broker
+        self._assets = Assets()
+        self._made = _Made()
+
+    async def open(self) -> None:
+        """Look for the files of the pages."""
+        await self._assets.find()
 
     def routes(self) -> Sequence[Route]:
         """Return the routes."""
         return (
             Route("GET", "/openapi.json", self.openapi, described=OPENAPI),
             Route("GET", "/asyncapi.json", self.asyncapi, described=ASYNCAPI),
-            *PageRoutes(SWAGGER).routes(),
-            *PageRoutes(REDOC).routes(),
+            *PageRoutes(SWAGGER, self._assets).routes(),
+            *PageRoutes(REDOC, self._assets).routes(),
         )
 
     async def openapi(self, request: Request) -> Response:
         """Describe every route, for programs: OpenAPI 3.1."""
-        return send(request, self._openapi())
+        return send(request, await self._made.get("openapi", self._write_openapi))
 
     async def asyncapi(self, request: Request) -> Response:
         """Describe what streams tell, for programs: AsyncAPI 3.0."""
-        return send(request, self._asyncapi())
+        return send(request, await self._made.get("asyncapi", self._write_asyncapi))
+
+    def _write_openapi(self) -> Document:
+        return _written(write_document(self._broker.routes, self._broker.info))
+
+    def _write_asyncapi(self) -> Document:
+        return _written(write_events(self._broker.routes, self._broker.info))
+
+
+class _Made:
+    """Documents, each made when somebody asks for it first: in a thread, for that takes a while."""
+
+    def __init__(self) -> None:
+        self._documents: dict[str, Document] = {}
+
+    async def get(self, name: str, make: Callable[[], Document]) -> Document:
+        """Return a document."""
+        if name not in self._documents:
+            self._documents[name] = await asyncio.to_thread(make)
+        return self._documents[name]
 
 
 class PageRoutes:
     """A page, and the files that it loads."""
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: Page, assets: Assets) -> None:
         self._page = page
+        self._assets = assets
+        self._made = _Made()
 
     def routes(self) -> Sequence[Route]:
         """Return the routes."""
@@ -106,19 +132,19 @@ class PageRoutes:
 
     async def show(self, request: Request) -> Response:
         """Show this documentation to people."""
-        find_assets()
+        self._assets.directory  # noqa: B018  # raises, if they are missing
         policy = ("content-security-policy", self._page.policy)
         return send(request, self._page.html, (policy, ("referrer-policy", "no-referrer")))
 
     async def load(self, request: Request) -> Response:
         """Return a file that the page loads."""
-        find_assets()
+        assets = self._assets.directory
         name = request.params["file"]
         file = self._page.files.get(name)
         if file is None:
             files = ", ".join(self._page.files)
             raise FileNotServed(f"/{self._page.name} loads no such file, but {files}")
-        return send(request, await asyncio.to_thread(file.read))
+        return send(request, await self._made.get(name, lambda: file.read(assets)))
 
 
 OPENAPI, ASYNCAPI = (

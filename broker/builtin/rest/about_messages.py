@@ -81,7 +81,7 @@ PUBLISHED = {
     "message_id": 7,
     "duplicate": False,
 }
-ENDS = tuple(dict.fromkeys(map(end_event, get_args(EndReason))))
+ENDS = {end_event(reason): Body(EndView, {"reason": reason}) for reason in get_args(EndReason)}
 REFUSED = (QueueFull, Rejected, Unsupported, StorageFull)
 """What else a publish may be answered with."""
 
@@ -154,7 +154,7 @@ STREAM = Description(
         Answer(bytes, media_type="text/event-stream", headers=("Cache-Control",)),
         Answer(bytes, media_type="application/x-ndjson"),
     ),
-    events={"message": MessageView, **dict.fromkeys(ENDS, EndView)},
+    events={"message": Body(MessageView, DELIVERY), **ENDS},
     errors=(NotAcceptable, TooManyStreams, StorageFull),
 )
 BROWSE = Description(

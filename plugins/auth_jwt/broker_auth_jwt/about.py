@@ -34,14 +34,18 @@ class MeView(msgspec.Struct, frozen=True, kw_only=True):
     """Who asks, what they may do, and until when."""
 
     subject: str
+    """The name of the user, or the program."""
     scopes: list[str]
+    """What they may do."""
     expires_at: Moment | None
+    """When the token ends; null: it does not."""
 
 
 class KeysView(msgspec.Struct, frozen=True, kw_only=True):
     """A JWK Set."""
 
     keys: list[dict[str, str]]
+    """One for each public key (RFC 7517), the one that signs now first; none with HMAC."""
 
 
 LOGIN = Description(

@@ -21,6 +21,7 @@ class LoginForm(msgspec.Struct, frozen=True, kw_only=True):
     """A password grant."""
 
     username: Annotated[str, Meta(min_length=1, max_length=MAX_USERNAME_CHARACTERS)]
+    """Who logs in."""
     password: Annotated[
         str,
         Meta(
@@ -29,7 +30,9 @@ class LoginForm(msgspec.Struct, frozen=True, kw_only=True):
             extra_json_schema={"format": "password"},
         ),
     ]
+    """Their password."""
     grant_type: Literal["password"] = "password"  # the name of a kind, no secret
+    """How they log in."""
 
 
 def read_login(request: Request) -> tuple[str, str]:

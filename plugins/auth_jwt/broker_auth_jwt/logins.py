@@ -19,8 +19,11 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
     """What a login gives (RFC 6749, section 5.1)."""
 
     access_token: str
+    """What to show with each request."""
     refresh_token: str
+    """What POST /refresh takes, once."""
     token_type: str = "bearer"  # noqa: S105  # the name of a kind, no secret
+    """How it is shown: `Authorization: Bearer`."""
     expires_in: int
     """Seconds until the access token ends."""
 

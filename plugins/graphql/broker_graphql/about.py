@@ -15,26 +15,37 @@ class GraphqlRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A document or the id of one that is known, and what goes with it (GraphQL over HTTP)."""
 
     query: str | None = None
+    """The document."""
     document_id: str | None = None
+    """`sha256:` and the hash of a document that the broker knows, in place of `query`."""
     operation_name: str | None = None
+    """Which of the document's operations to execute; null: it has one."""
     variables: dict[str, Any] | None = None
+    """The values of its variables."""
     extensions: dict[str, Any] | None = None
+    """`persistedQuery` names a document by its hash, as Apollo's clients do."""
 
 
 class GraphqlError(msgspec.Struct, frozen=True, kw_only=True):
     """Why something is missing; `extensions.code` is for programs."""
 
     message: str
+    """What failed, for people."""
     path: list[str | int] | UnsetType | None = UNSET
+    """Where in the result something is missing for it."""
     locations: list[dict[str, int]] | UnsetType | None = UNSET
+    """Where in the document that was asked for."""
     extensions: dict[str, Any] | UnsetType = UNSET
+    """For programs: `code` is stable."""
 
 
 class GraphqlResult(msgspec.Struct, frozen=True, kw_only=True):
     """What an operation results in; in the order of the GraphQL specification, section 7."""
 
     data: dict[str, Any] | UnsetType | None = UNSET
+    """What was asked for; null where it failed."""
     errors: list[GraphqlError] | UnsetType = UNSET
+    """Why something is missing; not there if nothing is."""
 
 
 RESULT = {"data": {"me": {"subject": "worker-1"}}}
@@ -55,6 +66,6 @@ ANSWER = Description(
             for form in ("application/json", RESULTS)
         ),
     ),
-    events={"next": GraphqlResult, "complete": Literal[""]},
+    events={"next": Body(GraphqlResult, RESULT), "complete": Body(Literal[""], "")},
     errors=(Malformed, NotAcceptable, RateLimited, TooManyStreams),
 )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, get_args
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from broker import (
     EVENT_KINDS,
     Answer,
+    Body,
     CrossSite,
     Description,
     EndReason,
@@ -38,61 +40,80 @@ class StreamQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Where a stream begins."""
 
     last_event_id: str = ""
+    """Go on after the event of this id; `earliest`: begin with the oldest that is known; nothing:
+    with what comes."""
 
 
 class EventsQuery(StreamQuery, frozen=True, kw_only=True):
     """Which events are told, and with what."""
 
     queue: Annotated[list[Glob], Meta(max_length=50)] = []
+    """Only events in queues that one of these globs covers, several with commas; none: in all that
+    you may read."""
     event: Annotated[list[EventGlob], Meta(max_length=50)] = []
+    """Only events of kinds that one of these globs covers, several with commas: `message.*`; none:
+    of all but `stats`."""
     payload: Flag = "0"
+    """Whether messages come with their content, to who may consume."""
 
 
 class StreamHeaders(msgspec.Struct, frozen=True, kw_only=True):
     """What browsers send when they come back."""
 
     last_event_id: str | None = msgspec.field(default=None, name="Last-Event-ID")
+    """The same as the parameter, from who was here before; of both, this counts."""
 
 
 class StreamPath(msgspec.Struct, frozen=True, kw_only=True):
     """Which queue is meant."""
 
     queue: QueueName
+    """The name of the queue."""
 
 
 class Opening(msgspec.Struct, frozen=True, kw_only=True):
     """How a stream begins: after which event, and whether something is missing before it."""
 
     resumed_from: str | None
+    """The id after which it goes on; null: nothing was asked for."""
     gap: bool
+    """Whether something is missing after that."""
 
 
 class Gap(msgspec.Struct, frozen=True, kw_only=True):
     """Why something may be missing here."""
 
     reason: str
+    """`history`: it was forgotten; else what happened to Redis."""
 
 
 class Ending(msgspec.Struct, frozen=True, kw_only=True):
     """Why nothing more comes."""
 
     reason: EndReason
+    """Come again at once after `rotated`; after `shutdown` and `unavailable`, in a moment."""
 
 
 class MessageEvent(msgspec.Struct, frozen=True, kw_only=True):
     """What happened to a message, in the form of the predecessor."""
 
     queue: str
+    """The queue in which it happened."""
     message_id: int | None
+    """The message to which it happened; null: to none."""
     event: str
+    """What happened."""
     timestamp: Moment
+    """When."""
 
 
 class TicketView(msgspec.Struct, frozen=True, kw_only=True):
     """What opens one stream, and for how many seconds."""
 
     ticket: str
+    """What to ask for as `ticket`, once."""
     expires_in: int
+    """For how many seconds it is good."""
 
 
 CREDENTIALS = {
@@ -109,7 +130,61 @@ CREDENTIALS = {
         "description": "The cookie of POST /events/session; `__Host-broker_session` with HTTPS.",
     },
 }
-ENDS = {"gap": Gap, **dict.fromkeys(map(end_event, get_args(EndReason)), Ending)}
+AT = "2026-11-22T21:31:07.345Z"
+TOLD: Mapping[str, Mapping[str, Any]] = {
+    "message.published": {"state": "pending"},
+    "message.leased": {"state": "processing"},
+    "message.extended": {"state": "processing"},
+    "message.acked": {"state": "processed"},
+    "message.released": {"state": "pending"},
+    "message.retried": {"state": "pending", "reason": "busy"},
+    "message.redriven": {"state": "pending"},
+    "message.rejected": {"state": "failed", "reason": "no such customer"},
+    "message.failed": {"state": "failed", "reason": "no such customer"},
+    "message.dead_lettered": {
+        "state": "pending",
+        "moved_to": "failures",
+        "reason": "no such customer",
+    },
+    "message.expired": {"reason": "ttl passed"},
+    "queue.purged": {"count": 3},
+    "queue.redriven": {"count": 3},
+}
+"""What is told of some kinds of events beside what is told of all."""
+
+STATS = {
+    "timestamp": AT,
+    "queues": 2,
+    "pending": 3,
+    "processing": 1,
+    "processed": 0,
+    "failed": 0,
+    "scheduled": 0,
+    "published_per_second": 1.5,
+    "delivered_per_second": 1.0,
+    "acked_per_second": 1.0,
+}
+
+
+def event_body(kind: str) -> Body:
+    """Return the data of an event of this kind."""
+    told = {"event": kind, "queue": "orders", "timestamp": AT, **TOLD.get(kind, {})}
+    if kind.startswith("message."):
+        return Body(FullView, {**told, "message_id": 7})
+    return Body(EventView, told)
+
+
+def in_old_form(kind: str) -> Body:
+    """Return the data of an event as the predecessor told it."""
+    number = 7 if kind.startswith("message.") else None
+    example = {"queue": "orders", "message_id": number, "event": kind, "timestamp": AT}
+    return Body(MessageEvent, example)
+
+
+ENDS = {
+    "gap": Body(Gap, {"reason": "history"}),
+    **{end_event(reason): Body(Ending, {"reason": reason}) for reason in get_args(EndReason)},
+}
 
 EVENTS = Description(
     name="stream_events",
@@ -120,9 +195,9 @@ EVENTS = Description(
     security=CREDENTIALS,
     answers=(Answer(bytes, media_type="text/event-stream", headers=("Cache-Control",)),),
     events={
-        "open": Opening,
-        **{kind: FullView if kind.startswith("message.") else EventView for kind in KINDS},
-        "stats": StatsView,
+        "open": Body(Opening, {"resumed_from": "5f1c0a9d2b7e-41", "gap": False}),
+        **{kind: event_body(kind) for kind in KINDS},
+        "stats": Body(StatsView, STATS),
         **ENDS,
     },
     errors=(Malformed, InvalidTicket, CrossSite, QueueNotFound, TooManyStreams),
@@ -136,7 +211,11 @@ QUEUE = Description(
     headers=StreamHeaders,
     security=CREDENTIALS,
     answers=(Answer(bytes, media_type="text/event-stream", headers=("Cache-Control",)),),
-    events={"system": MessageEvent, "message": MessageEvent, **ENDS},
+    events={
+        "system": in_old_form("connected"),
+        "message": in_old_form("message.published"),
+        **ENDS,
+    },
     errors=(Malformed, InvalidTicket, CrossSite, TooManyStreams),
 )
 GIVE_TICKET = Description(

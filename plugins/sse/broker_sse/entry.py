@@ -39,13 +39,21 @@ class EventView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What clients are told of an event; never by whom, or from where."""
 
     event: EventKind
+    """What happened."""
     queue: str
+    """The queue in which it happened."""
     message_id: int | None = None
+    """The message to which it happened."""
     timestamp: str
+    """When."""
     count: int | None = None
+    """To how many messages, where that is not one."""
     state: str | None = None
+    """How far the message is in its life now."""
     moved_to: str | None = None
+    """The queue where it is now."""
     reason: str | None = None
+    """Why, as who did it told."""
 
 
 class Entry(msgspec.Struct, frozen=True, dict=True):

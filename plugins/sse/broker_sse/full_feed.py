@@ -29,9 +29,13 @@ class FullView(EventView, frozen=True, kw_only=True, omit_defaults=True):
     """What clients are told of an event and its message; `content` is null if that is gone."""
 
     content: str | UnsetType | None = UNSET
+    """The body, if it is text."""
     content_base64: bytes | UnsetType = UNSET
+    """The body as base64, if it is no UTF-8."""
     content_type: str | UnsetType = UNSET
+    """What the body is, as its sender named it."""
     headers: Mapping[str, str] | UnsetType = UNSET
+    """What its sender told beside the body."""
 
 
 class FullFeed(Feed):

@@ -35,15 +35,25 @@ class StatsView(msgspec.Struct, kw_only=True):
     """Sums over queues; rates are since the last one, null in the first."""
 
     timestamp: str
+    """When the queues were looked at."""
     queues: int = 0
+    """How many there are."""
     pending: int = 0
+    """Messages that wait for a consumer, `scheduled` ones too."""
     processing: int = 0
+    """Messages that are leased."""
     processed: int = 0
+    """Messages that were acked and are kept."""
     failed: int = 0
+    """Messages that failed and stayed."""
     scheduled: int = 0
+    """Messages that can be leased later."""
     published_per_second: float | None = None
+    """Messages that were stored."""
     delivered_per_second: float | None = None
+    """Leases, of one message each."""
     acked_per_second: float | None = None
+    """Messages that consumers were done with."""
 
 
 class Watcher(Protocol):

@@ -5,7 +5,7 @@ import pytest
 from msgspec import UNSET, Meta, UnsetType
 
 from broker import QueueName, Seconds, limits
-from broker.builtin.openapi.schemas import Schemas, fields_of
+from broker.builtin.openapi.schemas import Schemas
 
 Label = Annotated[str, Meta(pattern=limits.PRINTABLE_PATTERN)]
 
@@ -18,9 +18,25 @@ class Inner(msgspec.Struct):
 
 class Outer(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     inner: Inner
+    """What it holds."""
     name: QueueName
+    """By which it is known,
+    for as long as it is there."""
     wait: Seconds | None = None
     more: str | UnsetType = UNSET
+
+
+class Derived(Outer, rename="camel", kw_only=True):
+    """Has more."""
+
+    class Inner(msgspec.Struct, rename="camel"):
+        """Another of the same name."""
+
+        how_many: int
+        """How many."""
+
+    inner_one: Inner
+    """What it holds beside that."""
 
 
 @pytest.mark.parametrize(
@@ -50,19 +66,43 @@ def test_a_struct_is_told_once_under_its_name():
 
 
 def test_the_fields_of_a_struct_are_parameters():
-    assert [(name, is_required) for name, _, is_required in fields_of(Outer)] == [
-        ("inner", True),
-        ("name", True),
-        ("wait", False),
-        ("more", False),
+    fields = Schemas([]).fields_of(Outer)
+
+    assert [(field.name, field.text, field.is_required) for field in fields] == [
+        ("inner", "What it holds.", True),
+        ("name", "By which it is known, for as long as it is there.", True),
+        ("wait", "", False),
+        ("more", "", False),
     ]
+
+
+def test_what_stands_below_a_field_is_told_of_what_is_inherited_and_of_namesakes_too():
+    components = Schemas([Derived]).components
+    texts = {
+        (name.rpartition(".")[2], field): schema.get("description")
+        for name, one in components.items()
+        for field, schema in one["properties"].items()
+    }
+
+    assert sorted(name.rpartition(".")[2] for name in components) == ["Derived", "Inner", "Inner"]
+    assert texts["Derived", "name"] == "By which it is known, for as long as it is there."
+    assert texts["Derived", "innerOne"] == "What it holds beside that."
+    assert texts["Inner", "howMany"] == "How many."
+    assert texts["Inner", "count"] is None
+
+
+def test_of_what_came_without_its_source_nothing_is_known():
+    made = msgspec.defstruct("Made", [("count", int)])
+
+    assert Schemas([made]).components["Made"]["properties"] == {"count": {"type": "integer"}}
 
 
 def test_what_is_no_json_is_there_or_not_and_never_null():
     number = {"type": "number", "minimum": 0, "maximum": limits.YEAR}
 
-    [_, _, (_, nullable, _), _] = fields_of(Outer)
-    [_, _, (_, never_null, _), _] = fields_of(Outer, nullable=False)
+    schemas = Schemas([])
+    [_, _, nullable, _] = (field.schema for field in schemas.fields_of(Outer))
+    [_, _, never_null, _] = (field.schema for field in schemas.fields_of(Outer, nullable=False))
 
     assert nullable == {"anyOf": [number, {"type": "null"}], "default": None}
     assert never_null == number
