@@ -155,7 +155,8 @@ class QueueStatus(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     bytes: int
     """Bytes of the bodies of all messages that the queue holds."""
     oldest_at: int | None
-    """When the oldest message that could be leased now was published."""
+    """Since when the one of the lowest id among those that could be leased now could be: since its
+    publish, the end of its delay, or that of its last lease."""
 
 
 class Overview(msgspec.Struct, frozen=True, kw_only=True):

@@ -72,4 +72,5 @@ def _status(tx: Transaction, queue: Queue) -> QueueStatus:
         books.scheduled -= sum(1 for _ in tx.due(queue.id, keys.SCHEDULED, tx.now))
     oldest = next(tx.in_order(queue.id, keys.READY_BY_ID), None)
     row = None if oldest is None else tx.row(oldest)
-    return books.status(queue, oldest_at=None if row is None else row.enqueued_at)
+    since = None if row is None else max(row.enqueued_at, row.visible_at)
+    return books.status(queue, oldest_at=since)

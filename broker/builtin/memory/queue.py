@@ -158,5 +158,5 @@ class MemoryQueue:
             ),
             totals=Totals(**self.totals),
             bytes=self._bytes,
-            oldest_at=None if oldest is None else oldest.enqueued_at,
+            oldest_at=None if oldest is None else max(oldest.enqueued_at, oldest.visible_at),
         )

@@ -7,7 +7,7 @@ import pytest
 from broker.errors import Unsupported
 from broker.models import Counts, LeaseResult, Page
 from broker.testing.contract import lacks, needs
-from broker.testing.storage.bench import MEBIBYTE, Workbench
+from broker.testing.storage.bench import MEBIBYTE, SettleKind, Workbench
 
 
 class Browsing:
@@ -239,7 +239,24 @@ class Browsing:
         self, bench: Workbench
     ) -> None:
         await bench.make_queue()
-        published_at = bench.now
         await bench.put(delay=10)
         bench.advance(10)
-        assert (await bench.status()).oldest_at == published_at
+        due_at = bench.now
+        assert (await bench.status()).oldest_at == due_at
+        bench.advance(1)
+        await bench.maintain()
+        assert (await bench.status()).oldest_at == due_at
+
+    @pytest.mark.parametrize(("kind", "delay"), [("retry", 5), ("release", 0)])
+    async def test_oldest_at_begins_anew_when_a_message_comes_back(
+        self, bench: Workbench, kind: SettleKind, delay: int
+    ) -> None:
+        await bench.make_queue()
+        await bench.put()
+        lease = await bench.take_one()
+        bench.advance(1)
+        await bench.do(lease, kind, seconds=delay)
+        bench.advance(delay)
+        back_at = bench.now
+        bench.advance(1)
+        assert (await bench.status()).oldest_at == back_at

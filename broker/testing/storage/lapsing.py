@@ -34,7 +34,7 @@ class Lapsing:
         lease = await lapse(bench, maintained=maintained)
         status = await bench.status()
         assert status.counts == Counts(pending=1)
-        assert status.oldest_at == lease.message.enqueued_at
+        assert status.oldest_at == lease.message.visible_at
 
     @looked_after
     async def test_a_lapsed_message_reads_as_pending(

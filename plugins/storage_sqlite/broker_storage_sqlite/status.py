@@ -50,7 +50,7 @@ WITH page AS (SELECT * FROM queues WHERE {{condition}} ORDER BY name LIMIT :limi
 SELECT {QUEUE_COLUMNS}, {", ".join(HELD + TOTALS)},
     ({_COUNT_DUE} AND shelf = 2),
     ({_COUNT_DUE} AND shelf = 3),
-    (SELECT created_at FROM messages WHERE id = ({_OLDEST}))
+    (SELECT max(created_at, visible_at) FROM messages WHERE id = ({_OLDEST}))
 FROM page ORDER BY name
 """
 _BY_NAMES = _STATUS.format(condition="name IN (SELECT value FROM json_each(:names))")
