@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from broker.assembly import Assembly, assemble, make_private_directory
 from broker.context import Clock
-from broker.ending import Ending
+from broker.ending import END_SECONDS, Ending
 from broker.errors import CannotListen
 from broker.logs.keeping import kept
 from broker.logs.lines import Tell
 from broker.mounting import mount
+from broker.notify import READY, STOPPING, Supervisor
 from broker.safety import refuse_open_door
 from broker.serving import Serve, server_named
 from broker.serving.endpoint import BACKLOG, PIECE_BYTES, Endpoint
@@ -27,6 +28,7 @@ from broker.serving.tls import certificate_of
 
 if TYPE_CHECKING:
     from broker.config import Config
+    from broker.engine import Broker
 
 Started = Callable[[Assembly, int, Sequence[str]], None]
 """Is told the port in use, and what the plugins have to say to whoever starts the broker."""
@@ -41,8 +43,15 @@ SILENT_SECONDS = 25
 """How long a client may take none of what is sent, and not even say that it came. A stream sends
 something every 15 s at least: so one whose client is gone without a word ends within 45 s."""
 
+SPARE_SECONDS = 1.0
+"""How much longer than a server keeps to itself it may take to end."""
+
 CUT_SECONDS = 5.0
 """How long requests may take to end when they are cut off."""
+
+STOP_SECONDS = SPARE_SECONDS + CUT_SECONDS + END_SECONDS
+"""How much longer than `unready_seconds` and `shutdown_seconds` a broker that is told to stop takes
+at most."""
 
 COLLECTIONS = 100
 """How many smaller collections come before a full one: ten times as many as by default."""
@@ -122,7 +131,7 @@ async def _run(
     access: Tell | None,
     ending: Ending,
 ) -> None:
-    signals = _Signals()
+    signals, supervisor = _Signals(), Supervisor(os.environ)
     running = assembly.running()
     opening = asyncio.ensure_future(running.__aenter__())
     if not await _done_before(opening, signals.stop):
@@ -139,19 +148,27 @@ async def _run(
         serving = asyncio.ensure_future(serve(app, endpoint, drained))
         started(assembly, endpoint.listener.getsockname()[1], notices)
         _spare_the_collector()
-        await _done_before(serving, signals.stop)
-        if not failure.done():
-            assembly.broker.retire()
-            await _done_before(serving, signals.hurry, unready_seconds)
-        # In this order: from here on no request is begun, and the server ends those that were.
-        assembly.broker.drain()
-        drained.set()
-        await end(serving, endpoint.grace_seconds, signals.hurry)
+        await supervisor.tell(READY)
+        async with supervisor.reassured(lambda: not _is_hopeless(assembly.broker)):
+            await _done_before(serving, signals.stop)
+            await supervisor.tell(STOPPING)
+            if not failure.done():
+                assembly.broker.retire()
+                await _done_before(serving, signals.hurry, unready_seconds)
+            # In this order: from here on no request is begun, and the server ends those that were.
+            assembly.broker.drain()
+            drained.set()
+            await end(serving, endpoint.grace_seconds, signals.hurry)
     finally:
         ending.begin()
         await running.__aexit__(None, None, None)
     if not failure.cancel():
         raise failure.result()
+
+
+def _is_hopeless(broker: Broker) -> bool:
+    """Tell, as /healthz does, whether only a restart helps; one that ends is let end."""
+    return broker.health.is_stuck and not broker.retiring
 
 
 class _Signals:
@@ -182,8 +199,7 @@ async def _done_before(
 
 async def end(serving: asyncio.Future[None], grace_seconds: float, hurry: asyncio.Event) -> None:
     """Wait until a server that drains has ended; cut it off after the grace, or in a hurry."""
-    # A second more, because servers keep to the grace themselves.
-    if await _done_before(serving, hurry, grace_seconds + 1):
+    if await _done_before(serving, hurry, grace_seconds + SPARE_SECONDS):
         serving.result()
         return
     logger.warning("requests in flight did not end in time")
