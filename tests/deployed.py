@@ -5,12 +5,11 @@ import shlex
 from pathlib import Path
 
 from broker.loading import load, read_whole_config
+from broker.server import STOP_SECONDS
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
 IMAGE_CONFIG = DEPLOY / "docker" / "broker.toml"
-KILLED_AFTER_SECONDS = 30
-"""How long the broker takes at most to end, after requests had their time."""
 
 
 def config_in_image(monkeypatch, environment, *, secrets=None):
@@ -41,17 +40,34 @@ def healthcheck():
     return json.loads(last("HEALTHCHECK").partition("CMD ")[2])
 
 
-def unit():
-    """The settings of the systemd unit: a list of values for each name."""
+def unit(name):
+    """The settings of a systemd unit and its drop-ins: a list of values for each name."""
     settings = {}
-    for line in (DEPLOY / "systemd" / "replika-broker.service").read_text().splitlines():
-        if line and line[0] not in "#[":
-            name, _, value = line.partition("=")
-            settings.setdefault(name, []).append(value)
+    folder = DEPLOY / "systemd"
+    for path in (folder / name, *dropins(folder, name)):
+        for line in path.read_text().splitlines():
+            if line and line[0] not in "#[":
+                key, _, value = line.partition("=")
+                settings.setdefault(key, []).append(value)
     return settings
+
+
+def dropins(folder, name):
+    """Return the drop-ins of a unit: its own, and those of the names it begins with, to a dash."""
+    stem, dot, kind = name.rpartition(".")
+    parts = stem.split("-")
+    prefixes = [f"{'-'.join(parts[:number])}-" for number in range(1, len(parts))]
+    folders = [folder / f"{each}{dot}{kind}.d" for each in (*prefixes, stem)]
+    found = {path.name: path for each in folders for path in each.glob("*.conf")}
+    return [found[key] for key in sorted(found)]
 
 
 def environment_of(settings):
     return dict(
         pair.split("=", 1) for line in settings["Environment"] for pair in shlex.split(line)
     )
+
+
+def longest_end(server):
+    """Seconds after which a broker that was told to stop has ended, whatever holds it up."""
+    return server.unready_seconds + server.shutdown_seconds + STOP_SECONDS

@@ -6,9 +6,10 @@ import helm_python
 import kubernetes_validate
 import pytest
 import yaml
-from deployed import DEPLOY, KILLED_AFTER_SECONDS, config_in_image, last
+from deployed import DEPLOY, config_in_image, last
 
 from broker import ConfigError
+from broker.server import STOP_SECONDS
 from broker.translation import PROBES
 
 CHART = DEPLOY / "helm" / "replika-broker"
@@ -96,7 +97,7 @@ def test_the_broker_ends_before_it_is_killed(values):
 
     grace = pod(values)["terminationGracePeriodSeconds"]
 
-    assert grace > graceful + KILLED_AFTER_SECONDS
+    assert grace > graceful + STOP_SECONDS
 
 
 def test_probes_ask_what_is_always_answered_on_the_port_of_the_image():
