@@ -1,22 +1,32 @@
 """The compose file: its schema, and whether what it connects fits together."""
 
+import os
+import re
+import shutil
 import sys
+from pathlib import Path
 
+import httpx
 import pytest
 import yaml
-from deployed import DEPLOY, IMAGE_CONFIG, config_in_image, longest_end
+from deployed import DEPLOY, IMAGE_CONFIG, config_in_image, last, longest_end
 from environments import execute
+from served import Served
 
 from broker.config import ServerConfig
 from broker.safety import refuse_open_door
-from broker_metrics.config import DEFAULT_ADDRESS
 
 FILE = DEPLOY / "compose.yaml"
 
 
 @pytest.fixture(scope="module")
-def services():
-    return yaml.safe_load(FILE.read_text())["services"]
+def whole():
+    return yaml.safe_load(FILE.read_text())
+
+
+@pytest.fixture(scope="module")
+def services(whole):
+    return whole["services"]
 
 
 def test_it_keeps_the_schema_of_compose_files():
@@ -33,10 +43,10 @@ def test_nothing_is_published_to_other_machines(services):
             assert port.startswith("127.0.0.1:")
 
 
-def test_nobody_is_let_in_without_a_password(services, monkeypatch):
+def test_nobody_is_let_in_without_a_password(services, secrets, monkeypatch):
     environment = {k: v for k, v in services["broker"]["environment"].items() if v is not None}
 
-    config = config_in_image(monkeypatch, environment)
+    config = config_in_image(monkeypatch, environment, secrets=secrets["broker"])
 
     refuse_open_door(config, insecure=False)
     assert "auth_jwt" in config.broker.plugins
@@ -67,14 +77,94 @@ def test_what_is_mounted_is_there(services):
                 assert (DEPLOY / volume.partition(":")[0]).exists(), volume
 
 
-def test_prometheus_asks_where_the_broker_tells(services):
-    config = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())
-    [[target]] = [
-        static["targets"] for job in config["scrape_configs"] for static in job["static_configs"]
-    ]
+def peers(services):
+    """Which services are in each network; one that names none is in `default`."""
+    found = {}
+    for name, service in services.items():
+        assert "network_mode" not in service, f"{name} would be gone from its network in time"
+        for network in service.get("networks", ["default"]):
+            found.setdefault(network, set()).add(name)
+    return found
 
-    assert services["prometheus"]["network_mode"] == "service:broker"
-    assert target == f"{DEFAULT_ADDRESS.host}:{DEFAULT_ADDRESS.port}"
+
+def test_only_the_broker_reaches_valkey_which_has_no_way_out(services, whole):
+    assert peers(services) == {
+        "backstage": {"broker", "valkey"},
+        "default": {"broker", "prometheus", "grafana"},
+    }
+    assert whole["networks"]["backstage"]["internal"] is True
+
+
+@pytest.fixture(scope="module")
+def scrape():
+    """How Prometheus asks the broker."""
+    config = yaml.safe_load((DEPLOY / "compose" / "prometheus.yml").read_text())
+    [job] = config["scrape_configs"]
+    return job
+
+
+@pytest.fixture
+def secrets(services, whole, tmp_path):
+    """What each service finds in /run/secrets, of one token that was made as the docs say."""
+    token = os.urandom(32).hex()
+    [(source, _)] = whole["secrets"].items()
+    found = {}
+    for name in ("broker", "prometheus"):
+        [given] = services[name]["secrets"]
+        given = {"source": given, "target": given} if isinstance(given, str) else given
+        assert given["source"] == source
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / given["target"]).write_text(f"{token}\n")
+        found[name] = folder
+    return found
+
+
+def test_prometheus_asks_where_the_broker_tells(
+    services, scrape, secrets, monkeypatch, tmp_path_factory
+):
+    assert services["broker"]["environment"]["BROKER_SECRETS_DIR"] == "/run/secrets"
+    file = Path(scrape["authorization"]["credentials_file"])
+    assert file.parent == Path("/run/secrets")
+    monkeypatch.setattr(Served, "environment", with_secrets(secrets["broker"]))
+    served = Served(tmp_path_factory.mktemp("broker"), plugins=["metrics"])
+    try:
+        url = f"{served.url}{scrape.get('metrics_path', '/metrics')}"
+        token = (secrets["prometheus"] / file.name).read_text().strip()
+        stranger = httpx.get(url, trust_env=False)
+        prometheus = httpx.get(url, headers={"authorization": f"Bearer {token}"}, trust_env=False)
+    finally:
+        served.end()
+
+    assert (stranger.status_code, prometheus.status_code) == (401, 200)
+    assert "broker_build_info" in prometheus.text
+
+
+def with_secrets(folder):
+    environment = Served.environment
+    return lambda served: {**environment(served), "BROKER_SECRETS_DIR": str(folder)}
+
+
+def test_prometheus_asks_on_the_port_of_the_image_by_the_name_that_alerts_know(services, scrape):
+    [static] = scrape["static_configs"]
+    alerts = (DEPLOY / "prometheus" / "alerts.yml").read_text()
+
+    assert static["targets"] == [f"broker:{last('EXPOSE')}"]
+    assert set(re.findall(r'job="([^"]+)"', alerts)) == {scrape["job_name"]}
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+def test_promtool_finds_nothing_wrong(services, tmp_path):
+    [config, rules, _] = [volume.split(":")[:2] for volume in services["prometheus"]["volumes"]]
+    for source, target in (config, rules):
+        shutil.copy(DEPLOY / source, tmp_path / Path(target).name)
+        assert Path(target).parent == Path("/etc/prometheus")
+
+    done = execute("promtool", "check", "config", "--syntax-only", tmp_path / "prometheus.yml")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    read = yaml.safe_load((tmp_path / "prometheus.yml").read_text())
+    assert [(tmp_path / name).exists() for name in read["rule_files"]] == [True]
 
 
 def test_grafana_finds_prometheus_and_the_dashboard(services):
@@ -83,7 +173,7 @@ def test_grafana_finds_prometheus_and_the_dashboard(services):
     providers = yaml.safe_load((provisioning / "dashboards" / "replika-broker.yaml").read_text())
     mounted = [volume.split(":") for volume in services["grafana"]["volumes"]]
 
-    assert [source["url"] for source in sources["datasources"]] == ["http://broker:9090"]
+    assert [source["url"] for source in sources["datasources"]] == ["http://prometheus:9090"]
     [provider] = providers["providers"]
     assert ["./grafana/provisioning", "/etc/grafana/provisioning", "ro"] in mounted
     assert [
