@@ -37,8 +37,10 @@ power: .venv/develop.stamp ## cut the power at CUTS=2000 moments of a recorded b
 bench: .venv/develop.stamp ## measure speed, as ratios within one run; SUITES="single batches"
 	$(BIN)/python -m bench --directory . $(SUITES)
 
-docs: .venv/develop.stamp ## write docs/hooks.md and docs/api.md from the sources
+docs: .venv/develop.stamp ## write docs/hooks.md and docs/api.md from the sources; copy what the chart needs
 	$(BIN)/python -m tools.reference
+	cp deploy/prometheus/alerts.yml deploy/helm/replika-broker/files/alerts.yml
+	cp deploy/grafana/replika-broker.json deploy/helm/replika-broker/files/dashboard.json
 
 surface: .venv/develop.stamp ## write down what others build on, for tests to compare with
 	$(BIN)/python -m tools.reference.surface
