@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from contextvars import Context
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -39,9 +40,10 @@ class Clock:
         return (time.monotonic_ns() + self._offset_ns) // 1_000_000
 
     def call_at(self, when: int, callback: Callable[[], None]) -> Timer:
-        """Call back on the running loop once `now()` is at least `when`."""
+        """Call back on the running loop once `now()` is at least `when`, in a context of its own:
+        that of the request that may have asked for it is over by then."""
         delay = max(0, when - self.now()) / 1000
-        return asyncio.get_running_loop().call_later(delay, callback)
+        return asyncio.get_running_loop().call_later(delay, callback, context=Context())
 
     async def sleep_until(self, when: int) -> None:
         """Return once `now()` is at least `when`."""

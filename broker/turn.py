@@ -48,7 +48,7 @@ class Turn:
     """One request's time with the broker: in flight from when it is made until it ends, except
     while it rests."""
 
-    __slots__ = ("_quotas", "_rests", "_turns", "identity", "request_id")
+    __slots__ = ("_kept", "_quotas", "_rests", "_turns", "identity", "request_id")
 
     def __init__(self, turns: Turns, request_id: str | None = None) -> None:
         turns.in_flight += 1
@@ -58,6 +58,7 @@ class Turn:
         self.identity: str | None = None
         """The subject of who asks, once that is known."""
         self._rests = 0
+        self._kept = 1
         self._quotas: dict[str, Quota] = {}
 
     def rest(self) -> None:
@@ -75,6 +76,21 @@ class Turn:
     def end(self) -> None:
         """Rest for good, whatever was begun in this turn and is still at it."""
         self.rest()
+        self.leave()
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether what is told in its context is about the request: what was begun in it, a timer
+        say, may be there long after."""
+        return self._kept > 0
+
+    def keep(self) -> None:
+        """Go on after the end, for an answer that does, until `leave` was called as often."""
+        self._kept += 1
+
+    def leave(self) -> None:
+        """Go on no longer than others keep it."""
+        self._kept -= 1
 
     def note(self, quotas: tuple[Quota, ...]) -> None:
         """Take note of the limits that applied; of one that applied twice, of the latest state."""

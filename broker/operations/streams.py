@@ -21,6 +21,7 @@ from broker.isolation import Failures, is_from_outside
 from broker.operations.places import Place, Places
 from broker.operations.tasks import Tasks
 from broker.stream import SPREAD, EndReason, Stream
+from broker.turn import CURRENT_TURN
 
 TICK_MS = 1_000
 
@@ -188,7 +189,16 @@ class Streams:
 class _Stay:
     """A stream's time here; milliseconds."""
 
-    __slots__ = ("checking", "ends_at", "is_late", "moved_at", "place", "plugin", "recheck_at")
+    __slots__ = (
+        "checking",
+        "ends_at",
+        "is_late",
+        "moved_at",
+        "place",
+        "plugin",
+        "recheck_at",
+        "turn",
+    )
 
     def __init__(self, place: Place, now: int, plugin: str) -> None:
         self.place = place
@@ -199,6 +209,9 @@ class _Stay:
         self.ends_at = now + int(LIFETIME_MS * random.uniform(1 - SPREAD, 1 + SPREAD))
         self.is_late = False
         self.checking: asyncio.Task[None] | None = None
+        self.turn = CURRENT_TURN.get()
+        if self.turn is not None:
+            self.turn.keep()
 
     @property
     def is_being_checked(self) -> bool:
@@ -206,6 +219,8 @@ class _Stay:
 
     def end(self) -> None:
         self.place.give_back()
+        if self.turn is not None:
+            self.turn.leave()
         if self.checking is not None:
             self.checking.cancel()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections.abc import Callable
+from contextvars import Context
 from itertools import count
 
 from broker.context import Clock, Timer
@@ -28,7 +29,7 @@ class ManualClock(Clock):
     def call_at(self, when: int, callback: Callable[[], None]) -> Timer:
         """Call back while `advance` passes `when`; what is due already, on the next loop turn."""
         if when <= self._now:
-            return asyncio.get_running_loop().call_soon(callback)
+            return asyncio.get_running_loop().call_soon(callback, context=Context())
         timer = _ManualTimer(callback)
         heapq.heappush(self._timers, (when, next(self._numbers), timer))
         return timer
@@ -57,4 +58,4 @@ class _ManualTimer:
 
     def fire(self) -> None:
         if self._callback is not None:
-            self._callback()
+            Context().run(self._callback)

@@ -1,6 +1,8 @@
 """The clock: steps of the system's own do not reach it."""
 
+import asyncio
 import logging
+from contextvars import ContextVar
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -26,6 +28,19 @@ def test_a_step_of_the_system_clock_neither_ends_nor_prolongs_anything(monkeypat
     system.monotonic += 30 * SECOND
     assert clock.now() == 1_700_000_030_000
     assert Clock().now() == (system.wall // 1_000_000)  # the next start follows it
+
+
+@pytest.mark.parametrize("make", [Clock, ManualClock])
+@pytest.mark.parametrize("seconds", [0, 1])
+async def test_a_timer_knows_nothing_of_the_request_that_set_it(make, seconds):
+    clock, of_request, seen = make(), ContextVar("of_request", default=None), asyncio.Queue()
+    of_request.set("r-1")
+    due = clock.now() + (seconds * 1000 if make is ManualClock else seconds)
+    clock.call_at(due, lambda: seen.put_nowait(of_request.get()))
+    if make is ManualClock:
+        clock.advance(seconds)
+
+    assert await seen.get() is None
 
 
 def context():

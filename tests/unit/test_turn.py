@@ -44,6 +44,16 @@ def test_a_turn_is_in_flight_until_it_ends():
     assert turns.in_flight == 0
 
 
+def test_a_turn_goes_on_until_it_ends_and_nobody_keeps_it():
+    turn = Turn(Turns(1))
+    turn.keep()
+    assert turn.goes_on
+    turn.end()
+    assert turn.goes_on
+    turn.leave()
+    assert not turn.goes_on
+
+
 async def test_a_turn_is_not_in_flight_while_it_rests():
     turns = Turns(1)
     turn = Turn(turns)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from contextvars import Context
 
 from broker import Clock, InvalidToken, Timer, Unavailable
 
@@ -82,7 +83,8 @@ class IssuerKeys:
     def _begin_fetch(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._fetch = asyncio.get_running_loop().create_task(self._refresh())
+        # It is nobody's request, and the one that is the first to want a key is not told of later.
+        self._fetch = asyncio.get_running_loop().create_task(self._refresh(), context=Context())
 
     async def _refresh(self) -> None:
         config = self._config

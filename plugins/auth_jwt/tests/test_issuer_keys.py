@@ -1,6 +1,7 @@
 import asyncio
 import logging
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 
 import pytest
 from foreign_issuer import ForeignIssuer, Signer
@@ -114,6 +115,26 @@ async def test_keys_are_fetched_anew_before_they_are_old_and_nobody_waits():
         await issuer.asked(2)
         assert (await keys.find("old")).jwk.kid == "old"  # the issuer has not answered yet
         issuer.answering.set()
+
+
+async def test_a_fetch_is_of_no_request_not_even_of_the_one_that_caused_it(monkeypatch):
+    of_request, seen = ContextVar("of_request", default=None), []
+    fetch = JwksUrl.fetch
+
+    async def look(url):
+        seen.append(of_request.get())
+        return await fetch(url)
+
+    monkeypatch.setattr(JwksUrl, "fetch", look)
+    clock = ManualClock()
+    async with ForeignIssuer(OLD) as issuer, opened(issuer, clock) as keys:
+        await keys.find("old")
+        clock.advance(30)
+        of_request.set("r-1")
+        with pytest.raises(InvalidToken):
+            await keys.find("unknown")
+
+    assert seen == [None, None]
 
 
 async def test_a_key_that_was_removed_ends_with_the_next_fetch():
