@@ -21,6 +21,9 @@ LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 MOST_BYTES = 8 * 1024 * 1024
 """How much is returned at one time; of more, the newest."""
 
+MOST_LOOKED_AT = 64 * 1024 * 1024
+"""How much of a file is looked at, of a larger one its end: no file that we write is larger."""
+
 
 class LogFiles:
     """The files of the log in a directory, whoever writes them. What is asked reads files: call it
@@ -52,9 +55,8 @@ class LogFiles:
         found: list[msgspec.Raw] = []
         size = 0
         for line, entry in _entries(self._content(name)):
-            if entry.timestamp < first:
-                break
-            if entry.timestamp > last or entry.level not in levels:
+            # Of all, for times fall back where a clock was set back, or a thread came late.
+            if not first <= entry.timestamp <= last or entry.level not in levels:
                 continue
             size += len(line)
             if len(found) == tail or size > MOST_BYTES:
@@ -69,9 +71,11 @@ class LogFiles:
             # One that is no file could keep who opens it waiting, or lead elsewhere.
             flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
             with open(os.open(self._directory / name, flags), "rb") as file:  # noqa: PTH123  # of a descriptor
-                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                found = os.fstat(file.fileno())
+                if not stat.S_ISREG(found.st_mode):
                     raise LogNotFound(name)
-                return file.read()
+                file.seek(max(0, found.st_size - MOST_LOOKED_AT))
+                return file.read(MOST_LOOKED_AT)
         except OSError as error:
             raise LogNotFound(name) from error
 

@@ -55,6 +55,25 @@ def test_it_is_read_as_far_as_it_is_asked_for(files, asked, seconds):
     assert [ENTRIES.index(one) for one in read(files, **asked)] == seconds
 
 
+def test_times_that_fall_back_hide_nothing(tmp_path):
+    # The clock was set back between the second and the third.
+    entries = [entry(7), entry(8), entry(1), entry(9), entry(2)]
+    (tmp_path / NAME).write_bytes(b"".join(msgspec.json.encode(one) + b"\n" for one in entries))
+    files = LogFiles(tmp_path)
+
+    assert read(files, start=AT + 5_000) == [entries[0], entries[1], entries[3]]
+    assert read(files, end=AT + 5_000) == [entries[2], entries[4]]
+    assert read(files, start=AT + 5_000, tail=2) == [entries[1], entries[3]]
+
+
+def test_of_a_file_that_is_larger_than_any_of_ours_the_end_is_looked_at(tmp_path, monkeypatch):
+    lines = [msgspec.json.encode(one) + b"\n" for one in ENTRIES]
+    (tmp_path / NAME).write_bytes(b"".join(lines))
+    monkeypatch.setattr(reading, "MOST_LOOKED_AT", len(lines[3]) + len(lines[4]) + 1)
+
+    assert read(LogFiles(tmp_path)) == ENTRIES[3:]
+
+
 def test_what_is_no_entry_is_left_out(files, tmp_path):
     with (tmp_path / NAME).open("ab") as file:
         file.write(b'nothing\n\n{"timestamp":1}\n\xff\xfe\n[]\n{"timestamp":"2023-11-14T22:1')
