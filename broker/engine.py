@@ -117,6 +117,7 @@ class Broker:
             anonymous=anonymous,
             failures=self.failures,
             rejected=instruments.rejected,
+            credentials_refused=instruments.credentials_refused,
         )
         self._runtime = Runtime(
             storage_name=storage_name,
@@ -147,7 +148,13 @@ class Broker:
         )
         """What keeps the answers that go on."""
         self._pace = Pace(self.queues.overview, self.served, clock)
-        instruments.show(self.turns, places, self.streams, self.failures)
+        instruments.show(
+            served=self.served,
+            turns=self.turns,
+            waiting=places,
+            streams=self.streams,
+            failures=self.failures,
+        )
         self._settling = Settling(self._runtime, self._publishing)
 
     @property

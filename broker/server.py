@@ -74,7 +74,10 @@ def run_server(config: Config, *, insecure: bool, started: Started) -> None:
         assembly = assemble(config, clock=clock)
         room = room_for_connections(config.server.max_connections)
         with listen(config.server.host, config.server.port) as listener:
-            endpoint = Endpoint(listener, certificate, config.server.shutdown_seconds, room)
+            endpoint = Endpoint(
+                *(listener, certificate, config.server.shutdown_seconds, room),
+                note_connections=assembly.broker.served.note_connections,
+            )
             unready_seconds = config.server.unready_seconds
             with Ending() as ending:
                 running = _run(

@@ -69,6 +69,12 @@ class Served(msgspec.Struct):
     """How long the answers took, by method, template of the route and status."""
     last_error: tuple[str, int] | None = None
     """The newest unexpected error and when it was, in milliseconds."""
+    connections: int | None = None
+    """How many are open now; None if the server does not tell."""
+
+    def note_connections(self, count: int) -> None:
+        """Take note of how many connections are open."""
+        self.connections = count
 
 
 class Rate(msgspec.Struct, frozen=True, kw_only=True):

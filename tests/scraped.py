@@ -17,3 +17,15 @@ def samples(body):
         for family in families(body).values()
         for sample in family.samples
     }
+
+
+async def scrape(client, token):
+    """The samples of a scrape that looks anew: (name, labels, value)."""
+    client.clock.advance(1)
+    answer = await client.get("/metrics", headers={"authorization": f"Bearer {token}"})
+    assert answer.status == 200
+    return [
+        (sample.name, sample.labels, sample.value)
+        for family in families(answer.body).values()
+        for sample in family.samples
+    ]

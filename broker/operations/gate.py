@@ -58,6 +58,7 @@ class Gate:
         anonymous: bool,
         failures: Failures,
         rejected: Counter,
+        credentials_refused: Counter,
     ) -> None:
         self._authenticators = tuple(authenticators)
         self._readers = tuple(named for named in authenticators if _reads(named[1]))
@@ -71,6 +72,7 @@ class Gate:
         self._wants_bearer = "bearer" in schemes_of(self.challenge)
         self._failures = failures
         self._rejected = rejected
+        self._credentials_refused = credentials_refused
         self._patience = TimeLimit(PATIENCE_SECONDS)
 
     def read(self, request: Request) -> Credentials | None:
@@ -99,6 +101,13 @@ class Gate:
                     subject="anonymous", scopes=ANONYMOUS_SCOPES, peer=peer, is_anonymous=True
                 )
             raise Unauthenticated(challenge=self.challenge)
+        try:
+            return await self._recognize(credentials)
+        except Unauthenticated:
+            self._credentials_refused.add()
+            raise
+
+    async def _recognize(self, credentials: Credentials) -> Identity:
         for name, authenticator in self._authenticators:
             try:
                 identity = await self._patience.wait(authenticator.authenticate(credentials))

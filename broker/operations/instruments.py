@@ -6,6 +6,7 @@ from broker.isolation import Failures
 from broker.meter import Meter
 from broker.operations.places import Places
 from broker.operations.streams import Streams
+from broker.status import Served
 from broker.turn import Turns
 
 UPKEEP_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
@@ -22,6 +23,9 @@ class Instruments:
             "Requests and messages on streams that a rate limit refused, by the limit.",
             labels=("limit",),
         )
+        self.credentials_refused = meter.counter(
+            "credentials_refused", "Requests whose credentials nobody accepted."
+        )
         self.upkeep_seconds = meter.histogram(
             "maintenance_seconds",
             "How long the storage took for a piece of its upkeep.",
@@ -31,8 +35,15 @@ class Instruments:
             "maintenance_failures", "How often the storage failed at its upkeep."
         )
 
-    def show(self, turns: Turns, waiting: Places, streams: Streams, failures: Failures) -> None:
+    def show(
+        self, *, served: Served, turns: Turns, waiting: Places, streams: Streams, failures: Failures
+    ) -> None:
         """Show what is counted elsewhere."""
+        self._meter.gauge(
+            "connections_open",
+            "Connections of clients; Granian does not tell.",
+            lambda: {} if served.connections is None else served.connections,
+        )
         self._meter.gauge(
             "http_requests_in_flight",
             "Requests that are worked at; those that wait for messages are not.",

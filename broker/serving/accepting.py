@@ -17,24 +17,32 @@ class Acceptor:
     """Serves every connection in a task of its own; those that find no room wait in the backlog."""
 
     def __init__(
-        self, listener: socket.socket, most: int, serve: Callable[[socket.socket], Awaitable[None]]
+        self,
+        listener: socket.socket,
+        most: int,
+        serve: Callable[[socket.socket], Awaitable[None]],
+        note: Callable[[int], None],
     ) -> None:
-        """Accept from `listener`; `serve` owns the connection that it gets."""
+        """Accept from `listener`; `serve` owns the connection that it gets, and `note` is told how
+        many there are whenever that changes."""
         listener.setblocking(False)
         self._listener = listener
         self._room = asyncio.Semaphore(most)
         self._serve = serve
+        self._note = note
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_short = False
 
     async def run(self) -> None:
         """Accept until this is cancelled."""
+        self._note(len(self._tasks))
         while True:
             await self._room.acquire()
             connection = await self._next()
             task = asyncio.create_task(self._serve_alone(connection))
             self._tasks.add(task)
             task.add_done_callback(self._end)
+            self._note(len(self._tasks))
             # Or a crowd that comes at once would keep all others from being served.
             await asyncio.sleep(0)
 
@@ -79,4 +87,5 @@ class Acceptor:
 
     def _end(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
+        self._note(len(self._tasks))
         self._room.release()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 
 import msgspec
 
@@ -27,6 +28,10 @@ PIECE_BYTES = 64 * 1024
 """How much of an answer is sent at once: the rest is not copied before its client has read."""
 
 
+def _note_nothing(_: int) -> None:
+    """Have nobody know."""
+
+
 class Endpoint(msgspec.Struct, frozen=True):
     """A listening socket and how it is served."""
 
@@ -38,3 +43,5 @@ class Endpoint(msgspec.Struct, frozen=True):
     """How long requests in flight may take once the server drains."""
     max_connections: int
     """How many may be open at once; more wait to be accepted."""
+    note_connections: Callable[[int], None] = _note_nothing
+    """Is told how many are open whenever that changes, by a server that knows."""

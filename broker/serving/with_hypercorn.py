@@ -61,7 +61,12 @@ async def serve(app: ASGIApp, endpoint: Endpoint, drained: asyncio.Event) -> Non
     hypercorn.protocol.H2Protocol = Http2  # type: ignore[attr-defined, assignment]  # here, too
     hypercorn.protocol.h11.WSStream = WebSocket  # type: ignore[attr-defined, assignment]  # here, too
     connections = _Connections(ASGIWrapper(app), endpoint)
-    acceptor = Acceptor(endpoint.listener, endpoint.max_connections, connections.serve)
+    acceptor = Acceptor(
+        endpoint.listener,
+        endpoint.max_connections,
+        connections.serve,
+        endpoint.note_connections,
+    )
     async with connections.lifespan():
         async with asyncio.TaskGroup() as tasks:
             accepting = tasks.create_task(acceptor.run())

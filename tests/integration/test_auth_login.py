@@ -293,6 +293,23 @@ def test_p2_the_sixth_failure_of_an_account_in_a_quarter_of_an_hour_is_429(broke
     assert broker.log_in("paul").status == 200
 
 
+def test_logins_are_counted_by_what_came_of_them(broker):
+    def counted():
+        [logins] = [one for one in broker.server.broker.measure() if one.name == "broker_logins"]
+        return logins.points
+
+    assert counted() == {("ok",): 1, ("failed",): 0, ("limited",): 0}
+
+    for _ in range(5):
+        broker.log_in("paul", "wrong password")
+    broker.log_in("nobody", "wrong password")
+    for _ in range(2):  # the second is refused without a look into the database
+        broker.log_in("paul")
+    broker.log_in("alice")
+
+    assert counted() == {("ok",): 2, ("failed",): 6, ("limited",): 2}
+
+
 def test_p2_an_unknown_account_is_limited_like_any_other(broker):
     answers = [broker.log_in("nobody", "wrong password").status for _ in range(6)]
     assert answers == [401] * 5 + [429]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import msgspec
-from broker import Clock, InvalidToken, RateLimited, Unauthenticated, Unavailable
+from broker import Clock, InvalidToken, Meter, RateLimited, Unauthenticated, Unavailable
 
 from broker_auth_jwt.accounts import Accounts
 from broker_auth_jwt.attempts import Attempt, StillLimited
@@ -40,6 +40,7 @@ class Logins:
         tokens: Tokens,
         audit: Audit,
         clock: Clock,
+        meter: Meter,
         access_seconds: int,
     ) -> None:
         self._accounts = accounts
@@ -49,6 +50,14 @@ class Logins:
         self._audit = audit
         self._clock = clock
         self._access_seconds = access_seconds
+        self._logins = meter.counter(
+            "logins",
+            "Logins with a password, by what came of them: ok, failed, or limited, which are those "
+            "that came after too many failures.",
+            labels=("outcome",),
+        )
+        for outcome in ("ok", "failed", "limited"):
+            self._logins.add(0, outcome)  # or nobody would see the first of a kind
 
     async def log_in(self, username: str, password: str, *, peer: str) -> Pair:
         """Begin a session; raises Unauthenticated, and RateLimited after too many failures.
@@ -65,6 +74,7 @@ class Logins:
             await self._accounts.attempts.withdraw(attempt)
             raise
         if user is None or not verdict or user.disabled:
+            self._logins.add(1, "failed")
             self._audit.record("login.failed", subject=_told(user), peer=peer)
             raise Unauthenticated("wrong user name or password")
         await self._accounts.attempts.succeeded(attempt)
@@ -73,6 +83,7 @@ class Logins:
                 username, old=user.password_hash, new=verdict.new_hash
             )
         pair = await self._begin_session(user)
+        self._logins.add(1, "ok")
         self._audit.record("login.ok", subject=username, peer=peer)
         return pair
 
@@ -112,8 +123,10 @@ class Logins:
         try:
             return await self._accounts.attempts.begin(username, peer, now=self._clock.now())
         except StillLimited:
+            self._logins.add(1, "limited")
             raise
         except RateLimited:
+            self._logins.add(1, "limited")
             user = await self._accounts.users.find(username)
             self._audit.record("login.limited", subject=_told(user), peer=peer)
             raise

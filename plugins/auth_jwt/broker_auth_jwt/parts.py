@@ -51,6 +51,7 @@ class Parts:
             tokens=tokens,
             audit=self.audit,
             clock=clock,
+            meter=plugin.meter,
             access_seconds=config.access_seconds,
         )
         self._open = AsyncExitStack()

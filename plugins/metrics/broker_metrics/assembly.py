@@ -7,6 +7,7 @@ import platform
 from broker import Broker, Meter, PluginContext
 
 from broker_metrics.config import MetricsConfig
+from broker_metrics.pulse import Pulse
 from broker_metrics.queues import QueueNumbers
 from broker_metrics.scraping import Scraper
 from broker_metrics.transport import MetricsTransport
@@ -21,7 +22,8 @@ def make_transport(plugin: PluginContext, broker: Broker) -> MetricsTransport:
     token = None if config.token is None else config.token.get_secret_value()
     scraper = Scraper(broker, queues, clock=plugin.clock, logger=plugin.logger)
     scraper.show(plugin.meter)
-    return MetricsTransport(scraper, address=config.address, token=token)
+    pulse = Pulse(plugin.meter)
+    return MetricsTransport(scraper, pulse, address=config.address, token=token)
 
 
 def show_infos(meter: Meter, broker: Broker) -> None:

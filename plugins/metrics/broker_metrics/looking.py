@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Container, Iterable, Mapping
 from heapq import nlargest
 from operator import add, sub
 from typing import TypeVar
@@ -36,21 +36,25 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     """How busy they are: messages that came and went lately."""
     own: Mapping[int, QueueStatus]
     """Those that have a label of their own."""
+    dead_letter_queues: Container[str]
+    """The names of those to which others send their dead letters."""
     held: Numbers
     """What the others hold."""
     done: Numbers
-    """What was done in queues while they had no label."""
-    has_others: bool
-    """Whether there are others, or were."""
+    """What was done that is seen under no label of a queue."""
 
 
 async def look(overview: Overview, last: Look | None, *, most: int) -> Look:
     """Return what there is to see now, after what was seen last; `most` queues get a label."""
     grown: dict[int, Numbers] = {}
     scores: dict[int, float] = {}
+    dead_letter_queues: set[str] = set()
     decay = 1.0 if last is None else 0.5 ** ((overview.at - last.at) / HALF_LIFE_MS)
     async for status in _in_turns(overview.queues):
         number = status.queue.id
+        letters_to = status.queue.policy.dead_letter_queue
+        if letters_to is not None and letters_to != status.queue.name:
+            dead_letter_queues.add(letters_to)
         if last is None:
             scores[number] = _expect(status, overview.at)
             continue
@@ -67,9 +71,9 @@ async def look(overview: Overview, last: Look | None, *, most: int) -> Look:
         queues=queues,
         scores=scores,
         own=own,
-        held=await _hold(others, overview.at),
+        dead_letter_queues=dead_letter_queues,
+        held=await _hold(others, overview.at, dead_letter_queues),
         done=(0,) * len(COUNTED) if last is None else await _do(last, grown, own),
-        has_others=bool(others) or (last is not None and last.has_others),
     )
 
 
@@ -104,29 +108,42 @@ def _busiest(scores: Mapping[int, float], own: Iterable[int], most: int) -> list
     return [number for number in nlargest(most, ranks, ranks.__getitem__) if number in scores]
 
 
-async def _hold(others: Iterable[QueueStatus], at: int) -> Numbers:
-    """Return what queues hold together, of their ages the greatest."""
+async def _hold(
+    others: Iterable[QueueStatus], at: int, dead_letter_queues: Container[str]
+) -> Numbers:
+    """Return what queues hold together; of their ages the greatest, but for those that nobody is
+    meant to empty."""
     held: Numbers = (0,) * len(HELD)
     oldest: float = 0
     async for status in _in_turns(others):
-        *held_here, age = held_by(status, at)
+        is_target = status.queue.name in dead_letter_queues
+        *held_here, age = held_by(status, at, is_dead_letter_queue=is_target)
         held = tuple(map(add, held, held_here))
-        oldest = max(oldest, age)
+        if not is_target and not status.queue.policy.paused:
+            oldest = max(oldest, age)
     return (*held, oldest)
 
 
 async def _do(last: Look, grown: Mapping[int, Numbers], own: Mapping[int, QueueStatus]) -> Numbers:
-    """Return what was done in all queues while they had no label, until now.
-
-    What a queue did before it got its label, nobody sees under that, unless the queue is as new
-    as its label; what it did before it lost it, neither.
-    """
+    """Return what was done until now that is seen under no label of a queue."""
     done = last.done
+    seen_last = {status.queue.name: status for status in last.own.values()}
     async for number, growth in _in_turns(grown.items()):
-        is_seen = number in own and (number in last.own or number not in last.queues)
-        if not is_seen:
-            done = tuple(map(add, done, growth))
+        status = own.get(number)
+        before = None if status is None else seen_last.get(status.queue.name)
+        if status is None or before is None:
+            unseen = growth
+        else:
+            unseen = _unseen(growth, done_in(status), done_in(before))
+        done = tuple(map(add, done, unseen))
     return done
+
+
+def _unseen(growth: Numbers, now: Numbers, before: Numbers) -> Numbers:
+    """Return what of a growth nobody sees who compares counters, and takes one that is less than
+    before for one that began anew: a queue may have been deleted and made again."""
+    seen = (new if new < old else new - old for new, old in zip(now, before, strict=True))
+    return tuple(max(0, all_of_it - part) for all_of_it, part in zip(growth, seen, strict=True))
 
 
 async def _in_turns(items: Iterable[T]) -> AsyncIterator[T]:

@@ -44,22 +44,39 @@ HELD = {
     "queue_messages_leased": "Messages that consumers have.",
     "queue_messages_delayed": "Messages that can be leased later.",
     "queue_messages_failed": "Messages that failed and stayed.",
+    "queue_messages_dead": "Dead letters of other queues that can be leased now.",
     "queue_bytes": "Bytes of the bodies of all messages that the queue holds.",
-    "queue_oldest_message_age_seconds": "How long the oldest message that can be leased now has "
-    "been there; of the others together, the oldest of all.",
+    "queue_oldest_message_age_seconds": "How long the oldest message that can be leased now could "
+    "be: since its publish, its delay, or its last lease; of the others together the oldest, but "
+    "for paused and dead letter queues.",
 }
 """What a queue holds, in the order of `held_by`."""
 
 
-def held_by(status: QueueStatus, at: int) -> Numbers:
+STATES = {
+    "queue_paused": "1 for a queue that is paused, else 0; of the others there is none.",
+    "queue_is_dead_letter_target": "1 for a queue to which others send their dead letters, else 0; "
+    "of the others there is none.",
+}
+"""How a queue with a label of its own is, in the order of `state_of`."""
+
+
+def held_by(status: QueueStatus, at: int, *, is_dead_letter_queue: bool) -> Numbers:
     """Return what a queue holds at a moment, in milliseconds, in the order of `HELD`."""
     counts = status.counts
+    ready = counts.pending - counts.scheduled
     age = 0.0 if status.oldest_at is None else max(0, at - status.oldest_at) / 1000
     return (
-        counts.pending - counts.scheduled,
+        ready,
         counts.processing,
         counts.scheduled,
         counts.failed,
+        ready if is_dead_letter_queue else 0,
         status.bytes,
         age,
     )
+
+
+def state_of(status: QueueStatus, *, is_dead_letter_queue: bool) -> Numbers:
+    """Return how a queue is, in the order of `STATES`."""
+    return int(status.queue.policy.paused), int(is_dead_letter_queue)

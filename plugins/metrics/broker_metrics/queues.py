@@ -6,15 +6,13 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from broker import Meter, Overview
+from broker.meter import OTHER
 
 from broker_metrics.looking import Look, done_in, look
-from broker_metrics.names import COUNTED, DESCRIPTIONS, HELD, Numbers, held_by
+from broker_metrics.names import COUNTED, DESCRIPTIONS, HELD, STATES, Numbers, held_by, state_of
 
 MOST = 200
-"""How many queues have a label of their own."""
-
-OTHER = "_other"
-"""The label of all others, which is no name that a queue may have."""
+"""How many queues have a label of their own. The others share one that no queue is called."""
 
 Points = dict[tuple[str, ...], float]
 
@@ -23,8 +21,9 @@ class QueueNumbers:
     """Shows what queues hold and did.
 
     A queue with a label of its own shows its own totals, which go on when it loses the label and
-    gets it again. The counters of `_other` add what was done in queues while they had none. So no
-    counter goes back when other queues become busy, and rates add up to what was done.
+    gets it again. The counters of `_other` add what was done that nobody sees by comparing those:
+    before a queue had its label, and until one that is new was first looked at. So no counter goes
+    back when other queues become busy, and rates add up to what was done.
     """
 
     def __init__(self, *, most: int = MOST) -> None:
@@ -44,6 +43,8 @@ class QueueNumbers:
             meter.counted(name, description, partial(self._read_done, places), labels=labels)
         for place, (name, description) in enumerate(HELD.items()):
             meter.gauge(name, description, partial(self._read_held, place), labels=("queue",))
+        for place, (name, description) in enumerate(STATES.items()):
+            meter.gauge(name, description, partial(self._read_state, place), labels=("queue",))
         meter.gauge("queues", "Queues that there are.", self._count)
 
     def hide(self) -> None:
@@ -67,8 +68,7 @@ class QueueNumbers:
         """Yield what was done in queues, by their labels."""
         if self._shown is not None:
             yield from ((one.queue.name, done_in(one)) for one in self._shown.own.values())
-            if self._shown.has_others:
-                yield OTHER, self._shown.done
+            yield OTHER, self._shown.done
 
     def _read_held(self, place: int) -> Points:
         return {(queue,): held[place] for queue, held in self._held()}
@@ -76,9 +76,20 @@ class QueueNumbers:
     def _held(self) -> Iterator[tuple[str, Numbers]]:
         """Yield what queues hold, by their labels."""
         if (shown := self._shown) is not None:
-            yield from ((one.queue.name, held_by(one, shown.at)) for one in shown.own.values())
-            if shown.has_others:
-                yield OTHER, shown.held
+            for one in shown.own.values():
+                name = one.queue.name
+                is_target = name in shown.dead_letter_queues
+                yield name, held_by(one, shown.at, is_dead_letter_queue=is_target)
+            yield OTHER, shown.held
+
+    def _read_state(self, place: int) -> Points:
+        if (shown := self._shown) is None:
+            return {}
+        return {
+            (name,): state_of(one, is_dead_letter_queue=name in shown.dead_letter_queues)[place]
+            for one in shown.own.values()
+            for name in [one.queue.name]
+        }
 
     def _count(self) -> Points:
         return {} if self._shown is None else {(): len(self._shown.queues)}

@@ -8,6 +8,7 @@ import logging
 from broker import Broker, Clock, Measurement, Meter
 
 from broker_metrics.exposition import write
+from broker_metrics.process import process_numbers
 from broker_metrics.queues import QueueNumbers
 
 LASTS_MS = 1_000
@@ -48,7 +49,7 @@ class Scraper:
             now = self._clock.now()
             if self._lasts_until is None or now >= self._lasts_until:
                 await self._look()
-                self._measured = [*self._broker.measure()]
+                self._measured = [*self._broker.measure(), *process_numbers()]
                 self._written.clear()
                 self._lasts_until = now + LASTS_MS
             if form not in self._written:

@@ -12,27 +12,45 @@ from broker_metrics.about import METRICS
 from broker_metrics.config import Address
 from broker_metrics.exposition import CONTENT_TYPES
 from broker_metrics.listener import Listener
+from broker_metrics.pulse import Pulse
 from broker_metrics.scraping import Scraper
 
 
 class MetricsTransport(Transport):
     """Answers `GET /metrics`."""
 
-    def __init__(self, scraper: Scraper, *, address: Address | None, token: str | None) -> None:
+    def __init__(
+        self, scraper: Scraper, pulse: Pulse, *, address: Address | None, token: str | None
+    ) -> None:
         self.listener = None if address is None else Listener(address, self.metrics)
         """Where it is scraped beside the broker's own port; None for nowhere."""
         self._scraper = scraper
+        self._pulse = pulse
         self._token = token
 
     async def open(self) -> None:
         """Begin to listen; raises CannotListen."""
         if self.listener is not None:
             await self.listener.open()
+        self._pulse.open()
 
     async def close(self) -> None:
         """Listen no more."""
+        await self._pulse.close()
         if self.listener is not None:
             await self.listener.close()
+
+    async def notices(self) -> list[str]:
+        """Tell who starts the broker what others can read on the way to the listener."""
+        address = None if self.listener is None else self.listener.address
+        if address is None or address.is_of_this_machine:
+            return []
+        line = (
+            f'plugins.metrics.listen: who reaches "{address.host}" from elsewhere does so by plain '
+            "HTTP, so those on the way can read the token and the names of queues; leave it out, "
+            "and /metrics is on the broker's own port, with its TLS"
+        )
+        return [line]
 
     def routes(self) -> Sequence[Route]:
         """Return the route on the broker's port, if there is a token for it."""

@@ -41,6 +41,7 @@ async def test_the_listener_answers_whoever_is_on_this_machine(broker_factory, c
         assert found["broker_messages_published_total", "q"] == 1
         route = ("POST", "/queues/{queue}/messages", "201")
         assert found["broker_http_request_duration_seconds_count", *route] == 1
+        assert found["process_open_fds",] > 0
         assert (await client.get("/metrics")).status == 404
 
 
@@ -100,6 +101,29 @@ async def test_without_it_nobody_gets_them(broker_factory, headers, code):
         status, head, body = await scrape(client, **headers)
         assert (status, "www-authenticate: bearer" in head) == (401, True)
         assert b"broker_" not in body
+
+
+@pytest.mark.parametrize(
+    ("table", "warned"),
+    [
+        ({}, False),
+        ({"token": TOKEN}, False),
+        ({"listen": "127.0.0.1:0"}, False),
+        ({"listen": "localhost:0", "token": TOKEN}, False),
+        ({"listen": "192.0.2.7:9464", "token": TOKEN}, True),
+    ],
+)
+async def test_who_starts_it_is_told_that_a_listener_for_others_is_plain_http(
+    broker_factory, table, warned
+):
+    transport = dict(make(broker_factory, **table).assembly.transports)["metrics"]
+
+    lines = [
+        'plugins.metrics.listen: who reaches "192.0.2.7" from elsewhere does so by plain HTTP, so '
+        "those on the way can read the token and the names of queues; leave it out, and /metrics "
+        "is on the broker's own port, with its TLS"
+    ]
+    assert await transport.notices() == (lines if warned else [])
 
 
 async def test_they_are_told_while_the_broker_drains(broker_factory):

@@ -23,6 +23,7 @@ class Instruments:
     def __init__(self, meter: Meter, path: Path) -> None:
         self._path = path
         self._log = path.with_name(f"{path.name}-wal")
+        self._bytes = 0
         self._log_bytes = 0
         self._free_bytes = 0
         self._commit_seconds = meter.histogram(
@@ -30,6 +31,11 @@ class Instruments:
         )
         self._batch_size = meter.histogram(
             "storage_batch_size", "How many operations shared a commit.", BATCH_SIZES
+        )
+        meter.gauge(
+            "storage_bytes",
+            "The size of the database, without its write-ahead log, a second ago.",
+            lambda: self._bytes,
         )
         meter.gauge(
             "storage_wal_bytes",
@@ -51,4 +57,5 @@ class Instruments:
         """Look at the files; what cannot be looked at now stays as it was."""
         with suppress(OSError):
             self._free_bytes = free_on_disk(self._path)
+            self._bytes = self._path.stat().st_size
             self._log_bytes = self._log.stat().st_size

@@ -49,17 +49,20 @@ async def test_the_log_and_the_disk_are_looked_at_with_each_upkeep(
         numbers = shown(meter)
 
         assert numbers["broker_storage_free_bytes"] == 7
+        assert numbers["broker_storage_bytes"] == os.stat(path).st_size > 0
         assert numbers["broker_storage_wal_bytes"] == os.stat(f"{path}-wal").st_size > 100_000
 
 
 def test_what_cannot_be_looked_at_stays_as_it_was(path: Path) -> None:
     meter = Meter()
     instruments = Instruments(meter, path)
+    path.write_bytes(b"123")
     path.with_name("broker.db-wal").write_bytes(b"12345")
     instruments.look()
     path.with_name("broker.db-wal").unlink()
     instruments.look()
 
     numbers = shown(meter)
+    assert numbers["broker_storage_bytes"] == 3
     assert numbers["broker_storage_wal_bytes"] == 5
     assert numbers["broker_storage_free_bytes"] == pytest.approx(free_on_disk(path), rel=0.1)

@@ -1,4 +1,5 @@
 import asyncio
+from contextlib import suppress
 
 import msgspec
 import pytest
@@ -55,7 +56,7 @@ class Limiter(RateLimiter):
         return self.answer
 
 
-def gate(*authenticators, anonymous=False, limiter=None, authorizer=None):
+def gate(*authenticators, anonymous=False, limiter=None, authorizer=None, refused=None):
     return Gate(
         authenticators=[(f"plugin{n}", one) for n, one in enumerate(authenticators)],
         authorizer=("scopes", authorizer or ScopeAuthorizer()),
@@ -63,6 +64,7 @@ def gate(*authenticators, anonymous=False, limiter=None, authorizer=None):
         anonymous=anonymous,
         failures=Failures(ManualClock()),
         rejected=Meter().counter("rejected", "Refused.", labels=("limit",)),
+        credentials_refused=refused or Meter().counter("refused", "Refused."),
     )
 
 
@@ -128,6 +130,25 @@ async def test_a_bad_credential_stops_the_chain_and_never_becomes_anonymous():
 async def test_credentials_that_nobody_knows_never_become_anonymous():
     with pytest.raises(Unauthenticated):
         await gate(Says(None), anonymous=True).identify(BEARER, peer="p")
+
+
+@pytest.mark.parametrize(
+    ("answer", "credentials", "refused"),
+    [
+        (None, BEARER, 1),
+        (Unauthenticated("expired"), BEARER, 1),
+        (ANA, BEARER, 0),
+        (Unavailable("the keys are not here yet"), BEARER, 0),
+        (RuntimeError("db down"), BEARER, 0),
+        (None, None, 0),  # who brings none is asked for some, as a browser is at first
+    ],
+)
+async def test_credentials_that_are_refused_are_counted(answer, credentials, refused):
+    counter = Meter().counter("refused", "Refused.")
+    with suppress(Unauthenticated, Unavailable):
+        await gate(Says(answer), refused=counter).identify(credentials, peer="p")
+
+    assert counter.read() == {(): refused}
 
 
 async def test_an_authenticator_that_breaks_is_a_503(caplog):

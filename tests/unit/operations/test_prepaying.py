@@ -33,6 +33,7 @@ def prepaid(limiter, paid=0):
         anonymous=False,
         failures=Failures(ManualClock()),
         rejected=Meter().counter("rejected", "Refused.", labels=("limit",)),
+        credentials_refused=Meter().counter("refused", "Refused."),
     )
     return Prepaid(gate, "q", paid=paid)
 

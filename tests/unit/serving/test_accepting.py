@@ -28,9 +28,9 @@ class Sockets:
 
 
 @asynccontextmanager
-async def accepting_from(serve, most):
+async def accepting_from(serve, most, note=str):
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        acceptor = Acceptor(listener, most, serve)
+        acceptor = Acceptor(listener, most, serve, note)
         running = asyncio.ensure_future(acceptor.run())
         yield acceptor, listener
         running.cancel()
@@ -54,6 +54,20 @@ async def test_the_parts_of_an_answer_do_not_wait_for_each_other():
     async with accepting_from(serve, 1) as (_, listener):
         with await connect(listener):
             assert await told != 0
+
+
+async def test_it_tells_how_many_connections_are_open():
+    sockets, told = Sockets(), []
+    async with accepting_from(sockets.serve, 5, told.append) as (_, listener):
+        with await connect(listener), await connect(listener):
+            first = await sockets.begun.get()
+            await sockets.begun.get()
+            first.set()
+            while len(told) < 4:
+                await asyncio.sleep(0)
+            sockets.ends[1].set()
+
+    assert told == [0, 1, 2, 1, 0]
 
 
 async def test_who_finds_no_room_waits_until_another_has_ended():
@@ -93,7 +107,7 @@ async def test_a_connection_that_fails_gives_its_place_back_and_says_so(caplog):
 async def test_connections_are_cut_off_after_the_grace():
     sockets = Sockets()
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        acceptor = Acceptor(listener, 1, sockets.serve)
+        acceptor = Acceptor(listener, 1, sockets.serve, str)
         running = asyncio.ensure_future(acceptor.run())
         with await connect(listener):
             await sockets.begun.get()
@@ -138,7 +152,7 @@ async def test_a_crowd_lets_others_have_their_turn():
     with socket.create_server(("127.0.0.1", 0), backlog=100) as listener:
         crowd = [await connect(listener) for _ in range(50)]
         counting = asyncio.ensure_future(count_turns())
-        acceptor = Acceptor(listener, 100, serve)
+        acceptor = Acceptor(listener, 100, serve, str)
         running = asyncio.ensure_future(acceptor.run())
         while len(begun) < len(crowd):
             await asyncio.sleep(0)
