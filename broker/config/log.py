@@ -20,7 +20,7 @@ class LogConfig(BaseModel):
     requests: bool = Field(
         default=True,
         strict=True,
-        description="Whether there is a line for each request, of the severity info.",
+        description="Whether there is a line for each request that is severe enough.",
     )
     files: int = Field(
         default=10,

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import structlog
 
-from broker.logs.cleaning import clean_field, clean_lines, clean_name, clean_text
+from broker.isolation import is_from_outside
+from broker.logs.cleaning import take_field, take_lines, take_name, take_text
 from broker.logs.lines import Tell, Told
+from broker.logs.reading import LogLevel
 from broker.turn import CURRENT_TURN
 
 MOST_FIELDS = 32
 
-_add_extras = structlog.stdlib.ExtraAdder()
-
-_OURS = frozenset({"timestamp", "level", "message", "logger", "exception"})
+_OURS = frozenset({"timestamp", "level", "message", "logger", "exception", "exc_info"})
+_NO_EXTRAS = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
 
 class Bridge(logging.Handler):
@@ -29,35 +31,94 @@ class Bridge(logging.Handler):
         self._now = now
         self._end = end
 
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Tell a record, without the lock of all handlers: any thread may do so at any time."""
+        self.emit(record)
+        return True
+
     def emit(self, record: logging.LogRecord) -> None:
         """Take what a record says now: what it refers to may change."""
-        self._tell(Told(at=self._now(), told=self._told(record)))
+        at = self._now()
+        try:
+            line = _told(at, record)
+        # An isolation point: whoever tells something shall not suffer for it, and a plugin's
+        # `__repr__` may raise anything.
+        except BaseException as error:
+            if is_from_outside(error):
+                raise
+            line = _untold(at, record, error)
+        self._tell(line)
 
     def close(self) -> None:
         """Have all that was told written."""
         self._end()
         super().close()
 
-    def _told(self, record: logging.LogRecord) -> Mapping[str, Any]:
-        told: dict[str, Any] = {"exc_info": record.exc_info, "_record": record}
-        if isinstance(record.msg, dict):  # by structlog
-            told.update(record.msg)
-            message = str(told.pop("event", ""))
-        else:
-            message = _message(record)
-        _add_extras(logging.getLogger(record.name), "", told)
-        structlog.processors.format_exc_info(None, "", told)
-        exception = told.pop("exception", None)
-        line = {
-            "level": record.levelname.lower(),
-            "message": clean_text(message),
-            "logger": clean_name(record.name),
-            **_request(),
-            **_fields(told),
-        }
-        if exception is not None:
-            line["exception"] = clean_lines(str(exception))
-        return line
+
+@contextmanager
+def heard(bridge: Bridge, level: str) -> Iterator[None]:
+    """Have a bridge hear what is told by `logging`, by structlog and by `warnings` while the block
+    runs: by libraries when something is wrong, by the broker and its plugins as `level` says."""
+    root, ours = logging.getLogger(), logging.getLogger("broker")
+    before = ours.level
+    root.addHandler(bridge)
+    ours.setLevel(level)
+    logging.captureWarnings(capture=True)
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+    )
+    try:
+        yield
+    finally:
+        structlog.reset_defaults()
+        logging.captureWarnings(capture=False)
+        ours.setLevel(before)
+        root.removeHandler(bridge)
+
+
+def _told(at: int, record: logging.LogRecord) -> Told:
+    others: dict[Any, Any] = {
+        name: value for name, value in record.__dict__.items() if name not in _NO_EXTRAS
+    }
+    exc_info: Any = record.exc_info
+    if isinstance(record.msg, dict) and "_logger" in others and "_name" in others:  # by structlog
+        others.update(record.msg)
+        exc_info = others.get("exc_info")
+        message = str(others.pop("event", ""))
+    else:
+        message = _message(record)
+    formatted = structlog.processors.format_exc_info(None, "", {"exc_info": exc_info})
+    exception = formatted.get("exception")
+    request_id, identity = _request()
+    return Told(
+        at=at,
+        severity=_level(record.levelno),
+        message=take_text(message),
+        logger=take_name(record.name),
+        request_id=request_id,
+        identity=identity,
+        others=_fields(others),
+        exception=None if exception is None else take_lines(exception),
+    )
+
+
+def _untold(at: int, record: logging.LogRecord, error: BaseException) -> Told:
+    """Return what there is to tell of a record that cannot be told, and why that is."""
+    message = "a record that cannot be told"
+    if type(record.msg) is str:
+        message += f": {take_text(record.msg)}"
+    return Told(
+        at=at,
+        severity="error",
+        message=message,
+        logger=record.name if type(record.name) is str else "",
+        others={"error": type(error).__name__},
+    )
 
 
 def _message(record: logging.LogRecord) -> str:
@@ -68,17 +129,32 @@ def _message(record: logging.LogRecord) -> str:
         return f"{record.msg!r} with arguments that do not fit"
 
 
-def _request() -> dict[str, str]:
+def _level(number: int) -> LogLevel:
+    """Return the level that stands for all up to the next, whatever somebody calls it."""
+    if number < logging.INFO:
+        return "debug"
+    if number < logging.WARNING:
+        return "info"
+    if number < logging.ERROR:
+        return "warning"
+    return "error" if number < logging.CRITICAL else "critical"
+
+
+def _request() -> tuple[str | None, str | None]:
     """Return which request this is about, and whose."""
     turn = CURRENT_TURN.get()
-    if turn is None or turn.request_id is None:
-        return {}
-    told = {"request_id": clean_name(turn.request_id)}
-    if turn.identity is not None:
-        told["identity"] = clean_name(turn.identity)
-    return told
+    if turn is None or turn.request_id is None or not turn.goes_on:
+        return None, None
+    return turn.request_id, turn.identity
 
 
-def _fields(told: Mapping[str, Any]) -> dict[str, Any]:
-    names = [name for name in told if name not in _OURS and not name.startswith("_")][:MOST_FIELDS]
-    return {clean_name(name): clean_field(name, told[name]) for name in names}
+def _fields(told: Mapping[Any, Any]) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for key, value in told.items():
+        name = str(key)
+        if name in _OURS or name.startswith("_"):
+            continue
+        if len(fields) == MOST_FIELDS:
+            break
+        fields[take_name(name)] = take_field(name, value)
+    return fields

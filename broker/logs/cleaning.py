@@ -15,80 +15,124 @@ from broker.wording import MASK, printable
 
 LONGEST_NAME = 300
 LONGEST_TEXT = 4096
+"""No more of a text is looked through, either."""
+
 LONGEST_TRACEBACK = 16_384
 
-LONGEST_LOOKED_AT = 65_536
-"""What is beyond it of a text is cut off before it is looked through."""
+LARGEST_NUMBER = 2**63 - 1
+"""Readers of JSON may know no larger ones."""
 
 _WORD = (
-    r"authorization|token|passw|passphrase|secret|api_?key|cookie|receipt|ticket|credential|session"
+    r"authorization|token|passw|passphrase|pwd|secret|api[-_]?key|private[-_]?key|cookie|receipt"
+    r"|ticket|credential|session"
 )
 _VALUE = r"""b?"(?:[^"\\]|\\.)*"?|b?'(?:[^'\\]|\\.)*'?|[^\s&;,)\]}'"]+"""
+_KEY = r"[A-Z ]{0,30}PRIVATE KEY-----"
 _RULES = (
     # the rest of a header's line
-    (re.compile(r"\b(authorization|cookie)(\s*:\s*)[^\r\n]+", re.IGNORECASE), r"\1\2" + MASK),
+    (
+        re.compile(r"\b(authorization|cookie|api-?key)(\s*:\s*)[^\r\n]+", re.IGNORECASE),
+        r"\1\2" + MASK,
+    ),
     (re.compile(r"\b(bearer|basic|digest)(\s+)[\w.~+/=-]{8,}", re.IGNORECASE), r"\1\2" + MASK),
+    (
+        re.compile(rf"(-----BEGIN {_KEY}).*?(-----END {_KEY}|\Z)", re.DOTALL),
+        r"\1" + MASK + r"\2",
+    ),
     # password=…, "password": …, ("password", …)
     (
         re.compile(
-            rf"""({_WORD})(\w{{0,32}}(?:\s?=\s?|['"]\s?[:,]\s?))(?:{_VALUE})""", re.IGNORECASE
+            rf"""({_WORD})([\w-]{{0,32}}(?:\s?=\s?|['"]\s?[:,]\s?))(?:{_VALUE})""", re.IGNORECASE
         ),
         r"\1\2" + MASK,
     ),
     (re.compile(r"(?<=://)[^\s/?#]*@"), MASK + "@"),
-    (re.compile(r"\beyJ[\w-]{8,}(?:\.[\w-]*)+"), MASK),
-    # what is long, and random by its looks: receipts, tokens of programs
-    (re.compile(r"(?=[\w-]{0,99}\d)(?=[\w-]{0,99}[a-z])(?=[\w-]{0,99}[A-Z])[\w-]{40,}"), MASK),
+    (re.compile(r"\beyJ[\w-]{8,}+(?:\.[\w-]*)+"), MASK),
 )
+_RUN = re.compile(r"(?<![\w-])[\w-]{40,}+")
+_RANDOM = (re.compile(r"\d"), re.compile(r"[a-z]"), re.compile(r"[A-Z]"))
+_UNENDED = re.compile(r"(?<=://)[^\s/?#]*\Z|\beyJ[\w.-]*+\Z")
+_UNENDED_RUN = re.compile(r"[\w.~+/=-]+\Z")
+"""What may be the beginning of a secret whose end was cut off; of a run, the last 99 characters are
+enough: of what is longer, there is enough to be known."""
+
 _SECRET_FIELD = re.compile(_WORD, re.IGNORECASE)
 _UNTOLD_FIELDS = frozenset({"body", "content", "content_base64", "headers", "payload"})
 
 
-def clean_text(text: str, *, longest: int = LONGEST_TEXT) -> str:
-    """Return a text that may be anything as one line without secrets."""
-    return _cut(printable(redact(text)), longest)
+def take_text(text: str) -> str:
+    """Return as much of a text as `clean_text` wants, at once, however long it is."""
+    return text[: LONGEST_TEXT + 1]
 
 
-def clean_lines(text: str) -> str:
-    """Return a traceback: lines without secrets, and nothing but their ends that ends a line."""
-    text = _without_middle(text, LONGEST_LOOKED_AT - 3)
-    lines = (printable(line) for line in redact(text).split("\n"))
-    return _without_middle("\n".join(lines), LONGEST_TRACEBACK)
+def take_name(name: str) -> str:
+    """Return as much of a name as `clean_name` wants."""
+    return name[: LONGEST_NAME + 1]
 
 
-def clean_name(name: str) -> str:
-    """Return what names somebody or something, and is no secret itself."""
-    return _cut(name if name.isprintable() else printable(name), LONGEST_NAME)
+def take_lines(text: str) -> str:
+    """Return as much of a traceback as `clean_lines` wants: of what is too long, whole lines of
+    its beginning and its end, where what was raised stands."""
+    text = "\n".join(map(take_text, text.split("\n")))
+    if len(text) <= LONGEST_TRACEBACK:
+        return text
+    head, _, _ = text[: LONGEST_TRACEBACK // 2].rpartition("\n")
+    _, _, tail = text[-LONGEST_TRACEBACK // 2 :].partition("\n")
+    return f"{head}\n…\n{tail}"
 
 
-def clean_field(name: str, value: Any) -> Any:
-    """Return the value of a field as what may be told of it: numbers as they are, all else as
-    text."""
-    if value is None or isinstance(value, (bool, int, float)):
+def take_field(name: str, value: Any) -> Any:
+    """Return what may be told of the value of a field: numbers as they are, all else as text,
+    which `clean_text` takes."""
+    if value is None or isinstance(value, bool):
         return value
     if _SECRET_FIELD.search(name):
         return MASK
+    if isinstance(value, (int, float)) and abs(value) <= LARGEST_NUMBER:
+        return int(value) if isinstance(value, int) else float(value)
     if isinstance(value, (bytes, bytearray, memoryview)):
         return f"<{len(value)} bytes>"
     if name.lower() in _UNTOLD_FIELDS:
         return "<not told>"
-    return clean_text(value if isinstance(value, str) else repr(value))
+    return take_text(str.__str__(value) if isinstance(value, str) else repr(value))
+
+
+def clean_text(text: str, *, longest: int = LONGEST_TEXT) -> str:
+    """Return a text that may be anything as one line without secrets."""
+    return _cut(printable(redact(_end(text))), longest)
+
+
+def clean_lines(text: str) -> str:
+    """Return a traceback: lines without secrets, and nothing but their ends that ends a line."""
+    text = redact("\n".join(map(_end, text.split("\n"))))
+    return "\n".join(_cut(printable(line), LONGEST_TEXT) for line in text.split("\n"))
+
+
+def clean_name(name: str) -> str:
+    """Return what names somebody or something, and is no secret itself."""
+    name = take_name(name)
+    return _cut(name if name.isprintable() else printable(name), LONGEST_NAME)
 
 
 def redact(text: str) -> str:
     """Mask what looks like a secret."""
-    text = text[:LONGEST_LOOKED_AT]
     for pattern, replacement in _RULES:
         text = pattern.sub(replacement, text)
-    return text
+    return _RUN.sub(_mask_random, text)
 
 
-def _without_middle(text: str, longest: int) -> str:
-    """Cut a traceback: what was raised stands at the end."""
-    if len(text) <= longest:
+def _mask_random(run: re.Match[str]) -> str:
+    """Mask what is long, and random by its looks: receipts, tokens of programs."""
+    return MASK if all(kind.search(run[0]) for kind in _RANDOM) else run[0]
+
+
+def _end(text: str) -> str:
+    """Cut a text that is longer than is looked at; no secret may be left of which there is too
+    little to be known."""
+    if len(text) <= LONGEST_TEXT:
         return text
-    half = longest // 2
-    return f"{text[:half]}\n…\n{text[-half:]}"
+    text = _UNENDED.sub("", text[:LONGEST_TEXT])
+    return text[:-99] + _UNENDED_RUN.sub("", text[-99:]) + "…"
 
 
 def _cut(text: str, longest: int) -> str:

@@ -3,26 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
 
-from broker.logs.cleaning import LONGEST_NAME, clean_name, clean_text
+from broker.logs.cleaning import LONGEST_NAME, clean_lines, clean_name, clean_text
+from broker.logs.reading import LogLevel
 from broker.timestamps import timestamp
 
 ACCESS = "broker.access"
 """What the lines that tell of requests say they are from."""
 
+PROBED = frozenset({"/healthz", "/readyz", "/metrics"})
+"""The routes that machines ask for again and again."""
+
+LINE_BYTES = 1024
+"""What a line takes in memory, but for long texts in it."""
+
 _encode = msgspec.json.Encoder().encode
 
 
 class Line(msgspec.Struct, kw_only=True):
-    """One thing that happened. It is made where that costs others time, and written elsewhere."""
+    """One thing that happened. It is made where that costs others time, and cleaned and written
+    elsewhere."""
 
     at: int
     """When, in milliseconds UTC."""
     written: bytes | None = None
     """The line as JSON, once somebody asked for it."""
+
+    @property
+    def level(self) -> LogLevel:
+        """How severe it is."""
+        raise NotImplementedError
+
+    def weight(self) -> int:
+        """Return about how many bytes it takes while it waits to be written."""
+        return LINE_BYTES
 
     def fields(self) -> Mapping[str, Any]:
         """Return what it tells, clean: `level`, `message` and what else there is."""
@@ -40,13 +58,46 @@ class Line(msgspec.Struct, kw_only=True):
 
 
 class Told(Line):
-    """What some part of the broker told its logger."""
+    """What some part of the broker told its logger, as far as it may be told, and not clean."""
 
-    told: Mapping[str, Any]
+    severity: LogLevel
+    message: str
+    logger: str
+    request_id: str | None = None
+    """Which request it is about, if it is about one."""
+    identity: str | None = None
+    """Whose that is."""
+    others: Mapping[str, Any] = {}
+    """What else it tells: numbers and texts."""
+    exception: str | None = None
+    """A traceback."""
+
+    @property
+    def level(self) -> LogLevel:
+        """As severe as its logger was told."""
+        return self.severity
+
+    def weight(self) -> int:
+        """Count its texts."""
+        texts = (one for one in self.others.values() if isinstance(one, str))
+        return LINE_BYTES + sum(map(len, (self.message, self.exception or "", *texts)))
 
     def fields(self) -> Mapping[str, Any]:
         """Return what it told."""
-        return self.told
+        told: dict[str, Any] = {
+            "level": self.level,
+            "message": clean_text(self.message),
+            "logger": clean_name(self.logger),
+        }
+        if self.request_id is not None:
+            told["request_id"] = clean_name(self.request_id)
+        if self.identity is not None:
+            told["identity"] = clean_name(self.identity)
+        for name, value in self.others.items():
+            told[clean_name(name)] = clean_text(value) if isinstance(value, str) else value
+        if self.exception is not None:
+            told["exception"] = clean_lines(self.exception)
+        return told
 
 
 class Answered(Line, gc=False):
@@ -63,13 +114,31 @@ class Answered(Line, gc=False):
     path: str | None
     """What was asked for, where `route` does not tell."""
 
+    @property
+    def level(self) -> LogLevel:
+        """How severe it is: 500 is somebody's mistake, what else the broker could not do may be
+        over soon, and that it told a probe what that wants to hear is no news."""
+        if self.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return "error" if self.status == HTTPStatus.INTERNAL_SERVER_ERROR else "warning"
+        if self.status < HTTPStatus.BAD_REQUEST and self._template in PROBED:
+            return "debug"
+        return "info"
+
+    @property
+    def _template(self) -> str:
+        return self.route.rpartition(" ")[2]
+
+    def weight(self) -> int:
+        """Count what a client may have made long."""
+        return LINE_BYTES + len(self.method) + len(self.queue or "") + len(self.path or "")
+
     def fields(self) -> Mapping[str, Any]:
         """Return what there is to tell, the same names as everywhere."""
         method = clean_name(self.method)
         told: dict[str, Any]
-        route = self.route.rpartition(" ")[2]
+        route = self._template
         told = {
-            "level": "info",
+            "level": self.level,
             "message": f"{method} {route}",
             "logger": ACCESS,
             "request_id": self.request_id,

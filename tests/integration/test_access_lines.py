@@ -1,7 +1,6 @@
 """The lines for requests, through both adapters: one each, which tells who and what, and no
 secret."""
 
-import asyncio
 import json
 from contextlib import asynccontextmanager
 
@@ -9,6 +8,7 @@ import pytest
 
 from broker.assembly import assemble
 from broker.config import make_config
+from broker.logs.bridge import Bridge, heard as hearing
 from broker.mounting import mount
 from broker.testing import ManualClock
 
@@ -31,15 +31,16 @@ SECRET = {"authorization": "Bearer s3cr3t-s3cr3t-s3cr3t"}
 def served(request, install, tmp_path):
     """Run a broker, and collect the lines for its requests."""
     install("tokens", TOKENS)
-    config = {"broker": {"plugins": ["memory", "tokens"], "data_dir": str(tmp_path)}}
 
     @asynccontextmanager
-    async def serve():
+    async def serve(*plugins):
         lines = []
-        assembly = assemble(make_config(config), clock=ManualClock())
+        table = {"plugins": ["memory", "tokens", *plugins], "data_dir": str(tmp_path)}
+        assembly = assemble(make_config({"broker": table}), clock=ManualClock())
         app = mount(
             assembly, lifespan=assembly.running, fastpath=request.param, access=lines.append
         )
+        app.clock = assembly.broker.clock
         async with app.test_app():
             yield app.test_client(), lines
 
@@ -95,16 +96,103 @@ async def test_whatever_a_client_writes_its_line_is_one(served):
         json.loads(text)
 
 
-async def test_what_is_told_within_a_request_names_it(served, caplog, monkeypatch):
-    from broker.turn import CURRENT_TURN
+TELLING = """
+    import asyncio
+    from broker import Response, Route, Stream, Transport, hookimpl
 
-    seen = []
-    async with served() as (client, _):
-        monkeypatch.setattr(
-            "broker.operations.queues.Queues.list",
-            lambda *_, **__: seen.append(CURRENT_TURN.get()) or asyncio.sleep(0, []),
-        )
-        answer = await client.get("/queues", headers=SECRET)
+    class Lines(Stream):
+        pieces = [b"one", b"two"]
 
-    [turn] = seen
-    assert (turn.request_id, turn.identity) == (answer.headers["x-request-id"], "ana")
+        def __init__(self, identity, log):
+            super().__init__(identity)
+            self.log = log
+            self.pieces = [b"one", b"two"]
+
+        async def take(self):
+            self.log("of its stream")
+            if not self.pieces:
+                self.end("deleted")
+                return b""
+            return self.pieces.pop()
+
+    class Telling(Transport):
+        def __init__(self, plugin, broker):
+            self.log = plugin.logger.warning
+            self.clock = plugin.clock
+            self.broker = broker
+            self.late = asyncio.Event()
+            self.task = None
+
+        def routes(self):
+            yield Route("GET", "/tell", self.tell)
+            yield Route("GET", "/hot-tell", self.tell, hot=True)
+            yield Route("GET", "/stream", self.stream)
+            yield Route("GET", "/hot-stream", self.stream, hot=True)
+            yield Route("GET", "/late", self.end)
+
+        async def tell(self, request):
+            await self.broker.identify_request(request)
+            self.log("within")
+            self.clock.call_at(self.clock.now() + 1000, lambda: self.log("by a timer"))
+            self.task = asyncio.create_task(self.tell_late())
+            return Response()
+
+        async def tell_late(self):
+            await self.late.wait()
+            self.log("by a task")
+
+        async def stream(self, request):
+            identity = await self.broker.identify_request(request)
+            self.task = asyncio.create_task(self.tell_late())
+            return Response(stream=Lines(identity, self.log))
+
+        async def end(self, request):
+            self.late.set()
+            await self.task
+            return Response()
+
+    @hookimpl
+    def provide_transport(plugin, broker):
+        return Telling(plugin, broker)
+"""
+
+
+@pytest.fixture
+def heard():
+    """What is told becomes lines here."""
+    lines = []
+    with hearing(Bridge(lines.append, ManualClock().now, lambda: None), "INFO"):
+        yield lines
+
+
+@pytest.mark.parametrize("path", ["/tell", "/hot-tell"])
+async def test_what_is_told_within_a_request_names_it_and_what_it_left_behind_does_not(
+    served, install, heard, path
+):
+    install("telling", TELLING)
+    async with served("telling") as (client, _):
+        answer = await client.get(path, headers=SECRET)
+        client.app.clock.advance(1)
+        await client.get("/late", headers=SECRET)
+
+    request_id = answer.headers["x-request-id"]
+    assert told(heard, "message", "request_id", "identity") == [
+        ("within", request_id, "ana"),
+        ("by a timer", None, None),
+        ("by a task", None, None),
+    ]
+
+
+@pytest.mark.parametrize("path", ["/stream", "/hot-stream"])
+async def test_a_stream_is_of_its_request_until_it_ends(served, install, heard, path):
+    install("telling", TELLING)
+    async with served("telling") as (client, _):
+        answer = await client.get(path, headers=SECRET)
+        assert await answer.get_data() == b"twoone"
+        await client.get("/late", headers=SECRET)
+
+    request_id = answer.headers["x-request-id"]
+    assert told(heard, "message", "request_id", "identity") == [
+        *[("of its stream", request_id, "ana")] * 3,
+        ("by a task", None, None),
+    ]

@@ -58,7 +58,7 @@ def test_the_files_are_shown_and_stay_few_and_small(start):
     served = start(log={"files": 3, "file_bytes": 65_536})
     with httpx.Client(base_url=served.url) as client:
         for _ in range(600):
-            client.get("/healthz")
+            client.get("/")
         # The lines for these come some 50 ms after the answers: until there are all files.
         while len(names := client.get("/logs").json()["log_files"]) < 3:
             pass
@@ -87,16 +87,16 @@ def test_requests_can_be_left_out(start):
 
 def test_no_files_are_made_if_there_shall_be_none(start):
     served = start(log={"files": 0, "requests": True})
-    httpx.get(f"{served.url}/healthz")
+    httpx.get(f"{served.url}/")
     served.end()
 
     assert files(served.directory) == []
-    assert [one["route"] for one in entries(served)] == ["/healthz"]
+    assert [one["route"] for one in entries(served)] == ["/"]
 
 
 def test_a_second_broker_in_a_data_directory_writes_no_files_there(start, tmp_path):
     served = start(log={"requests": True})
-    httpx.get(f"{served.url}/healthz", headers={"x-request-id": "first"})
+    httpx.get(f"{served.url}/", headers={"x-request-id": "first"})
     while not files(served.directory):
         pass
     second = subprocess.Popen(
@@ -109,7 +109,7 @@ def test_a_second_broker_in_a_data_directory_writes_no_files_there(start, tmp_pa
         stderr=subprocess.PIPE,
     )
     url = json.loads(second.stdout.readline())["url"]
-    httpx.get(f"{url}/healthz", headers={"x-request-id": "second"})
+    httpx.get(f"{url}/", headers={"x-request-id": "second"})
     second.send_signal(signal.SIGTERM)
     _, told = second.communicate(timeout=30)
     served.end()
@@ -138,14 +138,14 @@ def test_what_a_terminal_shows_is_for_people(start):
     while not (line := process.stdout.readline()).startswith(b"Ctrl-C"):
         assert line
     url = served.url
-    httpx.get(f"{url}/healthz", headers={"x-request-id": "r-1"})
+    httpx.get(f"{url}/", headers={"x-request-id": "r-1"})
     process.send_signal(signal.SIGTERM)
     process.wait()
     process.stdout.close()
     shown = os.read(ours, 65_536).decode()
     os.close(ours)
 
-    assert "[info     ] GET /healthz 200 in " in shown
+    assert "[info     ] GET / 200 in " in shown
     assert shown.rstrip().endswith(" ms request_id=r-1")
 
 
@@ -160,7 +160,7 @@ def test_a_pipe_that_nobody_reads_makes_nobody_wait(start):
     )
     assert process.stdout.readline()
     with httpx.Client(base_url=served.url) as client:
-        answers = {client.get("/healthz").status_code for _ in range(500)}  # 64 KiB fit in
+        answers = {client.get("/").status_code for _ in range(500)}  # 64 KiB fit in
     process.send_signal(signal.SIGTERM)
 
     assert answers == {200}
@@ -169,4 +169,4 @@ def test_a_pipe_that_nobody_reads_makes_nobody_wait(start):
     process.stderr.close()
     [file] = files(served.directory)
     told = [json.loads(line) for line in file.read_text().splitlines()]
-    assert sum(one.get("route") == "/healthz" for one in told) == 500
+    assert sum(one.get("route") == "/" for one in told) == 500

@@ -1,7 +1,18 @@
+import logging
+import re
+
+import pytest
+
+from broker.logs.bridge import Bridge
 from broker.logs.console import console
 from broker.logs.lines import Answered, Told
 
 AT = 1_700_000_000_000
+
+
+def told(message, **fields):
+    known = {"severity": "error", "logger": "broker.acme"}
+    return Told(at=AT, message=message, **{**known, **fields})
 
 
 def render(line, *, colors=False):
@@ -9,10 +20,10 @@ def render(line, *, colors=False):
 
 
 def test_a_line_is_one_that_people_read():
-    told = {"level": "warning", "message": "it is late", "logger": "broker.acme", "queue": "q"}
+    line = told("it is late", severity="warning", others={"queue": "q", "count": 3})
 
-    assert render(Told(at=AT, told=told)) == (
-        "2023-11-14 22:13:20 [warning  ] it is late [broker.acme] queue=q\n"
+    assert render(line) == (
+        "2023-11-14 22:13:20 [warning  ] it is late [broker.acme] queue=q count=3\n"
     )
 
 
@@ -37,15 +48,39 @@ def test_a_request_is_told_in_short():
 
 
 def test_no_line_of_a_traceback_can_be_taken_for_a_line_of_the_log():
-    told = {"level": "error", "message": "m", "logger": "l", "exception": "one\n2026 [info] two"}
+    assert render(told("m", exception="one\n2026 [info] two")) == (
+        "2023-11-14 22:13:20 [error    ] m [broker.acme]\n  | one\n  | 2026 [info] two\n"
+    )
 
-    assert render(Told(at=AT, told=told)) == (
-        "2023-11-14 22:13:20 [error    ] m [l]\n  | one\n  | 2026 [info] two\n"
+
+FORGED = "2026-11-23 00:00:00 [critical ] forged [broker]"
+
+
+SHOWN = ["stack", "stack_trace", "event", "time", "margin"]
+NOT_SHOWN = ["timestamp", "exception", "exc_info", "stack_info", "level", "logger", "message"]
+
+
+@pytest.mark.parametrize("name", [*SHOWN, *NOT_SHOWN])
+def test_no_field_takes_the_place_of_what_a_line_has(name):
+    lines = []
+    told = {"name": "broker.acme", "levelno": logging.ERROR, "msg": "m", name: FORGED}
+    Bridge(lines.append, lambda: AT, lambda: None).handle(logging.makeLogRecord(told))
+
+    field = f' {name}="{FORGED}"' if name in SHOWN else ""
+    assert render(lines[0]) == f"2023-11-14 22:13:20 [error    ] m [broker.acme]{field}\n"
+
+
+def test_what_stands_in_a_field_cannot_be_taken_for_another_field():
+    line = told("m", others={"a": "b c=d", "e f=g": 'h"', "i": "[j]", "k": ""})
+
+    assert render(line) == (
+        '2023-11-14 22:13:20 [error    ] m [broker.acme] a="b c=d" "e f=g"="h\\"" i="[j]" k=""\n'
     )
 
 
 def test_colours_are_for_those_who_see_them():
-    told = {"level": "error", "message": "m", "logger": "l"}
+    line = told("m", others={"a": 1}, exception="x\ny")
+    colored = render(line, colors=True)
 
-    assert "\x1b[" in render(Told(at=AT, told=told), colors=True)
-    assert "\x1b" not in render(Told(at=AT, told=told))
+    assert "\x1b[31merror    \x1b[0m" in colored
+    assert re.sub(r"\x1b\[[0-9;]+m", "", colored) == render(line)

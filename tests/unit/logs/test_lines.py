@@ -1,5 +1,7 @@
 import json
 
+import pytest
+
 from broker.logs.lines import Answered, Told
 
 AT = 1_700_000_000_123
@@ -41,6 +43,41 @@ def test_a_request_is_one_line_of_json():
     }
 
 
+@pytest.mark.parametrize(
+    ("route", "status", "level"),
+    [
+        ("POST /queues/{queue}/messages", 201, "info"),
+        ("POST /queues/{queue}/messages", 404, "info"),
+        ("POST /queues/{queue}/messages", 429, "info"),
+        ("POST /queues/{queue}/messages", 500, "error"),
+        ("POST /queues/{queue}/messages", 503, "warning"),
+        ("POST /queues/{queue}/messages", 507, "warning"),
+        ("unmatched", 404, "info"),
+        ("GET /", 200, "info"),
+        ("GET /healthz", 200, "debug"),
+        ("GET /readyz", 200, "debug"),
+        ("GET /metrics", 200, "debug"),
+        ("GET /metrics", 401, "info"),
+        ("GET /readyz", 503, "warning"),
+        ("GET /healthz", 500, "error"),
+    ],
+)
+def test_a_request_is_as_severe_as_what_became_of_it(route, status, level):
+    line = answered(route=route, status=status)
+
+    assert (line.level, line.fields()["level"]) == (level, level)
+
+
+def test_a_line_that_takes_more_room_says_so():
+    line = Told(at=AT, severity="info", message="m", logger="l")
+    long = Told(
+        at=AT, severity="info", message="m" * 100, logger="l", others={"a": "b" * 50, "c": 1}
+    )
+
+    assert long.weight() == line.weight() + 149
+    assert answered(path="a" * 9, queue="q").weight() == answered().weight() + 10
+
+
 def test_what_a_client_wrote_adds_no_line_and_no_escape():
     hostile = "a\r\nb\x1b[31m\u2028\u202ec"
     line = answered(
@@ -61,6 +98,5 @@ def test_what_a_client_wrote_adds_no_line_and_no_escape():
 
 
 def test_a_line_is_written_once_however_many_want_it():
-    told = {"level": "info", "message": "m"}
-    line = Told(at=AT, told=told)
+    line = Told(at=AT, severity="info", message="m", logger="broker.acme")
     assert line.json() is line.json()

@@ -44,14 +44,14 @@ def sink():
 
 @pytest.fixture
 def writer(sink):
-    writer = Writer(sink, lambda line: line.told["message"].encode())
+    writer = Writer(sink, lambda line: line.message.encode())
     yield writer
     sink.free.set()
     writer.close()
 
 
 def line(text):
-    return Told(at=0, told={"message": text})
+    return Told(at=0, severity="info", message=text, logger="broker.acme")
 
 
 def test_lines_are_written_in_order_from_another_thread(writer, sink):
