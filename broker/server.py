@@ -69,9 +69,10 @@ def run_server(config: Config, *, insecure: bool, started: Started) -> None:
     serve = server_named(config.server.http_server)
     make_private_directory(config.broker.data_dir)
     clock = Clock()
-    with kept(config, clock) as access:
+    with kept(config, clock) as log:
         certificate = certificate_of(config)
         assembly = assemble(config, clock=clock)
+        assembly.broker.served.lines_dropped = log.dropped
         room = room_for_connections(config.server.max_connections)
         with listen(config.server.host, config.server.port) as listener:
             endpoint = Endpoint(
@@ -83,7 +84,7 @@ def run_server(config: Config, *, insecure: bool, started: Started) -> None:
                 running = _run(
                     *(assembly, serve, endpoint, unready_seconds),
                     started=started,
-                    access=access,
+                    access=log.access,
                     ending=ending,
                 )
                 asyncio.run(running)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -69,6 +69,8 @@ class Served(msgspec.Struct):
     """How long the answers took, by method, template of the route and status."""
     last_error: tuple[str, int] | None = None
     """The newest unexpected error and when it was, in milliseconds."""
+    lines_dropped: Callable[[], Mapping[tuple[str], int]] = dict
+    """Counts the lines that its log dropped, by (where they were meant for,)."""
     connections: int | None = None
     """How many are open now; None if the server does not tell."""
 

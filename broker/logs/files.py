@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -45,20 +45,23 @@ class LogFile:
         self._bytes = 0
         self._claim: int | None = None
 
-    def write(self, lines: Sequence[bytes]) -> None:
-        """Append lines, a whole number of them to each file, or raise OSError."""
+    def write(self, lines: Sequence[bytes]) -> Iterator[int]:
+        """Append lines, a whole number of them to each file, and yield how many, or raise
+        OSError."""
         if self._claim is None:
             self._claim = _claim(self._directory)
         if self._file is None or os.fstat(self._file).st_nlink == 0:  # somebody removed it
             self._go_on()
-        part = bytearray()
+        part: list[bytes] = []
+        size = self._bytes
         for line in lines:
-            if self._bytes + len(part) + len(line) > self._max_bytes:
-                self._append(part)
+            if size + len(line) > self._max_bytes:
+                yield self._append(part)
                 self._begin()
-                part.clear()
-            part += line
-        self._append(part)
+                part, size = [], 0
+            part.append(line)
+            size += len(line)
+        yield self._append(part)
 
     def close(self) -> None:
         """Write no more, and let others do so."""
@@ -67,18 +70,21 @@ class LogFile:
             os.close(self._claim)
             self._claim = None
 
-    def _append(self, part: bytes | bytearray) -> None:
+    def _append(self, part: Sequence[bytes]) -> int:
+        """Write lines, all or none, and return how many."""
         assert self._file is not None
+        content = b"".join(part)
         written = 0
         try:
-            while written < len(part):
-                written += os.write(self._file, bytes(part[written:]))
+            while written < len(content):
+                written += os.write(self._file, content[written:])
         except OSError:
             with suppress(OSError):  # or half a line would stand there
                 os.ftruncate(self._file, self._bytes)
             self._let_go()
             raise
         self._bytes += written
+        return len(part)
 
     def _go_on(self) -> None:
         """Go on with the newest file, if it is one that a run before left, else begin one."""
@@ -90,7 +96,7 @@ class LogFile:
         self._file = os.open(self._directory / newest[0], _FLAGS)
         self._bytes = os.fstat(self._file).st_size
         if self._bytes and os.pread(self._file, 1, self._bytes - 1) != b"\n":
-            self._append(b"\n")  # it was killed in the middle of a line
+            self._append([b"\n"])  # it was killed in the middle of a line
 
     def _begin(self) -> None:
         """Begin a file; its name comes after all others, even if the clock was set back."""

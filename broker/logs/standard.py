@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import select
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import IO
 
 
@@ -14,12 +17,28 @@ class Standard:
 
     def __init__(self, file: IO[str]) -> None:
         self._file = file.fileno()
+        self._rest = b""
 
-    def write(self, lines: Sequence[bytes]) -> None:
-        """Write lines, as many at once as are there; waits as long as nobody reads them."""
-        rest = memoryview(b"".join(lines))
-        while rest:
-            rest = rest[os.write(self._file, rest) :]
+    def write(self, lines: Sequence[bytes]) -> Iterator[int]:
+        """Write lines, as many at once as are there, and yield how many were begun; waits as long
+        as nobody reads them. What an error leaves of a line comes first the next time."""
+        content = memoryview(b"".join((self._rest, *lines)))
+        begins = [*accumulate(map(len, lines), initial=len(self._rest))]
+        written = begun = 0
+        while written < len(content):
+            written += self._put(content[written:])
+            before, begun = begun, bisect_left(begins, written)
+            self._rest = bytes(content[written : begins[begun]])
+            yield begun - before
 
     def close(self) -> None:
         """Leave the file open."""
+
+    def _put(self, content: memoryview) -> int:
+        while True:
+            try:
+                return os.write(self._file, content)
+            except BlockingIOError:  # another process that has the same file may want it so
+                poll = select.poll()
+                poll.register(self._file, select.POLLOUT)
+                poll.poll()

@@ -5,13 +5,19 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from broker.logs.lines import Line
 
 MOST_LINES = 10_000
 """How many may wait to be written; one more is dropped, and counted."""
+
+MOST_BYTES = 16 * 1024 * 1024
+"""How much room they may take, about."""
+
+PIECE_LINES = 500
+"""How many are made to bytes before they are written."""
 
 GATHER_SECONDS = 0.05
 """How long lines gather, so that many are written at once."""
@@ -27,8 +33,9 @@ class Sink(Protocol):
 
     name: str
 
-    def write(self, lines: Sequence[bytes]) -> None:
-        """Write all of these, each of which ends with a line feed, or raise OSError."""
+    def write(self, lines: Sequence[bytes]) -> Iterator[int]:
+        """Write these, each of which ends with a line feed, and yield again and again how many
+        more are written; or raise OSError."""
 
     def close(self) -> None:
         """Write no more."""
@@ -47,18 +54,25 @@ class Writer:
         self.dropped = 0
         """How many lines were not written."""
         self._untold = 0
-        self._lock = threading.Lock()
+        self._bytes = 0
+        # Whoever holds it may come again: the collector may run what tells something at any time.
+        self._lock = threading.RLock()
         # A daemon, for what takes nothing more must not keep the process.
         self._thread = threading.Thread(target=self._run, name="broker-log", daemon=True)
         self._thread.start()
 
     def add(self, line: Line) -> None:
         """Have a line written soon. Never waits; any thread may call it."""
-        if len(self._lines) >= MOST_LINES:
+        weight = line.weight()
+        with self._lock:
+            is_taken = len(self._lines) < MOST_LINES and self._bytes + weight <= MOST_BYTES
+            if is_taken:
+                self._bytes += weight
+                self._lines.append(line)
+        if not is_taken:
             if self._drop(1) == 1:
                 logger.warning("%s is too slow; lines are dropped", self._sink.name)
             return
-        self._lines.append(line)
         if not self._is_awaited.is_set():
             self._is_awaited.set()
 
@@ -75,8 +89,8 @@ class Writer:
             return self._render(line)
         # An isolation point: one line that nobody can write must not end the log.
         except Exception:
-            logger.exception("a line of the log cannot be written")
-            self._drop(1)
+            if self._drop(1) == 1:  # or what tells of it, which nobody can write, would go on so
+                logger.exception("a line of the log cannot be written")
             return b""
 
     def _drop(self, count: int) -> int:
@@ -101,13 +115,19 @@ class Writer:
         self._write_all()
 
     def _write_all(self) -> None:
-        lines = [self._lines.popleft() for _ in range(len(self._lines))]
-        if not lines:
-            return
+        while lines := [self._lines.popleft() for _ in range(min(len(self._lines), PIECE_LINES))]:
+            if texts := [text for line in lines if (text := self._text(line))]:
+                self._write(texts)
+            with self._lock:
+                self._bytes -= sum(line.weight() for line in lines)
+
+    def _write(self, lines: list[bytes]) -> None:
+        left = len(lines)
         try:
-            self._sink.write([text for line in lines if (text := self._text(line))])
+            for taken in self._sink.write(lines):
+                left -= taken
         except OSError as error:
-            self._drop(len(lines))
+            self._drop(left)
             if not self._is_failing:
                 self._is_failing = True
                 # Who writes elsewhere tells of it.

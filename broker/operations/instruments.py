@@ -64,3 +64,9 @@ class Instruments:
             lambda: failures,
             labels=("plugin", "step"),
         )
+        self._meter.counted(
+            "log_lines_dropped",
+            "Lines of the log that could not be written, by where: to stderr or to the files.",
+            lambda: served.lines_dropped(),  # noqa: PLW0108  # it is not known yet who counts them
+            labels=("to",),
+        )

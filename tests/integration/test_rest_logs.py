@@ -17,7 +17,7 @@ def entries(tmp_path):
         for second, level in enumerate(["info", "error", "debug", "info"])
     ]
     file = LogFile(tmp_path, most=2, max_bytes=230, now=ManualClock().now)
-    file.write([msgspec.json.encode(one) + b"\n" for one in told])
+    assert sum(file.write([msgspec.json.encode(one) + b"\n" for one in told])) == 4
     file.close()
     return told
 

@@ -24,12 +24,17 @@ def make(tmp_path):
         one.close()
 
 
+def write(file, lines):
+    """How many lines were written."""
+    return sum(file.write(lines))
+
+
 def contents(directory):
     return [(directory / name).read_bytes() for name in reversed(list_files(directory))]
 
 
 def test_lines_go_to_a_file_that_only_its_owner_may_read(make, tmp_path):
-    make().write([b"one\n", b"two\n"])
+    write(make(), [b"one\n", b"two\n"])
 
     assert list_files(tmp_path) == [FIRST]
     assert (tmp_path / FIRST).read_bytes() == b"one\ntwo\n"
@@ -44,45 +49,45 @@ def test_nothing_is_made_before_there_is_something_to_write(make, tmp_path):
 
 def test_a_full_file_is_followed_by_another_and_no_line_is_torn(make, tmp_path):
     file = make()
-    file.write([b"one\n", b"two\n", b"three\n"])
-    file.write([b"4\n"])
+    write(file, [b"one\n", b"two\n", b"three\n"])
+    write(file, [b"4\n"])
 
     assert contents(tmp_path) == [b"one\ntwo\n", b"three\n4\n"]
 
 
 def test_the_oldest_go_when_there_are_too_many(make, tmp_path):
-    make().write([b"%d23456789\n" % number for number in range(5)])
+    write(make(), [b"%d23456789\n" % number for number in range(5)])
 
     assert contents(tmp_path) == [b"%d23456789\n" % number for number in (2, 3, 4)]
 
 
 def test_a_line_that_is_longer_than_a_file_has_one_of_its_own(make, tmp_path):
-    make().write([b"a\n", b"b" * 100 + b"\n", b"c\n"])
+    write(make(), [b"a\n", b"b" * 100 + b"\n", b"c\n"])
 
     assert contents(tmp_path) == [b"a\n", b"b" * 100 + b"\n", b"c\n"]
 
 
 def test_the_next_run_goes_on_with_the_newest_file(make, tmp_path):
     before = make()
-    before.write([b"one\n"])
+    write(before, [b"one\n"])
     before.close()
-    make().write([b"two\n"])
+    write(make(), [b"two\n"])
 
     assert contents(tmp_path) == [b"one\ntwo\n"]
 
 
 def test_a_line_that_a_kill_cut_off_is_ended(make, tmp_path):
     (tmp_path / FIRST).write_bytes(b"on")
-    make().write([b"two\n"])
+    write(make(), [b"two\n"])
 
     assert contents(tmp_path) == [b"on\ntwo\n"]
 
 
 def test_a_file_that_somebody_removed_is_begun_anew(make, tmp_path):
     file = make()
-    file.write([b"one\n"])
+    write(file, [b"one\n"])
     (tmp_path / FIRST).unlink()
-    file.write([b"two\n"])
+    write(file, [b"two\n"])
 
     assert contents(tmp_path) == [b"two\n"]
 
@@ -90,7 +95,7 @@ def test_a_file_that_somebody_removed_is_begun_anew(make, tmp_path):
 def test_names_stay_in_order_when_the_clock_is_set_back(make, tmp_path):
     late = "broker_log_20991231T235959999Z.json"
     (tmp_path / late).write_bytes(b"0123456789")
-    make().write([b"one\n"])
+    write(make(), [b"one\n"])
 
     assert list_files(tmp_path)[1:] == [late]
     assert contents(tmp_path)[1] == b"one\n"
@@ -98,11 +103,11 @@ def test_names_stay_in_order_when_the_clock_is_set_back(make, tmp_path):
 
 def test_one_process_at_a_time_writes(make, tmp_path):
     first, second = make(), make()
-    first.write([b"one\n"])
+    write(first, [b"one\n"])
     with pytest.raises(BlockingIOError, match="another broker writes its log there"):
-        second.write([b"two\n"])
+        write(second, [b"two\n"])
     first.close()
-    second.write([b"three\n"])
+    write(second, [b"three\n"])
 
     assert contents(tmp_path) == [b"one\nthree\n"]
 
@@ -112,28 +117,42 @@ def test_a_link_is_not_followed(make, tmp_path):
     elsewhere.write_bytes(b"precious\n")
     (tmp_path / FIRST).symlink_to(elsewhere)
     with pytest.raises(FileExistsError):  # nor is it a name that is free
-        make().write([b"one\n"])
+        write(make(), [b"one\n"])
 
     assert elsewhere.read_bytes() == b"precious\n"
 
 
 def test_a_full_disk_leaves_no_half_line(make, tmp_path, monkeypatch):
     file = make(max_bytes=1000)
-    file.write([b"one\n"])
-    write = os.write
+    write(file, [b"one\n"])
+    write_all = os.write
 
     def write_a_little(descriptor, data):
         if len(data) > 2:
-            return write(descriptor, data[:2])
+            return write_all(descriptor, data[:2])
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "write", write_a_little)
     with pytest.raises(OSError, match="No space left"):
-        file.write([b"two\n"])
+        write(file, [b"two\n"])
     assert contents(tmp_path) == [b"one\n"]
     monkeypatch.undo()
-    file.write([b"three\n"])
+    write(file, [b"three\n"])
     assert contents(tmp_path) == [b"one\nthree\n"]
+
+
+def test_what_is_written_is_told_when_the_rest_fails(make, tmp_path, monkeypatch):
+    file = make(max_bytes=10)
+    assert write(file, [b"one\n", b"two\n"]) == 2
+
+    def begin_nothing(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    written = []
+    monkeypatch.setattr(LogFile, "_begin", begin_nothing)
+    with pytest.raises(OSError, match="No space left"):
+        written += file.write([b"3\n", b"four\n"])
+    assert (sum(written), contents(tmp_path)) == (1, [b"one\ntwo\n3\n"])
 
 
 def test_only_what_is_called_like_a_log_and_is_a_file_is_listed(tmp_path):

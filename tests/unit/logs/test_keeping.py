@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from broker.config import make_config
-from broker.logs import keeping
+from broker.logs import keeping, writer
 from broker.logs.files import list_files
 from broker.logs.lines import Answered
 from broker.testing import ManualClock
@@ -53,9 +53,9 @@ ASKED = [answered(200, "GET /healthz"), *map(answered, (200, 404, 503, 500))]
     ],
 )
 def test_requests_are_told_as_far_as_they_are_severe_enough(keep, tmp_path, log_level, statuses):
-    with keep(log_level) as access:
+    with keep(log_level) as log:
         for line in ASKED:
-            access(line)
+            log.access(line)
 
     [name] = list_files(tmp_path)
     told = [json.loads(line) for line in (tmp_path / name).read_text().splitlines()]
@@ -64,5 +64,13 @@ def test_requests_are_told_as_far_as_they_are_severe_enough(keep, tmp_path, log_
 
 @pytest.mark.parametrize(("log_level", "log"), [("info", {"requests": False}), ("critical", {})])
 def test_where_nobody_wants_lines_of_requests_there_are_none_to_make(keep, log_level, log):
-    with keep(log_level, **log) as access:
-        assert access is None
+    with keep(log_level, **log) as log:
+        assert log.access is None
+
+
+def test_lines_that_are_dropped_are_counted_by_where(keep, monkeypatch):
+    monkeypatch.setattr(writer, "MOST_LINES", 0)
+    with keep() as log:
+        assert log.dropped() == {("files",): 0}
+        log.access(answered(200))
+        assert log.dropped() == {("files",): 2}  # and the line that tells of it

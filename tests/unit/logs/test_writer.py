@@ -30,6 +30,7 @@ class Sink:
             if self.fails is not None:
                 raise self.fails
             self.taken += lines
+            yield len(lines)
         finally:
             self.done.release()
 
@@ -91,6 +92,43 @@ def test_who_tells_never_waits_and_what_is_too_much_is_counted_and_told(writer, 
         "the sink is too slow; lines are dropped",
         "the sink takes lines again; 7 were dropped",
     ]
+
+
+def test_no_more_waits_than_there_is_room_for(writer, sink, monkeypatch, caplog):
+    room = line("first").weight() + 4 * line("0").weight()
+    monkeypatch.setattr(writer_module, "MOST_BYTES", room)
+    sink.free.clear()
+    writer.add(line("first"))
+    sink.asked.acquire()  # it takes its room until it is written
+    for number in range(6):
+        writer.add(line(str(number)))
+    assert writer.dropped == 2
+    sink.free.set()
+    writer.close()
+
+    assert sink.taken == [b"first", b"0", b"1", b"2", b"3"]
+    assert caplog.messages[-1] == "the sink takes lines again; 2 were dropped"
+
+
+def test_what_was_written_before_an_error_is_not_counted_as_dropped(writer, sink, monkeypatch):
+    def write(lines):
+        sink.asked.release()
+        sink.free.wait(WAIT)
+        for text in lines:
+            if text == b"lost":
+                raise OSError(28, "No space left on device")
+            yield 1
+
+    monkeypatch.setattr(sink, "write", write)
+    sink.free.clear()
+    writer.add(line("first"))
+    sink.asked.acquire()
+    for text in ("second", "third", "lost", "lost"):  # which are written together
+        writer.add(line(text))
+    sink.free.set()
+    writer.close()
+
+    assert writer.dropped == 2
 
 
 def test_what_there_is_no_room_for_is_told_once_and_counted_when_it_is_over(writer, sink, caplog):
