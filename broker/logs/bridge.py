@@ -112,11 +112,14 @@ def _untold(at: int, record: logging.LogRecord, error: BaseException) -> Told:
     message = "a record that cannot be told"
     if type(record.msg) is str:
         message += f": {take_text(record.msg)}"
+    request_id, identity = _request()
     return Told(
         at=at,
         severity="error",
         message=message,
         logger=record.name if type(record.name) is str else "",
+        request_id=request_id,
+        identity=identity,
         others={"error": type(error).__name__},
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -15,8 +14,10 @@ from broker.timestamps import timestamp
 ACCESS = "broker.access"
 """What the lines that tell of requests say they are from."""
 
-PROBED = frozenset({"/healthz", "/readyz", "/metrics"})
-"""The routes that machines ask for again and again."""
+PROBES = frozenset({"GET /healthz", "GET /readyz", "GET /metrics"})
+"""What machines ask for again and again."""
+
+BAD_REQUEST, BROKEN = 400, 500
 
 LINE_BYTES = 1024
 """What a line takes in memory, but for long texts in it."""
@@ -118,15 +119,9 @@ class Answered(Line, gc=False):
     def level(self) -> LogLevel:
         """How severe it is: 500 is somebody's mistake, what else the broker could not do may be
         over soon, and that it told a probe what that wants to hear is no news."""
-        if self.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            return "error" if self.status == HTTPStatus.INTERNAL_SERVER_ERROR else "warning"
-        if self.status < HTTPStatus.BAD_REQUEST and self._template in PROBED:
-            return "debug"
-        return "info"
-
-    @property
-    def _template(self) -> str:
-        return self.route.rpartition(" ")[2]
+        if self.status < BROKEN:
+            return "debug" if self.status < BAD_REQUEST and self.route in PROBES else "info"
+        return "error" if self.status == BROKEN else "warning"
 
     def weight(self) -> int:
         """Count what a client may have made long."""
@@ -136,7 +131,7 @@ class Answered(Line, gc=False):
         """Return what there is to tell, the same names as everywhere."""
         method = clean_name(self.method)
         told: dict[str, Any]
-        route = self._template
+        route = self.route.rpartition(" ")[2]
         told = {
             "level": self.level,
             "message": f"{method} {route}",

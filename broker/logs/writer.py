@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import Protocol
 
 from broker.logs.lines import Line
@@ -47,15 +48,15 @@ class Writer:
     def __init__(self, sink: Sink, render: Callable[[Line], bytes]) -> None:
         self._sink = sink
         self._render = render
-        self._lines: deque[Line] = deque()
-        self._is_awaited = threading.Event()
+        self._lines: SimpleQueue[Line | None] = SimpleQueue()
         self._is_over = threading.Event()
         self._is_failing = False
         self.dropped = 0
         """How many lines were not written."""
         self._untold = 0
         self._bytes = 0
-        # Whoever holds it may come again: the collector may run what tells something at any time.
+        # The collector may run what tells something at any time, in any thread: nothing that `add`
+        # needs may be in the hands of the same thread then.
         self._lock = threading.RLock()
         # A daemon, for what takes nothing more must not keep the process.
         self._thread = threading.Thread(target=self._run, name="broker-log", daemon=True)
@@ -65,21 +66,18 @@ class Writer:
         """Have a line written soon. Never waits; any thread may call it."""
         weight = line.weight()
         with self._lock:
-            is_taken = len(self._lines) < MOST_LINES and self._bytes + weight <= MOST_BYTES
-            if is_taken:
+            if self._lines.qsize() < MOST_LINES and self._bytes + weight <= MOST_BYTES:
                 self._bytes += weight
-                self._lines.append(line)
-        if not is_taken:
-            if self._drop(1) == 1:
-                logger.warning("%s is too slow; lines are dropped", self._sink.name)
-            return
-        if not self._is_awaited.is_set():
-            self._is_awaited.set()
+                self._lines.put(line)
+                return
+            untold = self._drop(1)
+        if untold == 1:
+            logger.warning("%s is too slow; lines are dropped", self._sink.name)
 
     def close(self) -> None:
         """Write what waits, if that takes no longer than `CLOSE_SECONDS`."""
         self._is_over.set()
-        self._is_awaited.set()
+        self._lines.put(None)  # wakes who waits for lines
         self._thread.join(CLOSE_SECONDS)
         if not self._thread.is_alive():
             self._sink.close()
@@ -108,18 +106,27 @@ class Writer:
 
     def _run(self) -> None:
         while not self._is_over.is_set():
-            self._is_awaited.wait()
+            first = self._lines.get()
             self._is_over.wait(GATHER_SECONDS)
-            self._is_awaited.clear()
-            self._write_all()
-        self._write_all()
+            self._write_all([] if first is None else [first])
+        self._write_all([])
 
-    def _write_all(self) -> None:
-        while lines := [self._lines.popleft() for _ in range(min(len(self._lines), PIECE_LINES))]:
+    def _write_all(self, lines: list[Line]) -> None:
+        while lines := lines + self._take(PIECE_LINES):
             if texts := [text for line in lines if (text := self._text(line))]:
                 self._write(texts)
             with self._lock:
                 self._bytes -= sum(line.weight() for line in lines)
+            lines = []
+
+    def _take(self, most: int) -> list[Line]:
+        """Return those that are next, none if none waits."""
+        lines: list[Line] = []
+        with suppress(Empty):
+            while len(lines) < most:
+                if (line := self._lines.get_nowait()) is not None:
+                    lines.append(line)
+        return lines
 
     def _write(self, lines: list[bytes]) -> None:
         left = len(lines)

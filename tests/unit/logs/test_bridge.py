@@ -162,6 +162,15 @@ def test_nobody_suffers_for_what_cannot_be_told(heard, tells, message):
     assert line.fields()["error"] in {"ZeroDivisionError", "SystemExit"}
 
 
+def test_of_what_cannot_be_told_it_is_told_which_request_it_is_about(heard):
+    token = CURRENT_TURN.set(Turn(Turns(1), "r-1"))
+    with alone():
+        tell(Broken())
+    CURRENT_TURN.reset(token)
+
+    assert heard[0].fields()["request_id"] == "r-1"
+
+
 def test_a_dict_is_a_message_unless_structlog_made_it(heard):
     tell({1: "a", "event": "b"})
     tell({"_logger": 1, "_name": 2, "event": "b"})
