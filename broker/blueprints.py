@@ -3,13 +3,15 @@ request, whatever it raises and wherever, and what no server could send never ge
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import wraps
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from quart.asgi import ASGIHTTPConnection
 from werkzeug.exceptions import HTTPException
 
+from broker.access import GONE, UNMATCHED, place_of
 from broker.delivery import Send
 from broker.errors import BrokerError, PluginFailure
 from broker.isolation import Failures, is_from_outside
@@ -18,10 +20,16 @@ from broker.soundness import check_head
 if TYPE_CHECKING:
     from quart import Blueprint, Quart
 
-    from broker.http import Request, Response
+    from broker.http import Request, Response, Route
     from broker.translation import Translator
 
 STEP = "take part in every request"
+
+NOTED = "broker.noted"
+"""The key in an ASGI scope under which is left with what status a request was taken note of."""
+
+REQUEST = "broker.request"
+"""The key in an ASGI scope under which is left the request, if somebody had to make one of it."""
 
 
 class Blueprints:
@@ -78,34 +86,65 @@ class Connection(ASGIHTTPConnection):
     or of the body of a response, for one, is that request's 500, or its end once it is begun."""
 
     def __init__(
-        self, app: Quart, scope: Any, *, translator: Translator, blueprints: Blueprints
+        self,
+        app: Quart,
+        scope: Any,
+        *,
+        translator: Translator,
+        blueprints: Blueprints,
+        routes: Mapping[str, Route],
     ) -> None:
         super().__init__(app, scope)
         self._translator = translator
         self._blueprints = blueprints
+        self._routes = routes
+        self._begun = perf_counter()
 
     async def handle_request(self, request: Any, send: Any) -> None:
-        """Have the request answered."""
+        """Have the request answered, and take note of it."""
         is_begun = False
 
         async def noting(message: Any) -> None:
             nonlocal is_begun
-            is_begun = True
+            if not is_begun:
+                is_begun = True
+                self._note(request, message["status"])
             await send(message)
 
         try:
             await super().handle_request(request, noting)
         except BaseException as error:
             if is_from_outside(error):
+                if not is_begun:
+                    self._note(request, GONE)
                 raise
             plugin = self._blueprints.owner(request.blueprint)
-            scope: Any = self.scope
-            ours = self._translator.request(scope, path=request.path, params={}, body=b"")
+            ours = self._ours(request)
             response = self._translator.failure(error, ours, plugin)
             if is_begun:
                 # The server breaks the connection off, so that nobody takes this for a whole one.
                 raise RuntimeError("an answer ended in its middle") from error
-            await self._refuse(response, ours, send)
+            await self._refuse(response, ours, noting)
+
+    def _note(self, request: Any, status: int) -> None:
+        """Take note of what a handler of a route did not answer so."""
+        if self.scope.get(NOTED) == status:
+            return
+        place, is_measured = UNMATCHED, False
+        if (route := self._routes.get(request.endpoint)) is not None:
+            place = place_of(route)
+        elif request.url_rule is not None:
+            method = "GET" if request.method == "HEAD" else request.method
+            place, is_measured = (method, request.url_rule.rule), status != GONE
+        seconds = perf_counter() - self._begun
+        self._translator.access.note(
+            place, status, self._ours(request), seconds, is_measured=is_measured
+        )
+
+    def _ours(self, request: Any) -> Request:
+        scope: Any = self.scope
+        kept: Request | None = scope.get(REQUEST)
+        return kept or self._translator.request(scope, path=request.path, params={}, body=b"")
 
     async def _send_response(self, send: Any, response: Any) -> None:
         check_head(response.status_code, response.headers.items())
@@ -120,7 +159,6 @@ class Connection(ASGIHTTPConnection):
             raise RuntimeError(f"the body of a response raised {type(error).__name__}") from error
 
     async def _refuse(self, response: Response, request: Request, send: Send) -> None:
-        self._translator.count("blueprint", response, request)
         headers = self._translator.headers(response, request)
         encoded = [(name.lower().encode(), value.encode()) for name, value in headers]
         start = {"type": "http.response.start", "status": response.status, "headers": encoded}

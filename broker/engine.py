@@ -58,7 +58,7 @@ from broker.operations.waiting import Waiting
 from broker.providers import Providers
 from broker.ratelimit import Spending
 from broker.receipts import Receipt, Settlement
-from broker.status import BrokerInfo, Rates, Served, measure_requests
+from broker.status import BrokerInfo, Rates, Served
 from broker.storage import Storage
 from broker.stream import Recheck
 from broker.turn import CURRENT_TURN, Turns
@@ -92,7 +92,7 @@ class Broker:
         """What its transports serve; none before they are mounted."""
         self.meter = meter or Meter()
         """What the engine registers its numbers with, and all plugins theirs."""
-        self.served = Served(durations=measure_requests(self.meter))
+        self.served = Served(self.meter)
         """What it answered since the start."""
         self.turns = Turns(max_requests)
         """The requests in flight."""

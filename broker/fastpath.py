@@ -36,7 +36,7 @@ class Fastpath:
         )
         if match.route.gives:
             client.watch()
-        response = await self._translator.answer(match.route, match.name, request, scope)
+        response = await self._translator.answer(match.route, request, scope)
         headers = self._translator.headers(response, request)
         if response.stream is None:
             await client.take(response, headers)

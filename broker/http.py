@@ -83,6 +83,9 @@ class Route(msgspec.Struct, frozen=True):
     more is 503."""
     described: Description | None = None
     """What the API documentation tells of it; without, it is not in there."""
+    is_probe: bool = False
+    """Tells how the broker is, so it is answered in any state of that. No other request is begun
+    while it drains, so that none is left half done, or while as many are in flight as may be."""
 
 
 def json_response(

@@ -20,8 +20,8 @@ from quart import Quart
 from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed
 from werkzeug.routing import BaseConverter, Map
 
-from broker.access import TellingTranslator
-from broker.blueprints import Blueprints, Connection
+from broker.access import GONE
+from broker.blueprints import NOTED, REQUEST, Blueprints, Connection
 from broker.bodies import PROGRESS_SECONDS
 from broker.delivery import ASGIApp, Delivery
 from broker.errors import PluginError
@@ -34,7 +34,6 @@ from broker.sockets import FAILURE, Socket
 from broker.translation import (
     ANSWER_SECONDS,
     Translator,
-    name_of,
     paths_of,
     remember_undelivered,
 )
@@ -82,17 +81,18 @@ def mount(
     routed = [(name, route) for name, one in transports for route in _routes(name, one)]
     assembly.broker.routes = tuple(route for _, route in routed)
     owners = {route: name for name, route in routed}
-    if access is None:
-        translator = Translator(assembly.broker, owners)
-    else:
-        translator = TellingTranslator(assembly.broker, owners, access)
+    tracing = assembly.tracing
+    note = None if tracing is None else tracing.note
+    translator = Translator(assembly.broker, owners, tell=access, note=note)
     blueprints = Blueprints(app, assembly.broker.failures)
+    adapter = _Adapter(translator, blueprints)
     # Quart asks for these as it would for its own classes.
     socket: Any = partial(Socket, translator=translator, blueprints=blueprints)
     app.asgi_websocket_class = socket
-    connection: Any = partial(Connection, translator=translator, blueprints=blueprints)
+    connection: Any = partial(
+        Connection, translator=translator, blueprints=blueprints, routes=adapter.routes
+    )
     app.asgi_http_class = connection
-    adapter = _Adapter(translator, blueprints)
     for name, route in routed:
         adapter.mount(app, name, route, beside=assembly.broker.routes)
     for name, transport in transports:
@@ -108,8 +108,7 @@ def mount(
     hot = _hot_routes(app, routes) if fastpath else ()
     reception = Reception(Delivery(app.asgi_app), translator, routes, hot=hot)
     served: ASGIApp = reception
-    if (tracing := assembly.tracing) is not None:
-        translator.noted = tracing.note
+    if tracing is not None:
         served = tracing.app(served, reception.route_of)
     if assembly.trusted_proxies:
         served = BehindProxies(served, assembly.trusted_proxies)
@@ -207,15 +206,19 @@ class _Adapter:
     def __init__(self, translator: Translator, blueprints: Blueprints) -> None:
         self._translator = translator
         self._blueprints = blueprints
+        self.routes: dict[str, Route] = {}
+        """What was mounted, by the endpoint that Quart knows it as."""
 
     def mount(self, app: Quart, plugin: str, route: Route, *, beside: Iterable[Route]) -> None:
         """Add a route of ours at every prefix; `beside` are all."""
         view = self._view(route)
         others = [path for other in beside for path in paths_of(other)]
         for path in paths_of(route):
+            endpoint = f"{plugin} {route.method} {path}"
+            self.routes[endpoint] = route
             app.add_url_rule(
                 _rule(path, others),
-                endpoint=f"{plugin} {route.method} {path}",
+                endpoint=endpoint,
                 view_func=view,
                 methods=[route.method],
                 provide_automatic_options=False,
@@ -227,7 +230,7 @@ class _Adapter:
             return await self.fail(error.original_exception)  # of what it calls when all is done
         if not quart.has_request_context():  # a websocket: no route of ours is one
             return quart.Response(error.name, error.code, content_type="text/plain")
-        request = self._request({}, b"")
+        request = self._keep_request()
         headers: tuple[tuple[str, str], ...] = ()
         if isinstance(error, MethodNotAllowed) and error.valid_methods:
             headers = (("allow", ", ".join(sorted(error.valid_methods))),)
@@ -241,24 +244,32 @@ class _Adapter:
             socket: Any = quart.websocket.scope
             socket[FAILURE] = error
             return quart.Response()  # which is not sent
-        request = self._request({}, b"")
+        request = self._keep_request()
         plugin = self._blueprints.owner(quart.request.blueprint)
-        response = self._translator.failure(error, request, plugin)
-        return self._send(request, self._translator.count("blueprint", response, request))
+        return self._send(request, self._translator.failure(error, request, plugin))
 
     def _view(self, route: Route) -> Callable[..., Awaitable[quart.Response]]:
-        name = name_of(route)
-
         async def view(**params: str) -> quart.Response:
-            if quart.request.method == "HEAD" and route.hot:
-                raise MethodNotAllowed([route.method])  # to look at its headers is not to lease
             scope: Any = quart.request.scope
+            method = scope["method"]
+            # To look at the headers of a hot route is not to lease. And `post`, which Quart takes
+            # for POST, is another word (RFC 9110, section 9.1), of which no body was read.
+            if method != route.method and (method != "HEAD" or route.hot):
+                raise MethodNotAllowed([route.method])
             request = self._request(params, scope[BODY])
-            response = await self._translator.answer(route, name, request, scope)
+            scope[NOTED] = GONE
+            response = await self._translator.answer(route, request, scope)
+            scope[NOTED] = response.status
             remember_undelivered(scope, response)
             return self._send(request, response)
 
         return view
+
+    def _keep_request(self) -> Request:
+        """Return the request at hand; who takes note of it has to call it the same."""
+        scope: Any = quart.request.scope
+        scope[REQUEST] = request = self._request({}, b"")
+        return request
 
     def _request(self, params: dict[str, str], body: bytes) -> Request:
         source = quart.request

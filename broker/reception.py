@@ -6,10 +6,13 @@ in whatever comes, is given what is known to be within limits.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
+from time import perf_counter
 from typing import Any
 from urllib.parse import urlsplit
 
+from broker.access import GONE, place_of
 from broker.bodies import Bodies, Body, GoneError
 from broker.client import Client, Patience
 from broker.delivery import STREAM, ASGIApp, Receive, Scope, Send
@@ -60,6 +63,7 @@ class Reception:
         return None if path is None else self._routes.find(method, path)
 
     async def _serve(self, client: Client, scope: Scope, match: Match, *, is_hot: bool) -> None:
+        begun = perf_counter()
         body = Body(self._bodies, client, match.route.max_body)
         try:
             self._translator.check_open(match.route)
@@ -68,10 +72,18 @@ class Reception:
                 lambda: self._translator.identify(self._request(scope, match)),
             )
         except GoneError:
-            pass
+            self._note(match, GONE, self._request(scope, match), begun)
+        except asyncio.CancelledError:
+            self._note(match, GONE, self._request(scope, match), begun)
+            raise
         except BrokerError as error:
             body.end()  # before others are refused for what this one took
-            await self._refuse(client, match, self._request(scope, match), error)
+            request = self._request(scope, match)
+            response = self._translator.failure(error, request)
+            self._note(match, response.status, request, begun)
+            # What is left of the body would be taken for the next request.
+            headers = self._translator.headers(response, request, closes=True)
+            await client.take(response, headers)
         else:
             if is_hot:
                 await self._fastpath.serve(client, scope, match, content)
@@ -88,14 +100,9 @@ class Reception:
         path = _path_of(scope) or ""
         return self._translator.request(scope, path=path, params=match.params, body=b"")
 
-    async def _refuse(
-        self, client: Client, match: Match, request: Request, error: BrokerError
-    ) -> None:
-        response = self._translator.failure(error, request)
-        self._translator.count(match.name, response, request)
-        # What is left of the body would be taken for the next request.
-        headers = self._translator.headers(response, request, closes=True)
-        await client.take(response, headers)
+    def _note(self, match: Match, status: int, request: Request, begun: float) -> None:
+        seconds = perf_counter() - begun
+        self._translator.access.note(place_of(match.route), status, request, seconds)
 
 
 def _path_of(scope: Scope) -> str | None:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 import msgspec
 
 from broker.http import Route
-from broker.translation import name_of, paths_of
+from broker.translation import paths_of
 
 _REMEMBERED = 512
 """How many paths are known by heart: those of the queues that are busy."""
@@ -19,10 +19,9 @@ _MEMORABLE = 512
 
 
 class Match(msgspec.Struct, frozen=True, gc=False):
-    """The route that a request is for, the name it is counted under, its path's variable parts."""
+    """The route that a request is for, and its path's variable parts."""
 
     route: Route
-    name: str
     params: Mapping[str, str]
 
 
@@ -48,7 +47,7 @@ class RouteTable:
         step, values = found
         assert step.route is not None, "a way ends at a route"
         params = dict(zip(step.params, values, strict=True))
-        return Match(step.route, name_of(step.route), MappingProxyType(params))
+        return Match(step.route, MappingProxyType(params))
 
 
 class _Step:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
+from http import HTTPStatus
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from quart.asgi import ASGIWebsocketConnection
 
+from broker.access import Place
 from broker.delivery import PIECE_SECONDS, Receive, Send
 from broker.errors import CrossSite
 from broker.handshake import HANDSHAKE, MESSAGE_BOUND, Handshake, MessageBound
-from broker.http import Request, Response
+from broker.http import Request
 from broker.isolation import is_from_outside
 
 if TYPE_CHECKING:
@@ -29,8 +32,8 @@ FAILED = 1011
 FAILURE = "broker.failure"
 """The key in an ASGI scope under which is left what a WebSocket's handler raised."""
 
-NAME = "WEBSOCKET"
-"""As what handshakes are counted, after what their answer was."""
+HANDSHAKES: Place = ("*", "WEBSOCKET")
+"""Where they belong, whatever path they ask for."""
 
 
 class Socket(ASGIWebsocketConnection):
@@ -49,6 +52,7 @@ class Socket(ASGIWebsocketConnection):
         self._translator = translator
         self._blueprints = blueprints
         self._plugin: str | None = None
+        self._begun = perf_counter()
         self._bound: MessageBound = scope.get(MESSAGE_BOUND) or MessageBound()
         self._receiving: asyncio.Task[None] | None = None
         self._is_too_large = False
@@ -91,7 +95,7 @@ class Socket(ASGIWebsocketConnection):
             if FAILURE in scope:
                 return  # of that, Quart would tell a client nothing
             if message["type"] == "websocket.accept":
-                self._translator.count(NAME, Response(status=101), request)
+                self._note(HTTPStatus.SWITCHING_PROTOCOLS, request)
             elif message["type"] == "websocket.http.response.start":
                 message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
             elif message["type"] == "websocket.close" and self._receiving is not None:
@@ -114,6 +118,10 @@ class Socket(ASGIWebsocketConnection):
         failure: BaseException | None = scope.get(FAILURE)
         return failure
 
+    def _note(self, status: int, request: Request) -> None:
+        seconds = perf_counter() - self._begun
+        self._translator.access.note(HANDSHAKES, status, request, seconds)
+
     async def _receive(self, receive: Receive, handling: asyncio.Future[Any]) -> None:
         while (event := await receive())["type"] != "websocket.disconnect":
             if event["type"] == "websocket.receive":
@@ -130,7 +138,7 @@ class Socket(ASGIWebsocketConnection):
         if self._accepted:
             await _close(send, FAILED, "")
             return
-        self._translator.count(NAME, response, request)
+        self._note(response.status, request)
         headers = self._translator.headers(response, request, closes=True)
         encoded = [(name.lower().encode(), value.encode()) for name, value in headers]
         kind = "websocket.http.response"

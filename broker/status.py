@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import collections
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
-from broker.meter import Histogram, Meter
+from broker.meter import Counter, Histogram, Labels, Meter
 from broker.storage import Capability
 
 REQUEST_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -49,30 +49,43 @@ class BrokerInfo(msgspec.Struct, frozen=True, kw_only=True):
     """Whether they need not."""
 
 
-def measure_requests(meter: Meter) -> Histogram:
-    """Return what records how long answers took, by method, template of the route and status."""
-    return meter.histogram(
-        "http_request_duration_seconds",
-        "From when the body of a request was there until its answer was made; of a stream, until "
-        "it began.",
-        REQUEST_SECONDS,
-        labels=("method", "route", "status"),
-    )
+class Served:
+    """Requests since the start."""
 
+    def __init__(self, meter: Meter | None = None) -> None:
+        meter = meter or Meter()
+        labels = ("method", "route", "status")
+        self.durations: Histogram = meter.histogram(
+            "http_request_duration_seconds",
+            "From when the body of a request was there until its answer was made; of a stream, "
+            "until it began. What was refused before it was looked at is left out.",
+            REQUEST_SECONDS,
+            labels=labels,
+        )
+        """How long answers took to make, by method, path of the route, and status."""
+        self.others = Counter(len(labels))
+        """All other requests, by the same: refused before they were looked at, say."""
+        self.last_error: tuple[str, int] | None = None
+        """The newest unexpected error and when it was, in milliseconds."""
+        self.connections: int | None = None
+        """How many are open now; None if the server does not tell."""
+        self.lines_dropped: Callable[[], Mapping[tuple[str], int]] = dict
+        """Counts the lines that its log dropped, by (where they were meant for,)."""
+        meter.counted(
+            "http_requests",
+            "Requests that were answered, refused, or left by their clients (499).",
+            self.requests,
+            labels=labels,
+        )
 
-class Served(msgspec.Struct):
-    """Requests answered since the start."""
-
-    requests: Counter[tuple[str, int]] = msgspec.field(default_factory=Counter)
-    """By ("METHOD /route/{template}", status)."""
-    durations: Histogram = msgspec.field(default_factory=lambda: measure_requests(Meter()))
-    """How long the answers took, by method, template of the route and status."""
-    last_error: tuple[str, int] | None = None
-    """The newest unexpected error and when it was, in milliseconds."""
-    lines_dropped: Callable[[], Mapping[tuple[str], int]] = dict
-    """Counts the lines that its log dropped, by (where they were meant for,)."""
-    connections: int | None = None
-    """How many are open now; None if the server does not tell."""
+    def requests(self) -> collections.Counter[Labels]:
+        """Count them all, by (method, path of the route, status)."""
+        found: collections.Counter[Labels] = collections.Counter()
+        for labels, count in self.others.read().items():
+            found[labels] += int(count)
+        for labels, measured in self.durations.read().items():
+            found[labels] += sum(measured.counts)
+        return found
 
     def note_connections(self, count: int) -> None:
         """Take note of how many connections are open."""

@@ -15,6 +15,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
+from broker.access import GONE, Access, place_of
 from broker.auth import Identity, read_credentials
 from broker.budget import Budget, Share, whose_address
 from broker.delivery import STREAM, UNDELIVERED, Scope
@@ -29,6 +30,7 @@ from broker.errors import (
 from broker.http import Request, Response, Route
 from broker.isolation import is_from_outside
 from broker.limits import MAX_SMALL_BODY_BYTES
+from broker.logs.lines import Tell
 from broker.problems import problem, problem_response
 from broker.soundness import check_response
 from broker.stream import Stream
@@ -38,10 +40,6 @@ if TYPE_CHECKING:
     from broker.engine import Broker
 
 PREFIXES = ("", "/v1")
-
-PROBES = ("/", "/healthz", "/readyz", "/metrics")
-"""Who asks here is answered in any state of the broker. No other request is begun while it drains,
-so that none is left half done, or while there are as many in flight as there may be."""
 
 DRAINING = "the broker is shutting down; try again when it is back"
 
@@ -75,24 +73,29 @@ def paths_of(route: Route) -> Iterator[str]:
         yield (prefix + route.path).rstrip("/") or "/"
 
 
-def name_of(route: Route) -> str:
-    """Return the name under which a route's answers are counted."""
-    return f"{route.method} {route.path}"
-
-
 class Translator:
-    """Makes requests, answers them, and counts the answers; one for all of a broker's adapters.
-    `owners` are the plugins whose the routes are."""
+    """Makes requests, and answers them; one for all of a broker's adapters.
 
-    def __init__(self, broker: Broker, owners: Mapping[Route, str]) -> None:
+    `owners` are the plugins whose the routes are, `tell` takes a line for each request, and `note`
+    whatever a request went wrong with.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        owners: Mapping[Route, str],
+        *,
+        tell: Tell | None = None,
+        note: Callable[[BaseException], None] | None = None,
+    ) -> None:
+        self.access = Access(broker.served, broker.clock.now, tell)
+        """What takes note of all requests."""
         self._broker = broker
         self._owners = owners
+        self._note = note
         self._turns = broker.turns
-        self._durations = broker.served.durations
         self._run = secrets.token_hex(6)
         self._count = itertools.count(1)
-        self.noted: Callable[[BaseException], None] = _note_nothing
-        """Is called with whatever a request went wrong with."""
         self._unsent = Budget(
             MAX_UNSENT_BYTES, "too many large answers wait for who asked; try again in a moment"
         )
@@ -121,7 +124,7 @@ class Translator:
     def check_open(self, route: Route) -> None:
         """Raise Unavailable if a route is not served any more; ask before reading the body, and
         once: a request that was begun by then is answered, however long its body takes."""
-        if route.path not in PROBES:
+        if not route.is_probe:
             self.check_draining()
 
     def check_draining(self) -> None:
@@ -140,14 +143,17 @@ class Translator:
                 raise
             raise Unauthenticated(UNSEEN) from error
 
-    async def answer(self, route: Route, name: str, request: Request, scope: Scope) -> Response:
-        """Call a route's handler; every failure is that request's answer.
+    async def answer(self, route: Route, request: Request, scope: Scope) -> Response:
+        """Call a route's handler; every failure is that request's answer, and taken note of.
 
         What memory a large one takes is left in the scope, for `give_back_memory`; so is a stream,
         for `finish`.
         """
-        if self._turns.are_all_taken and route.path not in PROBES:
-            return self.count(name, problem_response(Overloaded(OVERLOADED), request), request)
+        place = place_of(route)
+        if self._turns.are_all_taken and not route.is_probe:
+            response = problem_response(Overloaded(OVERLOADED), request)
+            self.access.note(place, response.status, request)
+            return response
         turn = Turn(self._turns, request.request_id)
         CURRENT_TURN.set(turn)
         begun = perf_counter()
@@ -155,6 +161,7 @@ class Translator:
             response = await self._ask(route, request, scope)
         except BaseException as error:
             if is_from_outside(error):
+                self.access.note(place, GONE, request, perf_counter() - begun)
                 raise
             # Isolates one request from all others; SystemExit would end the broker.
             response = self.failure(error, request, self._owners.get(route))
@@ -162,7 +169,9 @@ class Translator:
             turn.end()
         if headers := turn.headers():
             response = msgspec.structs.replace(response, headers=(*response.headers, *headers))
-        return self.count(name, response, request, perf_counter() - begun)
+        seconds = perf_counter() - begun
+        self.access.note(place, response.status, request, seconds, is_measured=True)
+        return response
 
     async def _ask(self, route: Route, request: Request, scope: Scope) -> Response:
         response = await route.handler(request)
@@ -212,7 +221,8 @@ class Translator:
         self, error: BaseException, request: Request, plugin: str | None = None
     ) -> Response:
         """Return the answer to a request that went wrong, in what this plugin does."""
-        self.noted(error)
+        if self._note is not None:
+            self._note(error)
         if isinstance(error, PluginFailure):
             logger.error("%s in request %s", error.problem, request.request_id)
             self._remember(error.__cause__ or error)
@@ -242,8 +252,8 @@ class Translator:
         """Return the answer to a request that never reaches a handler."""
         if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             too_large = MessageTooLarge("the body exceeds what is taken here")
-            return self.count("unmatched", problem_response(too_large, request), request)
-        response = problem(
+            return problem_response(too_large, request)
+        return problem(
             request,
             status=status,
             code=title.lower().replace(" ", "-"),
@@ -251,20 +261,6 @@ class Translator:
             detail=f"{request.method} {request.path}: {title.lower()}",
             headers=headers,
         )
-        return self.count("unmatched", response, request)
-
-    def count(
-        self,
-        name: str,
-        response: Response,
-        request: Request,  # noqa: ARG002  # for those who tell of it
-        seconds: float = 0,
-    ) -> Response:
-        """Count the answer to a request, which took so long to make, and return it."""
-        self._broker.served.requests[name, response.status] += 1
-        method, _, route = name.rpartition(" ")
-        self._durations.record(seconds, method, route, str(response.status))
-        return response
 
     def headers(self, response: Response, request: Request, *, closes: bool = False) -> Headers:
         """Return all headers of a response, in order; `closes`: the connection ends with it."""
@@ -277,10 +273,6 @@ class Translator:
         if closes or self._broker.retiring:
             headers.append(("connection", "close"))
         return headers
-
-
-def _note_nothing(error: BaseException) -> None:
-    """Have nobody know."""
 
 
 def remember_undelivered(scope: Scope, response: Response) -> None:

@@ -32,12 +32,12 @@ def broker_of(**parts):
     return SimpleNamespace(**{**harmless, **parts})
 
 
-def mounted(*transports, fastpath=True, **parts):
+def mounted(*transports, fastpath=True, access=None, **parts):
     """Return the app of a broker with such parts that serves transports, each (plugin, object)."""
     assembly = SimpleNamespace(
         broker=broker_of(**parts), transports=transports, trusted_proxies=(), tracing=None
     )
-    return mount(assembly, fastpath=fastpath)
+    return mount(assembly, fastpath=fastpath, access=access)
 
 
 def part(body=b"", more=False):

@@ -16,7 +16,7 @@ BACKSTAGE = """
             return Response(status=204)
 
         async def asked(self, request):
-            requests = self._broker.served.requests
+            requests = self._broker.served.requests()
             return json_response([[*key, count] for key, count in requests.items()])
 
     @hookimpl

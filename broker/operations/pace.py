@@ -113,7 +113,7 @@ class Pace:
     async def sample(self) -> None:
         """Remember what was counted by now. A queue that went, or counts anew, takes nothing of it
         away."""
-        self._requests.add(self._clock.now(), {"requests": self._served.requests.total()})
+        self._requests.add(self._clock.now(), {"requests": self._served.requests().total()})
         overview = await self._look()
         last = self._messages.last
         if last is not None and last.at == overview.at:  # of a slow storage, say

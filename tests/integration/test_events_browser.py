@@ -59,7 +59,7 @@ class Story:
     async def asked(self, route):
         """How often a route was asked, by what it answered."""
         counts = (await self.ask("GET", "/asked")).json()
-        return {status: count for name, status, count in counts if name == route}
+        return {int(status): count for *at, status, count in counts if " ".join(at) == route}
 
 
 on_both_servers = pytest.mark.parametrize("served", HTTP_SERVERS, indirect=True)

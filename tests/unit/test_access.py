@@ -1,19 +1,20 @@
-"""The line for each answer: one, whichever way it came about."""
+"""What is known of each request when it is over: one count, and one line if somebody wants it."""
 
-from broker.access import TellingTranslator
-from broker.http import Request, Response
+import pytest
+
+from broker.access import GONE, UNMATCHED, Access
+from broker.http import Request
 from broker.status import Served
 from broker.testing import ManualClock
 from broker.turn import CURRENT_TURN, Turn, Turns
-from types import SimpleNamespace
 
 CLOCK = ManualClock()
+PLACE = ("GET", "/queues/{queue}")
 
 
 def make():
     served, lines = Served(), []
-    broker = SimpleNamespace(clock=CLOCK, served=served, turns=Turns(1))
-    return TellingTranslator(broker, {}, lines.append), served, lines
+    return Access(served, CLOCK.now, lines.append), served, lines
 
 
 def request(**fields):
@@ -21,19 +22,16 @@ def request(**fields):
 
 
 def test_an_answer_is_counted_and_told_with_all_that_is_known_of_it():
-    translator, served, lines = make()
+    access, served, lines = make()
     turn = Turn(Turns(1), "r-1")
     turn.identity = "ana"
     token = CURRENT_TURN.set(turn)
-    response = Response(status=201)
 
-    answered = translator.count(
-        "GET /queues/{queue}", response, request(params={"queue": "q"}), 0.5
-    )
+    access.note(PLACE, 201, request(params={"queue": "q"}), 0.5, is_measured=True)
 
     CURRENT_TURN.reset(token)
-    assert answered is response
-    assert served.requests == {("GET /queues/{queue}", 201): 1}
+    assert served.requests() == {(*PLACE, "201"): 1}
+    assert served.durations.read()[*PLACE, "201"].sum == 0.5
     assert [one.fields() for one in lines] == [
         {
             "level": "info",
@@ -52,9 +50,28 @@ def test_an_answer_is_counted_and_told_with_all_that_is_known_of_it():
     assert lines[0].at == CLOCK.now()
 
 
+@pytest.mark.parametrize("status", [503, GONE])
+def test_what_was_refused_or_given_up_is_counted_and_told_but_not_measured(status):
+    access, served, lines = make()
+
+    access.note(PLACE, status, request(), 14)
+
+    assert served.requests() == {(*PLACE, str(status)): 1}
+    assert served.durations.read() == {}
+    assert [(one.status, one.seconds) for one in lines] == [(status, 14)]
+
+
 def test_where_no_route_was_found_the_path_is_told():
-    translator, _, lines = make()
-    translator.count("unmatched", Response(status=404), request())
+    access, served, lines = make()
+    access.note(UNMATCHED, 404, request())
 
     told = lines[0].fields()
     assert (told["route"], told["path"], "identity" in told) == ("unmatched", "/queues/q", False)
+    assert served.requests() == {("*", "unmatched", "404"): 1}
+
+
+def test_nobody_needs_to_be_told():
+    served = Served()
+    Access(served, CLOCK.now, None).note(PLACE, 200, request(), 0.1, is_measured=True)
+
+    assert served.requests().total() == 1

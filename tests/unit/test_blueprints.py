@@ -4,7 +4,7 @@ import asyncio
 import json
 
 import pytest
-from asgi import mounted, part, scope_of
+from asgi import DISCONNECT, mounted, part, scope_of
 from misbehaving import odd_errors
 from quart import Blueprint, Response, abort
 
@@ -46,21 +46,37 @@ class Bench:
             getattr(blueprint, name)(function)
         self.failures = Failures(ManualClock())
         self.served = Served()
+        self.lines = []
         good = Plugin(routes=[Route("GET", "/fine", fine)])
         transports = (("good", good), ("acme", Plugin(blueprint)))
         parts = {"served": self.served, "failures": self.failures}
-        self.app = mounted(*transports, **parts).asgi_app
+        self.app = mounted(*transports, access=self.lines.append, **parts).asgi_app
 
-    async def send(self, path="/"):
+    @property
+    def told(self):
+        """What is known of all requests: method, route, status, and whether it took time."""
+        counted = self.served.requests()
+        measured = self.served.durations.read()
+        assert sorted((line.route, line.status) for line in self.lines) == sorted(
+            (route, int(status)) for _, route, status in counted.elements()
+        )
+        return [(*one, one in measured) for one in counted.elements()]
+
+    async def send(self, path="/", *incoming_after, method="GET"):
         """Return all that is sent for a request."""
         sent = []
         incoming = asyncio.Queue()
-        incoming.put_nowait(part())
+        for event in (part(), *incoming_after):
+            incoming.put_nowait(event)
 
         async def send(event):
             sent.append(event)
 
-        scope = {**scope_of(), "path": path, "headers": [(b"host", b"b"), (b"x-request-id", b"r")]}
+        scope = {
+            **scope_of(method),
+            "path": path,
+            "headers": [(b"host", b"b"), (b"x-request-id", b"r")],
+        }
         try:
             await self.app(scope, incoming.get, send)
         except RuntimeError as error:
@@ -80,6 +96,81 @@ class Bench:
         problem = json.loads(body)
         assert (problem["status"], problem["request_id"]) == (start["status"], "r")
         return problem["status"], problem["code"]
+
+
+async def refuse():
+    abort(403)
+
+
+async def wait():
+    await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize(
+    ("view", "method", "counted"),
+    [
+        ("text", "GET", ("GET", "/", "200", True)),
+        ("text", "HEAD", ("GET", "/", "200", True)),
+        ("text", "BREW", ("*", "unmatched", "405", False)),
+        (refuse, "GET", ("GET", "/", "403", True)),
+    ],
+)
+async def test_a_request_to_a_blueprint_is_known_by_the_rule(view, method, counted):
+    bench = Bench(returning(view) if view == "text" else view)
+    start, *_ = await bench.send(method=method)
+
+    assert str(start["status"]) == counted[2]
+    assert bench.told == [counted]
+
+
+async def test_a_request_to_nothing_is_one_that_no_route_was_found_for():
+    bench = Bench(returning("text"))
+    assert await bench.refused("/nowhere") == (404, "not-found")
+
+    assert bench.told == [("*", "unmatched", "404", False)]
+    assert (bench.lines[0].request_id, bench.lines[0].path) == ("r", "/nowhere")
+
+
+async def test_a_refusal_is_told_by_the_name_that_its_answer_has():
+    bench = Bench(returning("text"))
+    sent = []
+
+    async def send(event):
+        sent.append(event)
+
+    incoming = asyncio.Queue()
+    incoming.put_nowait(part())
+    await bench.app({**scope_of(), "path": "/nowhere"}, incoming.get, send)
+
+    assert dict(sent[0]["headers"])[b"x-request-id"].decode() == bench.lines[0].request_id
+
+
+async def test_a_request_to_a_blueprint_that_its_client_leaves_is_counted_as_that():
+    bench = Bench(wait)
+
+    assert await bench.send("/", DISCONNECT) == []
+    assert bench.told == [("GET", "/", "499", False)]
+
+
+async def test_what_a_blueprint_refuses_of_other_routes_is_known_by_these():
+    async def teapot():
+        abort(418)
+
+    bench = Bench(before_app_request=teapot)
+    await bench.send("/fine")
+
+    assert bench.told == [("GET", "/fine", "418", False)]
+
+
+async def test_what_a_blueprint_makes_of_an_answer_is_known_too():
+    async def spoil(response):
+        response.status_code = 503
+        return response
+
+    bench = Bench(after_app_request=spoil)
+    await bench.send("/fine")
+
+    assert bench.told == [("GET", "/fine", "503", False), ("GET", "/fine", "200", True)]
 
 
 def raising(error):
@@ -104,7 +195,7 @@ async def test_whatever_a_view_raises_is_that_requests_500(error, caplog):
     assert bench.failures == {("acme", "answer"): 1}
     assert 'plugin "acme" failed to answer request r' in caplog.messages
     assert await bench.ask("/fine") == (200, b"fine")
-    assert bench.served.requests == {("blueprint", 500): 1, ("GET /fine", 200): 1}
+    assert bench.served.requests() == {("GET", "/", "500"): 1, ("GET", "/fine", "200"): 1}
 
 
 @pytest.mark.parametrize(

@@ -160,6 +160,26 @@ async def test_a_blueprint_is_given_no_more_than_a_mebibyte(ask, size, answered)
     assert answered in text
 
 
+@pytest.mark.parametrize("fastpath", [True, False])
+async def test_a_request_that_its_client_leaves_is_counted_once_as_that(fastpath):
+    async def answer(_):
+        await asyncio.Event().wait()
+
+    served, lines, sent = Served(), [], []
+    plugin = Plugin(Route("GET", "/", answer, hot=True, gives=True))
+    app = mounted(("plugin", plugin), served=served, fastpath=fastpath, access=lines.append)
+    incoming = asyncio.Queue()
+    asked = asyncio.ensure_future(app.asgi_app(scope_of(), incoming.get, sent.append))
+    incoming.put_nowait(part())
+    incoming.put_nowait(DISCONNECT)
+    await asked
+
+    assert sent == []
+    assert served.requests() == {("GET", "/", "499"): 1}
+    assert served.durations.read() == {}
+    assert [(line.route, line.status) for line in lines] == [("/", 499)]
+
+
 SMALL = b"x" * translation.MAX_SMALL_ANSWER_BYTES
 
 
@@ -204,10 +224,10 @@ class Answering:
 
     async def begin_unread(self, sent, is_read):
         """Ask, and return when the answer waits to be read."""
+        counted = self.served.requests().total()
         asked = self.begin(sent, is_read=is_read)
-        while not self.served.requests:
+        while self.served.requests().total() == counted:
             await asyncio.sleep(0)
-        self.served.requests.clear()
         return asked
 
 
@@ -227,7 +247,7 @@ async def test_of_answers_that_nobody_reads_an_address_has_its_share(answering):
     assert (status, json.loads(body)["code"]) == (503, "overloaded")
     assert headers[b"retry-after"] == b"1"
     assert app.undelivered == [True]
-    assert app.served.requests == {("GET /", 503): 1}
+    assert app.served.requests() == {("GET", "/", "200"): 1, ("GET", "/", "503"): 1}
     assert (await app.ask("203.0.113.8"))[0] == 200
 
     is_read.set()

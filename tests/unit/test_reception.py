@@ -1,9 +1,10 @@
 """What goes on to the framework: with its body if it is for a route, as it comes if it is not."""
 
+import asyncio
 import json
 
 import pytest
-from asgi import DISCONNECT, Bench, part
+from asgi import DISCONNECT, Bench, part, settle
 
 from broker.reception import BODY
 
@@ -77,8 +78,27 @@ async def test_while_the_broker_drains_nobody_waits_for_a_body(framework, hot):
 
     assert (status, json.loads(body)["code"]) == (503, "unavailable")
     assert headers[b"connection"] == b"close"
-    assert bench.served.requests == {("POST /things/{thing}/do", 503): 1}
+    assert bench.served.requests() == {("POST", "/things/{thing}/do", "503"): 1}
     assert framework.scopes == []
+
+
+async def test_a_request_whose_body_a_server_cancels_is_counted_as_left(framework):
+    bench = Bench()
+    task = bench.begin(part(b"bo", True))
+    await settle()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert bench.served.requests() == {("POST", "/things/{thing}/do", "499"): 1}
+
+
+async def test_a_refusal_is_no_answer_that_was_quick(framework):
+    bench = Bench(max_body=1)
+    await bench.ask(part(b"12"))
+
+    assert bench.served.requests() == {("POST", "/things/{thing}/do", "413"): 1}
+    assert bench.served.durations.read() == {}
 
 
 async def test_the_path_of_a_refusal_is_the_one_that_the_framework_would_tell(framework):

@@ -17,11 +17,7 @@ TABLE = RouteTable([ONE, OTHER, FIXED])
 @pytest.mark.parametrize("prefix", ["", "/v1"])
 def test_a_path_leads_to_its_route_and_names_its_parts(prefix):
     found = TABLE.find("POST", f"{prefix}/things/7/do")
-    assert (found.route, found.name, found.params) == (
-        ONE,
-        "POST /things/{thing}/do",
-        {"thing": "7"},
-    )
+    assert (found.route, found.params) == (ONE, {"thing": "7"})
     assert TABLE.find("POST", f"{prefix}/things/7").params == {"other": "7"}
 
 

@@ -121,7 +121,7 @@ async def test_a_handler_gets_each_message_and_ends_with_its_client():
     await server.until_gone()
 
     assert [m.get("text") for m in server.sent] == [None, "a", "", "b''"]
-    assert server.served.requests == {("WEBSOCKET", 101): 1}
+    assert server.served.requests() == {("*", "WEBSOCKET", "101"): 1}
 
 
 async def test_a_handler_finds_who_asked():
@@ -255,7 +255,7 @@ async def test_what_a_handler_refuses_before_it_accepts_is_a_problem(error, prob
     await server.begin()
 
     assert server.problem == problem
-    assert server.served.requests == {("WEBSOCKET", problem[0]): 1}
+    assert server.served.requests() == {("*", "WEBSOCKET", str(problem[0])): 1}
 
 
 async def test_a_handler_that_breaks_later_closes_without_a_detail(caplog):

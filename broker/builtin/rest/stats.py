@@ -30,9 +30,6 @@ from broker.builtin.rest.machine import Machine, MachineView
 from broker.builtin.rest.reading import read_query
 from broker.builtin.rest.wire import Fields
 
-ANY_METHOD = "*"
-"""Stands for the method of requests that no route was found for, whatever they called it."""
-
 
 class PluginView(msgspec.Struct, frozen=True):
     """A plugin in use."""
@@ -143,6 +140,7 @@ class StatsRoutes:
 
     def _view(self, queues: Summary, machine: MachineView) -> StatsView:
         info, served = self._broker.info, self._broker.served
+        requests = served.requests()
         now = self._broker.clock.now()
         uptime_ms = now - info.started_at
         counts, totals = queues.counts, queues.totals
@@ -151,9 +149,9 @@ class StatsRoutes:
             start_time=timestamp(info.started_at),
             uptime_seconds=uptime_ms / 1000,
             uptime_human=str(timedelta(seconds=uptime_ms // 1000)),
-            requests_total=served.requests.total(),
-            requests_by_route=_by_route(served.requests),
-            requests_by_status=_by_status(served.requests),
+            requests_total=requests.total(),
+            requests_by_route=_by_route(requests),
+            requests_by_status=_by_status(requests),
             queues_total=queues.queues,
             messages_total=totals.published,
             messages_pending=counts.pending,
@@ -185,16 +183,15 @@ def _specific(info: BrokerInfo) -> BrokerView:
     )
 
 
-def _by_route(requests: Mapping[tuple[str, int], int]) -> dict[str, dict[str, int]]:
+def _by_route(requests: Mapping[tuple[str, ...], int]) -> dict[str, dict[str, int]]:
     routes: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for (name, _), count in requests.items():
-        method, _, route = name.rpartition(" ")
-        routes[route][method or ANY_METHOD] += count
+    for (method, route, _), count in requests.items():
+        routes[route][method] += count
     return dict(routes)
 
 
-def _by_status(requests: Mapping[tuple[str, int], int]) -> dict[str, int]:
+def _by_status(requests: Mapping[tuple[str, ...], int]) -> dict[str, int]:
     statuses: Counter[str] = Counter()
-    for (_, status), count in requests.items():
-        statuses[str(status)] += count
+    for (_, _, status), count in requests.items():
+        statuses[status] += count
     return dict(statuses)

@@ -25,9 +25,9 @@ class StatusRoutes:
     def routes(self) -> tuple[Route, ...]:
         """Return the routes."""
         return (
-            Route("GET", "/", self.index, described=about.INDEX),
-            Route("GET", "/healthz", self.healthz, described=about.HEALTHZ),
-            Route("GET", "/readyz", self.readyz, described=about.READYZ),
+            Route("GET", "/", self.index, is_probe=True, described=about.INDEX),
+            Route("GET", "/healthz", self.healthz, is_probe=True, described=about.HEALTHZ),
+            Route("GET", "/readyz", self.readyz, is_probe=True, described=about.READYZ),
         )
 
     async def index(self, _: Request) -> Response:

@@ -49,7 +49,8 @@ async def test_the_numbers_are_those_of_rest(tmp_path):
         await one.publish("a", "1", "2", "3")
         await one.publish("b", "4")
         await one.broker.lease(ADMIN, "a", limit=2)
-        one.broker.served.requests["GET /queues", 200] += 7
+        for _ in range(7):
+            one.broker.served.durations.record(0.1, "GET", "/queues", "200")
         one.broker.served.last_error = ("KeyError", one.clock.now())
         one.clock.advance(10.5)
         await asyncio.sleep(0)

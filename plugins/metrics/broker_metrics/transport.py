@@ -56,7 +56,7 @@ class MetricsTransport(Transport):
         """Return the route on the broker's port, if there is a token for it."""
         if self._token is None:
             return ()
-        return (Route("GET", "/metrics", self.metrics, described=METRICS),)
+        return (Route("GET", "/metrics", self.metrics, is_probe=True, described=METRICS),)
 
     async def metrics(self, request: Request) -> Response:
         """Show the numbers of the broker and its plugins, to whoever shows the token for it: in the

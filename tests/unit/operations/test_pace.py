@@ -23,9 +23,12 @@ class House:
         self.meanwhile = 0
         self.pace = Pace(self.look, self.served, self.clock)
 
+    def answer(self, times):
+        self.served.others.add(times, "GET", "/", "200")
+
     async def look(self):
         self.looks += 1
-        self.served.requests["GET /", 200] += self.meanwhile
+        self.answer(self.meanwhile)
         if self.fails is not None:
             raise self.fails
         queues = [
@@ -63,10 +66,10 @@ async def test_nothing_is_told_before_there_is_something_to_compare():
 async def test_each_number_has_its_rate():
     house = House()
     house.queues[1] = {"published": 100, "delivered": 100, "acked": 100, "failed": 100}
-    house.served.requests["GET /", 200] = 7
+    house.answer(7)
     await house.sample()
     house.queues[1] = {"published": 140, "delivered": 130, "acked": 120, "failed": 110}
-    house.served.requests["GET /", 200] = 57
+    house.answer(50)
     await house.sample(10)
 
     assert house.pace.rates().fifteen_minutes == Rate(
@@ -138,14 +141,14 @@ async def test_an_overview_that_was_seen_is_no_sample_of_messages_but_one_of_req
     house.queues[1] = {"published": 0}
     await house.sample()
     house.at = house.clock.now()
-    for number in range(1, 92):
-        house.served.requests["GET /", 200] = 20 * number
+    for _ in range(91):
+        house.answer(20)
         await house.sample(10)
     assert (house.published, house.asked) == ((None,) * 3, (None,) * 3)
 
     house.at = None
     house.queues[1] = {"published": 460}
-    house.served.requests["GET /", 200] += 20
+    house.answer(20)
     await house.sample(10)
 
     assert house.published == (0.5, 0.5, 0.5)  # in the 920 s since the one before
@@ -156,7 +159,7 @@ async def test_requests_are_counted_when_a_look_begins_and_by_that_time():
     house = House()
     await house.sample()
     house.at = house.clock.now() + 8_000  # somebody else looked then
-    house.served.requests["GET /", 200] = 80
+    house.answer(80)
 
     house.meanwhile = 1_000
     await house.sample(10)

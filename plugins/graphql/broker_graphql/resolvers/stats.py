@@ -45,7 +45,7 @@ async def stats(execution: Execution, _: Any) -> Stats:
         version=info.version,
         start_time=info.started_at,
         uptime_seconds=(broker.clock.now() - info.started_at) / 1000,
-        requests_total=served.requests.total(),
+        requests_total=served.requests().total(),
         queues_total=summary.queues,
         messages_total=summary.totals.published,
         messages_pending=summary.counts.pending,
