@@ -24,7 +24,7 @@ def buckets(name, *below, all_of_them):
 
 def answers(status, route, text):
     labels = f'{B}, method="POST", route="{route}", status="{status}"'
-    return {f"broker_http_request_duration_seconds_count{{{labels}}}": text}
+    return {f"broker_http_requests_total{{{labels}}}": text}
 
 
 CASES = {
