@@ -3,6 +3,7 @@
 import json
 import re
 from importlib.util import find_spec
+from urllib.parse import urlencode, urljoin
 
 import jsonschema
 import pytest
@@ -10,7 +11,6 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from broker import limits
 
-DOCUMENTS = ("GET /openapi.json", "GET /asyncapi.json")
 HAS_GRAPHQL = find_spec("broker_graphql") is not None
 PLUGINS = ["memory", "auth_jwt", "sse", "metrics", *(["graphql"] if HAS_GRAPHQL else [])]
 
@@ -53,6 +53,15 @@ def test_each_operation_has_a_name_of_its_own(everything):
     assert all(re.fullmatch("[a-z]+(_[a-z]+)*", name) for name in names)
 
 
+def test_every_part_of_a_path_has_an_example(everything):
+    for name, operation in operations(everything("GET", "/openapi.json").json):
+        path = name.partition(" ")[2]
+        named = [one for one in operation.get("parameters", ()) if one["in"] == "path"]
+        assert {one["name"] for one in named} == set(re.findall(r"{(\w+)}", path))
+        for one in named:
+            assert jsonschema.validate(one["example"], one["schema"]) is None
+
+
 def resolver(document):
     """What checks a value against a schema of the document."""
 
@@ -87,8 +96,7 @@ def test_every_example_is_as_its_schema_says(everything):
     check = resolver(document)
 
     for name, schema, examples in bodies(document):
-        if name.endswith(("/json", "+json")) and not name.startswith(DOCUMENTS):
-            assert examples, f"{name} has no example"
+        assert examples, f"{name} has no example"
         for example in examples:
             check(schema, example)
 
@@ -107,9 +115,12 @@ def test_every_example_of_a_request_is_served(in_use):
                 continue
             in_use.publish("again")
             [lease] = in_use.lease()
-            body = RECEIPT.sub(lease["receipt"], json.dumps(content["example"]))
+            example = content["example"]
+            text = example if media_type == "*/*" else json.dumps(example)
+            body = RECEIPT.sub(lease["receipt"], text)
+            content_type = "text/plain" if media_type == "*/*" else media_type
             method, path = name.format(queue="q", id=lease["id"]).split()
-            answer = in_use(method, path, body=body.encode(), content_type=media_type)
+            answer = in_use(method, path, body=body.encode(), content_type=content_type)
             assert answer.status in (200, 201), (name, answer.body)
             in_use("POST", "/queues/q/resume")
 
@@ -132,12 +143,32 @@ def test_who_may_is_told_by_scopes_and_how_by_the_authenticators(everything):
 
     assert document["components"]["securitySchemes"]["bearer"]["bearerFormat"] == "JWT"
     assert told["GET /healthz"] == []
-    assert told["GET /queues"] == [{"bearer": []}]
-    assert told["PATCH /queues/{queue}"] == [{"bearer": ["manage:{queue}"]}]
-    assert told["GET /stats"] == [{"bearer": ["admin"]}]
-    assert told["GET /events"] == [
-        {way: ["read:<queue>"]} for way in ("bearer", "ticket", "session")
+    assert told["GET /metrics"] == [{"metrics": []}]
+    assert told["GET /queues"] == [{"bearer": []}, {"password": []}]
+    assert told["PATCH /queues/{queue}"] == [
+        {way: ["manage:{queue}"]} for way in ("bearer", "password")
     ]
+    assert told["GET /stats"] == [{way: ["admin"]} for way in ("bearer", "password")]
+    assert told["GET /events"] == [
+        {way: ["read:<queue>"]} for way in ("bearer", "password", "ticket", "session")
+    ]
+
+
+def test_a_user_logs_in_where_the_document_says(everything):
+    """By OAuth2's password grant, as every tool for OpenAPI knows it."""
+    schemes = everything("GET", "/v1/openapi.json").json["components"]["securitySchemes"]
+    [(grant, flow)] = schemes["password"]["flows"].items()
+    form = {"grant_type": grant, "username": "nobody", "password": "wrong", "scope": "all"}
+    answer = everything(
+        "POST",
+        urljoin("/v1/openapi.json", flow["tokenUrl"]),
+        body=urlencode(form).encode(),
+        content_type="application/x-www-form-urlencoded",
+        headers={"authorization": "Basic Og=="},  # as Swagger UI sends it with every login
+    )
+
+    assert (answer.status, answer.json["code"]) == (401, "unauthenticated")
+    assert answer.json["instance"] == "/v1/login"
 
 
 def test_where_everybody_may_ask_no_credentials_are_demanded(call):

@@ -117,6 +117,8 @@ def _parameters(route: Route, described: Description, schemas: Schemas) -> Itera
             told: Object = {"name": field.name, "in": place, "required": field.is_required}
             if field.text:
                 told["description"] = field.text
+            if "examples" in field.schema:
+                told["example"] = field.schema.pop("examples")[0]
             yield {**told, "schema": field.schema}
     for name in _VARIABLE.findall(route.path):
         if name not in names_of(described.params):

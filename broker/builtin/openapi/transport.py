@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from broker import (
     Answer,
@@ -20,9 +21,8 @@ from broker import (
     Transport,
     Unavailable,
 )
+from broker.builtin.openapi import asyncapi, document
 from broker.builtin.openapi.assets import Assets, NotInstalled
-from broker.builtin.openapi.asyncapi import write_events
-from broker.builtin.openapi.document import write_document
 from broker.builtin.openapi.pages import HTML, REDOC, SWAGGER, Page
 from broker.builtin.openapi.sending import Document, send
 
@@ -40,7 +40,7 @@ class FileNotServed(BrokerError):
 class FilePath(msgspec.Struct, frozen=True):
     """Which file is meant."""
 
-    file: str
+    file: Annotated[str, Meta(examples=["page.js"])]
     """Its name."""
 
 
@@ -77,10 +77,10 @@ class DocumentTransport(Transport):
         return send(request, await self._made.get("asyncapi", self._write_asyncapi))
 
     def _write_openapi(self) -> Document:
-        return _written(write_document(self._broker.routes, self._broker.info))
+        return _written(document.write_document(self._broker.routes, self._broker.info))
 
     def _write_asyncapi(self) -> Document:
-        return _written(write_events(self._broker.routes, self._broker.info))
+        return _written(asyncapi.write_events(self._broker.routes, self._broker.info))
 
 
 class _Made:
@@ -111,7 +111,7 @@ class PageRoutes:
             name=f"show_{name}",
             tag=TAG,
             needs=None,
-            answers=(Answer(bytes, media_type=HTML, headers=KEPT),),
+            answers=(Answer(bytes, "<!doctype html>", HTML, headers=KEPT),),
             errors=(NotInstalled, *BUSY),
         )
         about_files = Description(
@@ -120,7 +120,7 @@ class PageRoutes:
             needs=None,
             params=FilePath,
             answers=tuple(
-                Answer(bytes, media_type=media_type, headers=KEPT)
+                Answer(bytes, "/* … */", media_type, headers=KEPT)
                 for media_type in sorted({file.media_type for file in self._page.files.values()})
             ),
             errors=(NotInstalled, FileNotServed, *BUSY),
@@ -152,10 +152,13 @@ OPENAPI, ASYNCAPI = (
         name=name,
         tag=TAG,
         needs=None,
-        answers=(Answer(dict[str, Any], headers=KEPT),),
+        answers=(Answer(dict[str, Any], {kind: version}, headers=KEPT),),
         errors=BUSY,
     )
-    for name in ("get_openapi", "get_asyncapi")
+    for name, kind, version in (
+        ("get_openapi", "openapi", document.VERSION),
+        ("get_asyncapi", "asyncapi", asyncapi.VERSION),
+    )
 )
 
 

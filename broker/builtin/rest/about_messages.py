@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import get_args
 
+import msgspec
+
 from broker import (
     Answer,
     Body,
@@ -17,6 +19,7 @@ from broker import (
     TooManyWaiting,
     Unsupported,
     end_event,
+    write_event,
 )
 from broker.builtin.rest.render import (
     BatchView,
@@ -76,6 +79,8 @@ DELIVERY = {
     "receipt": RECEIPT,
     "lease_expires_at": "2026-11-22T21:31:50.000Z",
 }
+AS_LINE = msgspec.json.encode(DELIVERY).decode() + "\n"
+AS_EVENT = write_event("message", msgspec.json.encode(DELIVERY)).decode()
 PUBLISHED = {
     "message": "Message published successfully.",
     "message_id": 7,
@@ -92,7 +97,7 @@ PUBLISH = Description(
     params=QueuePath,
     query=RawOptions,
     headers=PublishHeaders,
-    takes=(Body(OneOutgoing, DRAFT), Body(bytes, media_type="*/*")),
+    takes=(Body(OneOutgoing, DRAFT), Body(bytes, "hello", "*/*")),
     is_body_optional=True,
     answers=(Answer(PublishView, PUBLISHED, status=201, headers=("Location",)),),
     errors=REFUSED,
@@ -151,8 +156,8 @@ STREAM = Description(
     params=QueuePath,
     query=StreamOptions,
     answers=(
-        Answer(bytes, media_type="text/event-stream", headers=("Cache-Control",)),
-        Answer(bytes, media_type="application/x-ndjson"),
+        Answer(bytes, AS_EVENT, "text/event-stream", headers=("Cache-Control",)),
+        Answer(bytes, AS_LINE, "application/x-ndjson"),
     ),
     events={"message": Body(MessageView, DELIVERY), **ENDS},
     errors=(NotAcceptable, TooManyStreams, StorageFull),

@@ -43,6 +43,9 @@ At = Annotated[
 ]
 
 
+NAME = "broker_log_20261122T213000123Z.json"
+
+
 class LogOptions(Fields, frozen=True, kw_only=True):
     """The query string of a look into a file of the log; `start` and `end` are included."""
 
@@ -59,7 +62,7 @@ class LogOptions(Fields, frozen=True, kw_only=True):
 class LogPath(Fields, frozen=True, kw_only=True):
     """The path of a file of the log."""
 
-    name: str
+    name: Annotated[str, Meta(examples=[NAME])]
     """The name of a file, as the list of them has it."""
 
 
@@ -81,7 +84,6 @@ class EntryView(msgspec.Struct, frozen=True, kw_only=True):
     """What happened."""
 
 
-NAME = "broker_log_20261122T213000123Z.json"
 ENTRY = {
     "timestamp": "2026-11-22T21:30:00.123Z",
     "level": "info",

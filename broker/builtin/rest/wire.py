@@ -110,14 +110,14 @@ class Fields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class QueuePath(Fields, frozen=True, kw_only=True):
     """The part of a path that says which queue is meant."""
 
-    queue: QueueName
+    queue: Annotated[QueueName, Meta(examples=["orders"])]
     """The name of the queue."""
 
 
 class MessagePath(Fields, frozen=True, kw_only=True):
     """The part of a path that says which message is meant."""
 
-    id: Annotated[int, Meta(ge=1, le=MAX_ID)]
+    id: Annotated[int, Meta(ge=1, le=MAX_ID, examples=[7])]
     """The id of the message."""
 
 

@@ -15,6 +15,10 @@ from broker import (
 
 from broker_auth_webhook.config import WebhookConfig
 
+SCHEMES = {
+    "github": {"type": "apiKey", "in": "header", "name": "X-Hub-Signature-256"},
+    "standard-webhook": {"type": "apiKey", "in": "header", "name": "webhook-signature"},
+}
 STANDARD = ("webhook-id", "webhook-timestamp", "webhook-signature")
 MOST_REMEMBERED = 100_000
 _HEAD = re.compile(rb"[^.]+\.([0-9]{1,12})\.")
@@ -24,6 +28,7 @@ class WebhookAuthenticator(Authenticator):
     """Takes what a sender of the config signed; a Standard Webhook is good once."""
 
     challenge = ""
+    security = SCHEMES
 
     def __init__(self, config: WebhookConfig, clock: Clock) -> None:
         self._senders = config.senders

@@ -269,3 +269,12 @@ async def test_every_option_is_used(broker_factory, clock):
         await client.post(ORDERS, body=BODY, headers=standard(seconds(clock)))
 
     await assert_config_used(broker_factory, "auth_webhook", CONFIG, exercise=send)
+
+
+async def test_clients_are_told_which_headers_are_signed(client):
+    answer = await client.get("/openapi.json")
+    document = answer.json()
+    publish = document["paths"]["/queues/{queue}/messages"]["post"]["security"]
+
+    assert [*map(list, publish)] == [["github"], ["standard-webhook"], []]
+    assert document["components"]["securitySchemes"]["github"]["name"] == "X-Hub-Signature-256"

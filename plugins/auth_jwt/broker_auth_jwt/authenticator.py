@@ -19,7 +19,13 @@ class TokenAuthenticator(Authenticator):
             "scheme": "bearer",
             "bearerFormat": "JWT",
             "description": "The `access_token` that POST /login gives, or a token of a program.",
-        }
+        },
+        "password": {
+            "type": "oauth2",
+            "description": "The name of a user and their password, for such a token; OAuth2's "
+            "password grant, as POST /login has it.",
+            "flows": {"password": {"tokenUrl": "login", "scopes": {}}},
+        },
     }
 
     def __init__(self, parts: Parts) -> None:

@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import msgspec
-from broker import Answer, Body, Description, Malformed, NotAcceptable, RateLimited, TooManyStreams
+from broker import (
+    Answer,
+    Body,
+    Description,
+    Malformed,
+    NotAcceptable,
+    RateLimited,
+    TooManyStreams,
+    write_event,
+)
 from msgspec import UNSET, UnsetType
 
 from broker_graphql.event_stream import EVENT_STREAM
@@ -59,7 +68,7 @@ ANSWER = Description(
     answers=(
         Answer(GraphqlResult, RESULT, headers=("Cache-Control",)),
         Answer(GraphqlResult, RESULT, RESULTS),
-        Answer(bytes, media_type=EVENT_STREAM),
+        Answer(bytes, write_event("next", msgspec.json.encode(RESULT)).decode(), EVENT_STREAM),
         *(
             Answer(GraphqlResult, REFUSAL, form, status=status)
             for status in (400, 413)

@@ -19,6 +19,7 @@ from broker import (
     QueueNotFound,
     TooManyStreams,
     end_event,
+    write_event,
 )
 from msgspec import Meta
 
@@ -67,7 +68,7 @@ class StreamHeaders(msgspec.Struct, frozen=True, kw_only=True):
 class StreamPath(msgspec.Struct, frozen=True, kw_only=True):
     """Which queue is meant."""
 
-    queue: QueueName
+    queue: Annotated[QueueName, Meta(examples=["orders"])]
     """The name of the queue."""
 
 
@@ -166,7 +167,7 @@ STATS = {
 }
 
 
-def event_body(kind: str) -> Body:
+def _event(kind: str) -> Body:
     """Return the data of an event of this kind."""
     told = {"event": kind, "queue": "orders", "timestamp": AT, **TOLD.get(kind, {})}
     if kind.startswith("message."):
@@ -174,11 +175,16 @@ def event_body(kind: str) -> Body:
     return Body(EventView, told)
 
 
-def in_old_form(kind: str) -> Body:
+def _old_event(kind: str) -> Body:
     """Return the data of an event as the predecessor told it."""
     number = 7 if kind.startswith("message.") else None
     example = {"queue": "orders", "message_id": number, "event": kind, "timestamp": AT}
     return Body(MessageEvent, example)
+
+
+def _stream(name: str, body: Body) -> Answer:
+    event = write_event(name, msgspec.json.encode(body.example), event_id="5f1c0a9d2b7e-42")
+    return Answer(bytes, event.decode(), "text/event-stream", headers=("Cache-Control",))
 
 
 ENDS = {
@@ -193,10 +199,10 @@ EVENTS = Description(
     query=EventsQuery,
     headers=StreamHeaders,
     security=CREDENTIALS,
-    answers=(Answer(bytes, media_type="text/event-stream", headers=("Cache-Control",)),),
+    answers=(_stream("message.published", _event("message.published")),),
     events={
         "open": Body(Opening, {"resumed_from": "5f1c0a9d2b7e-41", "gap": False}),
-        **{kind: event_body(kind) for kind in KINDS},
+        **{kind: _event(kind) for kind in KINDS},
         "stats": Body(StatsView, STATS),
         **ENDS,
     },
@@ -210,10 +216,10 @@ QUEUE = Description(
     query=StreamQuery,
     headers=StreamHeaders,
     security=CREDENTIALS,
-    answers=(Answer(bytes, media_type="text/event-stream", headers=("Cache-Control",)),),
+    answers=(_stream("message", _old_event("message.published")),),
     events={
-        "system": in_old_form("connected"),
-        "message": in_old_form("message.published"),
+        "system": _old_event("connected"),
+        "message": _old_event("message.published"),
         **ENDS,
     },
     errors=(Malformed, InvalidTicket, CrossSite, TooManyStreams),
