@@ -24,14 +24,25 @@ def place_of(route: Route) -> Place:
     return route.method, route.path
 
 
+def untraced() -> None:
+    """Return that there are no traces."""
+
+
 class Access:
     """Counts requests and tells of each; where nobody wants to be told, that costs nothing."""
 
-    def __init__(self, served: Served, now: Callable[[], int], tell: Tell | None) -> None:
+    def __init__(
+        self,
+        served: Served,
+        now: Callable[[], int],
+        tell: Tell | None,
+        trace_id: Callable[[], str | None] = untraced,
+    ) -> None:
         self._measure = served.durations.record
         self._count = served.others.add
         self._now = now
         self._tell = tell
+        self._trace_id = trace_id
 
     def note(
         self,
@@ -64,5 +75,6 @@ class Access:
                 identity=None if turn is None else turn.identity,
                 queue=request.params.get("queue"),
                 path=None if path.startswith("/") else request.path,
+                trace_id=self._trace_id(),
             )
         )

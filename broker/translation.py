@@ -15,7 +15,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from broker.access import GONE, Access, place_of
+from broker.access import GONE, Access, place_of, untraced
 from broker.auth import Identity, read_credentials
 from broker.budget import Budget, Share, whose_address
 from broker.delivery import STREAM, UNDELIVERED, Scope
@@ -76,8 +76,8 @@ def paths_of(route: Route) -> Iterator[str]:
 class Translator:
     """Makes requests, and answers them; one for all of a broker's adapters.
 
-    `owners` are the plugins whose the routes are, `tell` takes a line for each request, and `note`
-    whatever a request went wrong with.
+    `owners` are the plugins whose the routes are, `tell` takes a line for each request, `note`
+    whatever a request went wrong with, and `trace_id` returns what the trace of a request is called.
     """
 
     def __init__(
@@ -87,8 +87,9 @@ class Translator:
         *,
         tell: Tell | None = None,
         note: Callable[[BaseException], None] | None = None,
+        trace_id: Callable[[], str | None] = untraced,
     ) -> None:
-        self.access = Access(broker.served, broker.clock.now, tell)
+        self.access = Access(broker.served, broker.clock.now, tell, trace_id)
         """What takes note of all requests."""
         self._broker = broker
         self._owners = owners

@@ -114,6 +114,8 @@ class Answered(Line, gc=False):
     queue: str | None
     path: str | None
     """What was asked for, where `route` does not tell."""
+    trace_id: str | None = None
+    """The trace that the request is part of, if there are traces."""
 
     @property
     def level(self) -> LogLevel:
@@ -147,6 +149,8 @@ class Answered(Line, gc=False):
             told["identity"] = clean_name(self.identity)
         if self.queue is not None:
             told["queue"] = clean_name(self.queue)
+        if self.trace_id is not None:
+            told["trace_id"] = self.trace_id
         if self.path is not None:
             told["path"] = clean_text(self.path, longest=LONGEST_NAME)
         return told

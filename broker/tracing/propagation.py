@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from opentelemetry.trace import SpanContext, TraceFlags, TraceState
+from opentelemetry.trace import SpanContext, TraceFlags, TraceState, get_current_span
 
 from broker.limits import MAX_HEADERS, MAX_HEADERS_BYTES
 
@@ -70,6 +70,12 @@ def context_of(fields: Any) -> SpanContext | None:
     if len(parents) != 1:  # of two, nobody knows which is meant
         return None
     return read_context({TRACEPARENT: parents[0], TRACESTATE: ",".join(states)})
+
+
+def current_trace_id() -> str | None:
+    """Return what the trace of this moment is called, None if there is none."""
+    context = get_current_span().get_span_context()
+    return f"{context.trace_id:032x}" if context.is_valid else None
 
 
 def carried_by(context: SpanContext) -> dict[str, str]:

@@ -18,6 +18,7 @@ from broker.provider import Provider
 from broker.storage import Storage
 from broker.tracing.exporting import Batches, QuietExporter, max_waiting
 from broker.tracing.failing import note
+from broker.tracing.propagation import current_trace_id
 from broker.tracing.requests import Find, TracedApp
 from broker.tracing.storage import TracedStorage
 
@@ -40,6 +41,7 @@ class Tracing(Provider):
     """Makes spans of what it wraps and, while it is open, sends them in batches from a thread."""
 
     note = staticmethod(note)
+    trace_id = staticmethod(current_trace_id)
 
     def __init__(
         self, settings: TracesConfig, exporter: SpanExporter, *, version: str, meter: Meter

@@ -5,12 +5,14 @@ import json
 from contextlib import asynccontextmanager
 
 import pytest
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from broker.assembly import assemble
 from broker.config import make_config
 from broker.logs.bridge import Bridge, heard as hearing
 from broker.mounting import mount
 from broker.testing import ManualClock
+from broker.tracing import exporting
 
 TOKENS = """
     from broker import Authenticator, Identity, hookimpl
@@ -33,10 +35,10 @@ def served(request, install, tmp_path):
     install("tokens", TOKENS)
 
     @asynccontextmanager
-    async def serve(*plugins):
+    async def serve(*plugins, **tables):
         lines = []
         table = {"plugins": ["memory", "tokens", *plugins], "data_dir": str(tmp_path)}
-        assembly = assemble(make_config({"broker": table}), clock=ManualClock())
+        assembly = assemble(make_config({"broker": table, **tables}), clock=ManualClock())
         app = mount(
             assembly, lifespan=assembly.running, fastpath=request.param, access=lines.append
         )
@@ -80,6 +82,19 @@ async def test_a_line_names_the_request_as_its_answer_does(served):
 
     ids = [first.headers["x-request-id"], second.headers["x-request-id"]]
     assert told(lines, "request_id") == [("mine-1",), (ids[1],)]
+
+
+async def test_a_line_names_the_trace_of_its_request_if_there_are_traces(served, monkeypatch):
+    monkeypatch.setattr(exporting, "exporter_to", lambda _: InMemorySpanExporter())
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    headers = {**SECRET, "traceparent": f"00-{trace}-b7ad6b7169203331-00"}
+    asked = [("GET", "/queues"), ("GET", "/nowhere"), ("PUT", "/queues"), ("POST", "/queues")]
+    for tables, told_of in (({"traces": {"endpoint": "http://c"}}, trace), ({}, None)):
+        async with served(**tables) as (client, lines):
+            for method, path in asked:
+                await client.open(path, method=method, headers=headers)
+
+        assert told(lines, "trace_id") == [(told_of,)] * len(asked)
 
 
 async def test_whatever_a_client_writes_its_line_is_one(served):
