@@ -10,6 +10,7 @@ from collections.abc import (
     Callable,
     Iterable,
     Iterator,
+    Sequence,
 )
 from contextlib import AbstractAsyncContextManager
 from functools import partial
@@ -43,6 +44,9 @@ if TYPE_CHECKING:
     from broker.extend import Transport
     from broker.stream import Stream
 
+
+VARIABLE = "{}"
+"""What a part of a path is, whatever its name, that is variable."""
 
 MAX_OTHER_BYTES = 1024 * 1024
 """How much is read of a body that is sent to none of the routes: to a plugin's blueprint, say."""
@@ -141,12 +145,17 @@ def _own_lifespan(app: Quart, lifespan: Callable[[], AbstractAsyncContextManager
             yield
 
 
-def _hot_routes(app: Quart, routes: Iterable[Route]) -> Iterator[Route]:
-    """Yield the hot routes whose requests nothing else in Quart has a say in."""
+def _hot_routes(app: Quart, routes: Sequence[Route]) -> Iterator[Route]:
+    """Yield the hot routes whose requests nothing else in Quart has a say in, and whose paths are
+    those of no other route by name, whose other methods are 405."""
     if any(functions.get(None) for functions in _functions_for_every_request(app)):
         return
+    others = [path for route in routes for path in paths_of(route)]
     for route in routes:
-        if route.hot and all(_is_alone(app, route.method, path) for path in paths_of(route)):
+        if route.hot and all(
+            _is_alone(app, route.method, path) and _rule(path) == _rule(path, others)
+            for path in paths_of(route)
+        ):
             yield route
 
 
@@ -182,22 +191,27 @@ def _may_meet(ours: str, theirs: str) -> bool:
 
 def _rule(path: str, others: Iterable[str] = ()) -> str:
     parts = path.split("/")
-    for index, part in enumerate(parts):
+    for index, part in enumerate(path.split("/")):
         if part.startswith("{"):
-            names = sorted(set(_names_instead(parts, index, others)))
+            names = sorted(set(_names_instead(path, index, others)))
             arguments = f"({', '.join(map(repr, names))})" if names else ""
             parts[index] = f"<segment{arguments}:{part[1:-1]}>"
     return "/".join(parts)
 
 
-def _names_instead(parts: list[str], index: int, others: Iterable[str]) -> Iterator[str]:
+def _names_instead(path: str, index: int, others: Iterable[str]) -> Iterator[str]:
     """Yield what other paths have at the place of a variable part, being the same otherwise."""
+    ours = [_form(part) for part in path.split("/")]
     for other in others:
-        theirs = other.split("/")
-        name = theirs[index] if len(theirs) == len(parts) else "{"
-        theirs[index : index + 1] = [parts[index]]
-        if theirs == parts and not name.startswith("{"):
-            yield name
+        theirs = [_form(part) for part in other.split("/")]
+        if len(theirs) == len(ours) and (name := theirs[index]) != VARIABLE:
+            theirs[index] = VARIABLE
+            if theirs == ours:
+                yield name
+
+
+def _form(part: str) -> str:
+    return VARIABLE if part.startswith("{") else part
 
 
 class _Adapter:

@@ -287,3 +287,64 @@ async def test_an_answer_that_tells_of_what_was_done_is_given_whatever_memory_ot
     assert (await app.ask(method="POST"))[0] == 200
     unread.cancel()
     await asyncio.wait([unread])
+
+
+def routes(*told):
+    """A plugin with these routes, each answered with what it is called."""
+
+    def route(method, path, *, hot=False):
+        async def answer(request):
+            parts = "".join(f" {name}={value}" for name, value in request.params.items())
+            return Response(body=f"{method} {path}{parts}".encode())
+
+        return Route(method, path, answer, hot=hot)
+
+    return Plugin(*(route(method, path, hot=hot) for method, path, hot in told))
+
+
+@pytest.mark.parametrize("fastpath", [True, False])
+@pytest.mark.parametrize("hot", [True, False])
+@pytest.mark.parametrize("prefix", ["", "/v1"])
+@pytest.mark.parametrize(
+    ("method", "path", "answered"),
+    [
+        ("GET", "/letters/7", "GET /letters/{id} id=7"),
+        ("POST", "/letters/send", "POST /letters/send"),
+        # what stands there by name is no id, whatever is asked of it
+        ("GET", "/letters/send", {"POST"}),
+        ("DELETE", "/letters/send", {"POST"}),
+        ("PUT", "/letters/send", {"POST"}),
+        ("GET", "/letters/7/stamps/all", {"DELETE"}),
+        # but only there, and only by its whole name
+        ("GET", "/letters/send%20it", "GET /letters/{id} id=send it"),
+        ("GET", "/letters/sender", "GET /letters/{id} id=sender"),
+        ("GET", "/letters/SEND", "GET /letters/{id} id=SEND"),
+        ("DELETE", "/letters/7", "DELETE /letters/{id} id=7"),
+        ("PUT", "/letters/7", {"GET", "HEAD", "DELETE"}),
+        ("GET", "/letters/send/stamps/3", "GET /letters/{id}/stamps/{stamp} id=send stamp=3"),
+    ],
+)
+async def test_other_methods_of_a_fixed_path_are_405_beside_a_variable_one(
+    fastpath, hot, prefix, method, path, answered
+):
+    app = mounted(
+        (
+            "post",
+            routes(
+                ("GET", "/letters/{id}", hot),
+                ("DELETE", "/letters/{id}", False),
+                ("POST", "/letters/send", hot),
+                ("GET", "/letters/{id}/stamps/{stamp}", hot),
+                ("DELETE", "/letters/{id}/stamps/all", False),
+            ),
+        ),
+        fastpath=fastpath,
+    )
+    answer = await app.test_client().open(prefix + path, method=method)
+
+    if isinstance(answered, str):
+        assert (answer.status_code, (await answer.get_data()).decode()) == (200, answered)
+    else:
+        assert answer.status_code == 405
+        allowed = set(answer.headers["allow"].split(", "))
+        assert allowed - {"HEAD"} == answered - {"HEAD"}
