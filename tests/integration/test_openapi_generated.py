@@ -86,7 +86,7 @@ def test_whatever_the_document_says_is_so(served, tmp_path):
         text=True,
     )
 
-    assert run.returncode == 0, run.stdout + run.stderr
+    assert run.returncode == 0, f"{run.stdout}{run.stderr}\n{served.log()[-20_000:]}"
     [tested] = re.findall(r"Tested: (\d+)", run.stdout)
     [described] = re.findall(r"Selected: \d+/(\d+)", run.stdout)
     assert tested == described
