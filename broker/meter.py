@@ -10,7 +10,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import isfinite
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import msgspec
 
@@ -21,9 +21,6 @@ PREFIX = "broker_"
 
 MAX_SERIES = 1_000
 """How many combinations of labels an instrument tells apart."""
-
-OTHER = "_other"
-"""What every label of those beyond that is."""
 
 Labels = tuple[str, ...]
 """The values of labels, in the order of their names."""
@@ -125,6 +122,9 @@ class Histogram:
 class Meter:
     """What a part registers its numbers with. Names are without the prefix `broker_`, which all
     get, and without `_total`, which formats add."""
+
+    OTHER: ClassVar[str] = "_other"
+    """What every label is of those that are not told apart, because they are too many."""
 
     def __init__(self, owner: str = "broker") -> None:
         self._owner = owner
@@ -236,7 +236,7 @@ class _Instrument(msgspec.Struct, frozen=True):
 def _admit(labels: Labels, width: int, known: Mapping[Labels, object]) -> Labels:
     """Return the labels under which something new is counted, that there be never too many."""
     _check_labels(labels, width)
-    return labels if len(known) < MAX_SERIES else (OTHER,) * width
+    return labels if len(known) < MAX_SERIES else (Meter.OTHER,) * width
 
 
 def _check_labels(labels: Labels, width: int) -> None:

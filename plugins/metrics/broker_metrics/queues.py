@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from broker import Meter, Overview
-from broker.meter import OTHER
 
 from broker_metrics.looking import Look, done_in, look
 from broker_metrics.names import COUNTED, DESCRIPTIONS, HELD, STATES, Numbers, held_by, state_of
@@ -68,7 +67,7 @@ class QueueNumbers:
         """Yield what was done in queues, by their labels."""
         if self._shown is not None:
             yield from ((one.queue.name, done_in(one)) for one in self._shown.own.values())
-            yield OTHER, self._shown.done
+            yield Meter.OTHER, self._shown.done
 
     def _read_held(self, place: int) -> Points:
         return {(queue,): held[place] for queue, held in self._held()}
@@ -80,7 +79,7 @@ class QueueNumbers:
                 name = one.queue.name
                 is_target = name in shown.dead_letter_queues
                 yield name, held_by(one, shown.at, is_dead_letter_queue=is_target)
-            yield OTHER, shown.held
+            yield Meter.OTHER, shown.held
 
     def _read_state(self, place: int) -> Points:
         if (shown := self._shown) is None:
