@@ -22,6 +22,10 @@ class DedupKeys:
         self.forget(now)
         return self._ids.get(key)
 
+    def next_end(self) -> int | None:
+        """Return when the next is to be forgotten."""
+        return self._ends.first_rank()
+
     def forget(self, now: int) -> None:
         """Forget the keys whose time is over."""
         while (key := self._ends.first_due(now)) is not None:

@@ -14,6 +14,8 @@ from broker.builtin.memory.ranking import Ranking
 from broker.builtin.memory.ready import Ready
 from broker.builtin.memory.row import Row
 
+NEVER = 1 << 63
+
 
 class MemoryQueue:
     """Rows by id, by time and in lease order.
@@ -32,6 +34,8 @@ class MemoryQueue:
         self.failed: Ranking[int] = Ranking()
         self.suspects: dict[int, None] = {}  # lapsed, and maintain has to look at it
         self.keys = DedupKeys()
+        self.quiet_until = 0  # maintain has nothing to do here before; 0 after each change
+        self.next_due = NEVER  # as it was when maintain was here last
         self.ready = Ready(by_priority=queue.policy.ordering == "priority")
         self._rows: dict[int, Row] = {}
         self._ids: list[int] = []  # sorted; those of removed rows stay until they are many
@@ -49,6 +53,7 @@ class MemoryQueue:
         self.queue = msgspec.structs.replace(
             self.queue, policy=policy, version=self.queue.version + 1, updated_at=now
         )
+        self.quiet_until = 0
         self.ready.reorder(by_priority=policy.ordering == "priority")
         for row_id in self.pending:
             self._suspect(self._rows[row_id])
@@ -88,6 +93,7 @@ class MemoryQueue:
 
     def place(self, row: Row) -> None:
         """Enter a row where its state belongs."""
+        self.quiet_until = 0
         if row.state == "pending":
             self._place_pending(row)
         elif row.state == "processing":
@@ -115,6 +121,7 @@ class MemoryQueue:
 
     def lift(self, row: Row) -> None:
         """Take a row out of whatever `place` entered it in."""
+        self.quiet_until = 0
         if row.state == "pending":
             self.pending.discard(row.id)
             self.pending_bytes -= len(row.body)
@@ -138,6 +145,10 @@ class MemoryQueue:
     def is_scheduled(self, row: Row) -> bool:
         """Tell whether a row is pending and not visible yet."""
         return row.id in self._scheduled
+
+    def next_scheduled_at(self) -> int | None:
+        """Return when the next scheduled row becomes visible."""
+        return self._scheduled.first_rank()
 
     def next_visible_at(self) -> int | None:
         """Return when the next scheduled or leased row becomes visible by itself."""

@@ -27,6 +27,7 @@ class Store:
         self.rows: dict[int, Row] = {}
         self.next_queue_id = 1
         self.next_message_id = 1
+        self.maintain_from = 0  # the place of the queue at which maintain gave up
 
     def queue(self, name: str, now: int) -> MemoryQueue:
         """Return a queue as it is at `now`; raises QueueNotFound."""
