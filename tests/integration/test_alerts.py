@@ -172,6 +172,18 @@ CASES = {
         fires=(16, 20),
         alert=(HERE, "b:1 holds 2GiB of memory"),
     ),
+    "BrokerLogLinesDropped": Case(
+        {f'broker_log_lines_dropped_total{{{B}, to="stderr"}}': "0x3 7x30"},
+        quiet=(3, 20),
+        fires=(4, 18),
+        alert=(HERE | {"to": "stderr"}, "b:1 drops lines of its log: stderr"),
+    ),
+    "BrokerSpansLost": Case(
+        {f"broker_spans_lost_total{{{B}}}": "0x3 7x30"},
+        quiet=(3, 20),
+        fires=(4, 18),
+        alert=(HERE, "b:1 loses spans"),
+    ),
 }
 
 

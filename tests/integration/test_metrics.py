@@ -39,6 +39,7 @@ async def do_a_little_of_everything(client):
         await client.get("/queues/orders")
     client.broker.failures.count("acme", "observe")
     client.broker.served.note_connections(1)
+    client.broker.served.lines_dropped = {("stderr",): 1}.copy
     stream = client.stream("GET", "/queues/orders/messages/stream")
     async with stream:
         return await scrape(client, TOKEN)
