@@ -77,7 +77,7 @@ class Translator:
     """Makes requests, and answers them; one for all of a broker's adapters.
 
     `owners` are the plugins whose the routes are, `tell` takes a line for each request, `note`
-    whatever a request went wrong with, and `trace_id` returns what the trace of a request is called.
+    whatever a request went wrong with, and `trace_id` tells how the trace of a request is called.
     """
 
     def __init__(
