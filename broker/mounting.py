@@ -86,8 +86,9 @@ def mount(
     assembly.broker.routes = tuple(route for _, route in routed)
     owners = {route: name for name, route in routed}
     tracing = assembly.tracing
-    told = {} if tracing is None else {"note": tracing.note, "trace_id": tracing.trace_id}
-    translator = Translator(assembly.broker, owners, tell=access, **told)
+    note = None if tracing is None else tracing.note
+    trace_id = untraced if tracing is None else tracing.trace_id
+    translator = Translator(assembly.broker, owners, tell=access, note=note, trace_id=trace_id)
     blueprints = Blueprints(app, assembly.broker.failures)
     adapter = _Adapter(translator, blueprints)
     # Quart asks for these as it would for its own classes.
