@@ -21,7 +21,7 @@ from quart import Quart
 from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed
 from werkzeug.routing import BaseConverter, Map
 
-from broker.access import GONE
+from broker.access import GONE, untraced
 from broker.blueprints import NOTED, REQUEST, Blueprints, Connection
 from broker.bodies import PROGRESS_SECONDS
 from broker.delivery import ASGIApp, Delivery

@@ -1,9 +1,14 @@
 """The image: what can be known of it without an engine that builds and runs it."""
 
 import json
+import re
+import shutil
+import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatch
+from importlib.metadata import metadata
 from pathlib import Path
 
 import pytest
@@ -45,6 +50,19 @@ def test_all_plugins_of_its_config_are_installed(monkeypatch):
         assert f"replika-broker-{name.replace('_', '-')}" in built
 
 
+def test_all_that_operators_and_plugins_are_told_of_is_installed():
+    [built] = [text for name, text in instructions() if name == "RUN" and "/wheels" in text]
+    asked = re.findall(r'"(?:\.|replika-broker)\[([a-z,]+)\]"', built)
+    extras = metadata("replika-broker").get_all("Provides-Extra")
+
+    assert asked == ["docs,granian,otel"] * 2
+    # What is left out is for authors of plugins, and for a certificate to try.
+    assert set(extras) - set(asked[0].split(",")) == {"dev", "testing", "tls"}
+    folders = {path.parent.name for path in (ROOT / "plugins").glob("*/pyproject.toml")}
+    assert set(re.findall(r"\./plugins/(\w+)", built)) == folders
+    assert built.count("--constraint constraints.txt") == 2
+
+
 def test_nobody_runs_as_root_and_signals_reach_the_broker_itself():
     assert last("USER") == "8777:8777"
     assert json.loads(last("ENTRYPOINT")) + json.loads(last("CMD")) == ["broker", "serve"]
@@ -56,42 +74,72 @@ def test_its_config_is_where_the_broker_looks_for_it():
     assert "BROKER_CONFIG=/etc/broker/broker.toml" in last("ENV")
 
 
-def test_what_is_built_is_let_in_and_what_is_secret_is_not():
+def let_in():
+    """The paths that a build sees."""
     rules = (ROOT / ".dockerignore").read_text().split("\n")
-    let_in = [rule.removeprefix("!") for rule in rules if rule.startswith("!")]
-
     assert "*" in rules
-    assert all((ROOT / path).exists() for path in let_in)
+    return [rule.removeprefix("!") for rule in rules if rule.startswith("!")]
+
+
+def test_what_is_built_is_let_in_and_what_is_secret_is_not():
+    assert all((ROOT / path).exists() for path in let_in())
     for name in ("broker.toml", "broker.db", "auth-keys.json", ".git", ".venv", "tests"):
-        assert not any(fnmatch(name, path) for path in let_in)
+        assert not any(fnmatch(name, path) for path in let_in())
 
 
-def test_its_health_is_that_of_the_broker(tmp_path):
-    command = [sys.executable, *healthcheck()[1:]]
+@pytest.fixture
+def command():
+    """The command by which an engine asks for the health of a container."""
+    return [sys.executable, *healthcheck()[1:]]
+
+
+def test_its_health_is_that_of_the_broker(command, tmp_path):
     served = Served(tmp_path, plugins=["auth_jwt"], anonymous="false")
     port = str(served.port)
     try:
         assert execute(*command, BROKER__SERVER__PORT=port).returncode == 0
+        nowhere = dict.fromkeys(("http_proxy", "HTTP_PROXY", "all_proxy"), "http://127.0.0.1:1")
+        assert execute(*command, BROKER__SERVER__PORT=port, **nowhere).returncode == 0
     finally:
         served.end()
     assert execute(*command, BROKER__SERVER__PORT=port).returncode != 0
 
 
+@pytest.mark.parametrize(("status", "is_well"), [("200 OK", True), ("503 No", False)])
+def test_only_200_is_health(command, status, is_well):
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
+        listener.settimeout(60)
+        port = str(listener.getsockname()[1])
+        asking = pool.submit(execute, *command, BROKER__SERVER__PORT=port)
+        connection, _ = listener.accept()
+        with connection:
+            assert connection.recv(1_000).startswith(b"GET /healthz ")
+            connection.sendall(f"HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n".encode())
+            assert (asking.result().returncode == 0) == is_well
+
+
 @pytest.mark.timeout(900)
+@pytest.mark.skipif(shutil.which("c++") is None, reason="there is no C++ compiler here")
 def test_the_steps_that_build_it_do(tmp_path):
     environment = Environment(tmp_path / "probe")
     environment.make()
     environment.install("wheel")  # or there is no index of packages, and this is skipped
     [build] = [text for name, text in instructions() if name == "RUN" and "/wheels" in text]
     target = tmp_path / "opt"
-    for path, place in (("/wheels", tmp_path / "wheels"), ("/opt/broker", target)):
-        build = build.replace(path, str(place))
+    for path, place in (("/wheels", "wheels"), ("/opt/broker", "opt"), ("/cmake ", "cmake ")):
+        build = build.replace(path, f"{tmp_path}/{place}")
     build = build.replace("python -m", f"{sys.executable} -m")
-    source = tmp_path / "src"
-    subprocess.run(["git", "clone", "--quiet", ROOT, source], check=True)
+    clone, source = tmp_path / "clone", tmp_path / "src"
+    subprocess.run(["git", "clone", "--quiet", ROOT, clone], check=True)
+    for path in let_in():
+        (source / path).parent.mkdir(parents=True, exist_ok=True)
+        (clone / path).rename(source / path)
 
     done = execute("sh", "-c", build, cwd=source)
 
     assert done.returncode == 0, done.stdout + done.stderr
     checked = execute(target / "bin" / "broker", "config", "check", "--config", IMAGE_CONFIG)
     assert checked.returncode == 0, checked.stdout + checked.stderr
+    extras = "import granian, offapi, opentelemetry.sdk, opentelemetry.exporter.otlp.proto.http"
+    imported = execute(target / "bin" / "python", "-c", extras)
+    assert imported.returncode == 0, imported.stderr
