@@ -347,6 +347,12 @@ class Broker:
         old."""
         return await self.health.check()
 
+    async def why_unready(self) -> str | None:
+        """Return why requests should be sent elsewhere, None if they need not be."""
+        if self.retiring:
+            return "draining"
+        return "not working now" if any((await self.check()).values()) else None
+
     def rates(self) -> Rates:
         """Return how fast it goes, on all brokers that share the storage, but for the requests; a
         sample is taken every ten seconds, so no call of this costs the storage anything."""

@@ -50,14 +50,13 @@ class StatusRoutes:
 
     async def readyz(self, request: Request) -> Response:
         """Say whether requests can be served now; who may `admin` sees how each plugin is."""
-        if self._broker.retiring:
-            raise Unavailable("draining")
-        problems = await self._broker.check()
+        reason = await self._broker.why_unready()
         checks = {}
-        if await self._may_know(request):
+        if not self._broker.retiring and await self._may_know(request):
+            problems = await self._broker.check()
             checks = {name: problem or "ok" for name, problem in problems.items()}
-        if any(problems.values()):
-            error = Unavailable("not working now")
+        if reason is not None:
+            error = Unavailable(reason)
             error.checks = checks
             raise error
         return json_response(ReadyView(status="ready", checks=checks))

@@ -57,8 +57,7 @@ class Scraper:
             return self._written[form]
 
     async def _look(self) -> None:
-        problems = await self._broker.check()
-        self._is_ready = not (self._broker.retiring or any(problems.values()))
+        self._is_ready = await self._broker.why_unready() is None
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 overview = await self._broker.queues.overview()

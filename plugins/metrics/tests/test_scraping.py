@@ -116,6 +116,31 @@ async def test_a_storage_that_never_answers_is_not_waited_for(scraping, looks, m
     assert ("broker_queues",) not in found
 
 
+async def test_ready_is_what_the_probe_says(scraping, monkeypatch, clock):
+    async def fail():
+        raise Unavailable("away")
+
+    told = []
+    async with scraping as client:
+        scraper = scraper_of(client)
+
+        async def look():
+            clock.advance(1)
+            scraped = samples(await scraper.scrape(TEXT))
+            told.append((scraped["broker_ready",], (await client.get("/readyz")).status))
+
+        await look()
+        _, storage = client.assembly.providers.storage
+        with monkeypatch.context() as patch:
+            patch.setattr(storage, "ping", fail)
+            await look()
+        await look()
+        client.broker.retire()
+        await look()
+
+    assert told == [(1, 200), (0, 503), (1, 200), (0, 503)]
+
+
 async def test_numbers_of_plugins_are_there_by_themselves(broker_factory):
     from broker import Observer, hookimpl
 
