@@ -96,10 +96,12 @@ class Forbidden(BrokerError):
 
     code, title, status, exit_code = "forbidden", "Missing permission", 403, 4
 
-    def __init__(self, scope: str) -> None:
+    def __init__(self, scope: str, *, challenge: str | None = None) -> None:
         super().__init__(f'this needs the scope "{scope}"')
         self.scope = scope
         """What is missing, `publish:orders` for example."""
+        self.challenge = challenge
+        """What `WWW-Authenticate` says, if anything: of bearer tokens, where those are taken."""
 
 
 class CrossSite(BrokerError):

@@ -45,9 +45,8 @@ def problem_response(
     if isinstance(error, Unauthenticated):
         asked_for = challenge if error.challenge is None else error.challenge
         headers.append(("www-authenticate", asked_for))
-    if isinstance(error, Forbidden):
-        scope = f'Bearer error="insufficient_scope", scope="{error.scope}"'
-        headers.append(("www-authenticate", scope))
+    if isinstance(error, Forbidden) and error.challenge is not None:
+        headers.append(("www-authenticate", error.challenge))
     if error.retry_after is not None:
         headers.append(("retry-after", str(math.ceil(error.retry_after))))
     return problem(

@@ -65,11 +65,10 @@ class Gate:
         self._authorizer_name, self._authorizer = authorizer
         self._limiter = limiter
         self._anonymous = anonymous
-        self.challenge = (
-            ", ".join(dict.fromkeys(_challenges(authenticators))) or Authenticator.challenge
-        )
-        """What all authenticators together ask for."""
-        self._wants_bearer = "bearer" in schemes_of(self.challenge)
+        asked_for = ", ".join(dict.fromkeys(_challenges(authenticators)))
+        self.challenge = asked_for or Authenticator.challenge
+        """What all authenticators together ask for; something, for a 401 has to name a scheme."""
+        self._takes_bearer = "bearer" in schemes_of(asked_for)
         self._failures = failures
         self._rejected = rejected
         self._credentials_refused = credentials_refused
@@ -121,7 +120,7 @@ class Gate:
                 raise self._failed(name, "authenticate", error) from error
             if identity is not None:
                 return identity
-        if credentials.scheme == "bearer" and self._wants_bearer:
+        if credentials.scheme == "bearer" and self._takes_bearer:
             raise InvalidToken
         problem = "no enabled plugin accepts credentials of this kind"
         raise Unauthenticated(problem, challenge=self.challenge)
@@ -215,7 +214,7 @@ class Gate:
             return
         if queue is not None and not self.sees(identity, queue):
             raise QueueNotFound(queue)
-        raise Forbidden(action if queue is None else f"{action}:{queue}")
+        raise self._forbidden(action if queue is None else f"{action}:{queue}")
 
     def permit_some(self, identity: Identity, action: Action) -> None:
         """Raise Forbidden if there can be no queue with which the identity may do that."""
@@ -224,7 +223,7 @@ class Gate:
         except BaseException as error:
             raise self._failed(self._authorizer_name, "permit", error) from error
         if not is_permitted:
-            raise Forbidden(f"{action}:<queue>")
+            raise self._forbidden(f"{action}:<queue>")
 
     def sees(self, identity: Identity, queue: str) -> bool:
         """Tell whether the identity may know that this queue exists."""
@@ -236,6 +235,11 @@ class Gate:
             return yes_or_no(self._authorizer.permits(identity, action, queue))
         except BaseException as error:
             raise self._failed(self._authorizer_name, "permit", error) from error
+
+    def _forbidden(self, scope: str) -> Forbidden:
+        # RFC 6750, section 3.1, which is about bearer tokens; no other scheme has words for this.
+        challenge = f'Bearer error="insufficient_scope", scope="{scope}"'
+        return Forbidden(scope, challenge=challenge if self._takes_bearer else None)
 
     def _failed(self, plugin: str, step: str, error: BaseException) -> Unavailable:
         self._failures.note(plugin, step, error)

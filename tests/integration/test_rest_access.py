@@ -63,7 +63,7 @@ def test_who_is_not_known_is_told_how_to_become_known(guarded, authorization, ch
 
 
 PASSWORDS = """
-    from broker import Authenticator, Unauthenticated, hookimpl
+    from broker import Authenticator, Identity, Unauthenticated, hookimpl
 
     class Passwords(Authenticator):
         challenge = 'Basic realm="broker"'
@@ -71,12 +71,17 @@ PASSWORDS = """
         async def authenticate(self, credentials):
             if credentials.scheme != "basic":
                 return None
-            raise Unauthenticated("the password is wrong")
+            if credentials.token != "YW5uOmFubg==":
+                raise Unauthenticated("the password is wrong")
+            return Identity(subject="ann", scopes=frozenset({"read:q"}), peer=credentials.peer)
 
     @hookimpl
     def provide_authenticator(plugin):
         return Passwords()
 """
+
+
+ANN = {"Authorization": "Basic YW5uOmFubg=="}
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
@@ -89,6 +94,16 @@ def test_what_the_enabled_authenticators_take_is_asked_for(serve, install, autho
     answer = call(method, "/queues/q/messages", headers=headers)
 
     assert (answer.status, answer.headers["www-authenticate"]) == (401, 'Basic realm="broker"')
+
+
+def test_who_lacks_a_scope_is_not_asked_for_a_token_where_nobody_takes_one(serve, install):
+    install("passwords", PASSWORDS)
+    call = serve(plugins=["memory", "passwords"])
+
+    answer = call("POST", "/queues", json={"name": "q"}, headers=ANN)
+
+    assert (answer.status, answer.json["detail"]) == (403, 'this needs the scope "manage:q"')
+    assert "www-authenticate" not in answer.headers
 
 
 def test_several_authenticators_ask_for_several_schemes(serve, install):

@@ -48,14 +48,18 @@ def test_every_refused_field_is_named():
     [
         (Unauthenticated(), ("www-authenticate", "Bearer")),
         (
-            Forbidden("consume:q"),
-            ("www-authenticate", 'Bearer error="insufficient_scope", scope="consume:q"'),
+            Forbidden("consume:q", challenge='Bearer error="insufficient_scope"'),
+            ("www-authenticate", 'Bearer error="insufficient_scope"'),
         ),
         (QueueFull("q", "max_messages is 3"), ("retry-after", "1")),
     ],
 )
 def test_headers_that_clients_act_on(error, header):
     assert problem_response(error, REQUEST).headers[1:] == (header,)
+
+
+def test_a_missing_permission_asks_for_no_credentials_by_itself():
+    assert "www-authenticate" not in dict(problem_response(Forbidden("consume:q"), REQUEST).headers)
 
 
 def test_every_error_that_the_broker_raises_has_a_code_of_its_own():

@@ -319,6 +319,32 @@ def test_who_may_do_it_with_no_queue_at_all_is_told_the_scope():
     assert caught.value.scope == "read:<queue>"
 
 
+@pytest.mark.parametrize(
+    ("challenges", "is_told"),
+    [
+        ([], False),
+        ([""], False),
+        (["Basic"], False),
+        (['Digest realm="Bearer"'], False),
+        (["bearer"], True),
+        (['Basic realm="a"', "", "Bearer"], True),
+    ],
+)
+def test_a_missing_scope_is_told_in_the_words_of_bearer_tokens_where_those_are_taken(
+    challenges, is_told
+):
+    asked = asking_for(*challenges)
+    for scope, permit in [
+        ("consume:orders-eu", lambda: asked.permit(ANA, "consume", "orders-eu")),
+        ("read:<queue>", lambda: asked.permit_some(ANA, "read")),
+    ]:
+        with pytest.raises(Forbidden) as caught:
+            permit()
+
+        told = f'Bearer error="insufficient_scope", scope="{scope}"'
+        assert caught.value.challenge == (told if is_told else None)
+
+
 def test_an_authorizer_that_cannot_tell_is_asked_queue_by_queue():
     class QueueByQueue(Authorizer):
         def permits(self, identity, action, queue):
