@@ -18,6 +18,7 @@ from broker.errors import ConfigError, PluginError
 from broker.extend import Transport
 from broker.lifecycle import OPEN_SECONDS, Lifecycle, attempt
 from broker.meter import Meter
+from broker.operations.schemes import describe_all
 from broker.providers import Providers
 from broker.status import BrokerInfo, PluginInfo
 from broker.wording import quoted, shown
@@ -197,11 +198,7 @@ class _Builder:
                     PluginInfo(record.name, record.distribution, record.version)
                     for record in (plugin.record for plugin in self._plugins)
                 ),
-                security={
-                    name: scheme
-                    for _, authenticator in providers.authenticators
-                    for name, scheme in authenticator.security.items()
-                },
+                security=describe_all(providers.authenticators),
                 anonymous=settings.anonymous,
             ),
             meter=self.meter,

@@ -95,7 +95,8 @@ class Authenticator(Provider):
 
     security: Mapping[str, Mapping[str, Any]] = {}
     """What the API documentation tells clients of how to show such credentials: Security Scheme
-    Objects of OpenAPI, by their names."""
+    Objects of OpenAPI, by their names. Empty: those of the schemes in `challenge`. Read once, like
+    that."""
 
     @abstractmethod
     async def authenticate(self, credentials: Credentials) -> Identity | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from types import NoneType
+from typing import Any
 
 from broker.auth import Credentials, Identity
 from broker.ratelimit import Allowance, Quota
@@ -19,6 +20,15 @@ def check_challenge(challenge: str) -> None:
     """Check what an authenticator asks for."""
     if type(challenge) is not str or not _CHALLENGE.fullmatch(challenge):
         raise TypeError(f"expected a scheme, perhaps with parameters; got {shown(challenge)}")
+
+
+def check_security(security: Mapping[str, Mapping[str, Any]]) -> None:
+    """Check what an authenticator tells the API documentation of its credentials."""
+    if not isinstance(security, Mapping) or not all(
+        type(name) is str and isinstance(scheme, Mapping) and type(scheme.get("type")) is str
+        for name, scheme in security.items()
+    ):
+        raise TypeError(f"expected Security Scheme Objects by their names; got {shown(security)}")
 
 
 def check_credentials(credentials: Credentials) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from broker.auth import (
@@ -21,7 +21,6 @@ from broker.errors import (
     BrokerError,
     Forbidden,
     InvalidToken,
-    PluginError,
     QueueNotFound,
     RateLimited,
     Unauthenticated,
@@ -32,11 +31,11 @@ from broker.isolation import Failures, is_from_outside
 from broker.meter import Counter
 from broker.operations.believing import (
     check_allowance,
-    check_challenge,
     check_credentials,
     check_identity,
     yes_or_no,
 )
+from broker.operations.schemes import challenges_of
 from broker.ratelimit import Activity, RateLimiter, Spending
 from broker.turn import CURRENT_TURN
 
@@ -65,7 +64,7 @@ class Gate:
         self._authorizer_name, self._authorizer = authorizer
         self._limiter = limiter
         self._anonymous = anonymous
-        asked_for = ", ".join(dict.fromkeys(_challenges(authenticators)))
+        asked_for = ", ".join(dict.fromkeys(challenges_of(authenticators)))
         self.challenge = asked_for or Authenticator.challenge
         """What all authenticators together ask for; something, for a 401 has to name a scheme."""
         self._takes_bearer = "bearer" in schemes_of(asked_for)
@@ -244,16 +243,6 @@ class Gate:
     def _failed(self, plugin: str, step: str, error: BaseException) -> Unavailable:
         self._failures.note(plugin, step, error)
         return Unavailable(f"the broker could not {step} this request")
-
-
-def _challenges(authenticators: Iterable[tuple[str, Authenticator]]) -> Iterator[str]:
-    for name, authenticator in authenticators:
-        try:
-            check_challenge(authenticator.challenge)
-        except TypeError as error:
-            raise PluginError(name, f"its authenticator's challenge: {error}") from error
-        if authenticator.challenge:
-            yield authenticator.challenge
 
 
 def _reads(authenticator: Authenticator) -> bool:

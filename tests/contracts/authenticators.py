@@ -60,6 +60,8 @@ class Tokens(Authenticator):
 class Signed(Authenticator):
     """Takes requests whose body is signed with the key; each signature is good once."""
 
+    challenge = ""
+    security = {"signature": {"type": "apiKey", "in": "header", "name": "X-Signature"}}
     header = "x-signature"
     scheme = "planted:signature"
 

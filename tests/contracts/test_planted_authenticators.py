@@ -10,12 +10,21 @@ from broker.testing import AuthenticatorContract
 from contracts.authenticators import KEY, SECONDS, Signed, Tokens, issue, mac
 from contracts.planted import authenticators
 
+AGREE = "test_the_documentation_tells_of_what_the_challenge_asks_for"
+
 FOUND_BY = {
     authenticators.TakesBadTokensForNobodys: "test_bad_credentials_are_refused",
     authenticators.RefusesWhatIsSomebodyElses: "test_what_is_not_mine_is_left_to_others",
     authenticators.TakesEveryScheme: "test_the_token_of_another_scheme_is_left_to_others",
     authenticators.AsksForAnotherScheme: "test_the_challenge_asks_for_what_is_taken",
     authenticators.AsksForWhatNoHeaderCanTell: "test_the_challenge_asks_for_what_is_taken",
+    authenticators.DescribesAnotherScheme: AGREE,
+    authenticators.DescribesACookieOnly: AGREE,
+    authenticators.DescribesMoreThanItAsksFor: AGREE,
+    authenticators.DescribesInAFormOfItsOwn: AGREE,
+    authenticators.DescribesAnotherHeader: "test_the_documentation_tells_of_what_is_read_elsewhere",
+    authenticators.DescribesNoSignature: "test_the_documentation_tells_of_what_is_read_elsewhere",
+    authenticators.AsksForATokenAndTakesASignature: AGREE,
     authenticators.BreaksOnTokensBeyondASCII: "test_garbage_within_a_token_breaks_nothing",
     authenticators.ComparesTheBeginning: "test_a_changed_character_makes_nobody_of_anybody",
     authenticators.ComparesAsManyAsAreGiven: "test_a_piece_of_a_token_is_not_enough",

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from broker.auth import Authenticator
 from broker.testing.authenticator.answers import Answers, Opening
+from broker.testing.authenticator.asking import Asking
 from broker.testing.authenticator.bench import Entrance, Sample
 from broker.testing.authenticator.garbage import Garbage
 from broker.testing.authenticator.secrecy import Secrecy
@@ -19,7 +20,7 @@ from broker.testing.contract import Contract, made
 __all__ = ["AuthenticatorContract", "Entrance", "Sample"]
 
 
-class AuthenticatorContract(Answers, Garbage, Secrecy, Opening, Contract):
+class AuthenticatorContract(Answers, Asking, Garbage, Secrecy, Opening, Contract):
     """Subclass it in a test module, return your authenticator, and show what it takes.
 
         class TestAcmeAuthenticator(AuthenticatorContract):

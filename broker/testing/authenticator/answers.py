@@ -7,9 +7,8 @@ import re
 
 from msgspec.structs import replace
 
-from broker.auth import Identity, schemes_of
+from broker.auth import Identity
 from broker.errors import Unavailable
-from broker.operations.believing import check_challenge
 from broker.testing.authenticator.bench import NOBODYS, Answer, Entrance, is_refused
 from broker.testing.cancelled import at_every_turn, cancel
 from broker.testing.contract import lacks, needs
@@ -50,14 +49,6 @@ class Answers:
     async def test_the_token_of_another_scheme_is_left_to_others(self, bench: Entrance) -> None:
         credentials = await bench.valid()
         assert await bench.ask(replace(credentials, scheme=NOBODYS)) is None
-
-    async def test_the_challenge_asks_for_what_is_taken(self, bench: Entrance) -> None:
-        challenge = bench.authenticator.challenge
-        check_challenge(challenge)
-        scheme = (await bench.valid()).scheme
-        if ":" not in scheme:  # of the header Authorization
-            asked = schemes_of(challenge)
-            assert scheme in asked, f'`challenge` is "{challenge}", and "{scheme}" is taken'
 
     async def test_bad_credentials_are_refused(self, bench: Entrance) -> None:
         answers = {name: await bench.ask(sample) for name, sample in (await bench.bad()).items()}

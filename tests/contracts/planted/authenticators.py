@@ -40,6 +40,25 @@ class AsksForWhatNoHeaderCanTell(Tokens):
     challenge = "Bearer\n"
 
 
+class DescribesAnotherScheme(Tokens):
+    security = {"password": {"type": "http", "scheme": "basic"}}
+
+
+class DescribesACookieOnly(Tokens):
+    security = {"session": {"type": "apiKey", "in": "cookie", "name": "session"}}
+
+
+class DescribesMoreThanItAsksFor(Tokens):
+    security = {
+        name: {"type": "http", "scheme": scheme}
+        for name, scheme in (("token", "Bearer"), ("password", "Basic"))
+    }
+
+
+class DescribesInAFormOfItsOwn(Tokens):
+    security = {"bearer": "http"}
+
+
 class BreaksOnTokensBeyondASCII(Tokens):
     def is_same(self, given, expected):
         return hmac.compare_digest(given, expected)
@@ -240,6 +259,18 @@ class ClosesOnce(Tokens):
 class BreaksAtAPing(Tokens):
     async def ping(self):
         raise Unavailable("the keys cannot be had")
+
+
+class DescribesAnotherHeader(Signed):
+    security = {"signature": {"type": "apiKey", "in": "header", "name": "X-Hub-Signature"}}
+
+
+class DescribesNoSignature(Signed):
+    security = {}
+
+
+class AsksForATokenAndTakesASignature(Signed):
+    challenge = "Bearer"
 
 
 class FindsNoSignatureThatIsMalformed(Signed):
