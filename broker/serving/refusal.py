@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from http import HTTPStatus
 
 from broker.http import Request
 from broker.problems import problem
 from broker.serving.endpoint import IDLE_SECONDS, MAX_FIELDS, MAX_HEAD_BYTES
+
+logger = logging.getLogger("broker.serving")
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -22,17 +25,22 @@ _DETAILS = {
 }
 
 
-def make_refusal(status: int, *, path: str = "") -> tuple[Headers, bytes]:
+def make_refusal(
+    status: int, *, path: str = "", level: int = logging.INFO
+) -> tuple[Headers, bytes]:
     """Return the headers and the body of a problem document; all that came is to be forgotten, so
-    the connection closes."""
+    the connection closes. The log is told, at this level, what the client calls it."""
     reason = HTTPStatus(status)
     request_id = secrets.token_hex(8)
+    detail = _DETAILS.get(reason, reason.description or reason.phrase)
+    told = {"request_id": request_id, "status": status}
+    logger.log(level, "refused: %s", detail, extra=told)
     document = problem(
         Request(method="", path=path, request_id=request_id),
         status=status,
         code=reason.phrase.lower().replace(" ", "-"),
         title=reason.phrase,
-        detail=_DETAILS.get(reason, reason.description or reason.phrase),
+        detail=detail,
     )
     fields = [
         *document.headers,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from http import HTTPStatus
 from typing import Literal
@@ -45,9 +46,11 @@ class Strictness:
             await self._app(scope, receive, send)
 
 
-async def refuse(send: Send, status: int = HTTPStatus.BAD_REQUEST, *, kind: Kind) -> None:
-    """Answer what is no HTTP, as the servers themselves do."""
-    headers, body = make_refusal(status)
+async def refuse(
+    send: Send, status: int = HTTPStatus.BAD_REQUEST, *, kind: Kind, level: int = logging.INFO
+) -> None:
+    """Answer what is no HTTP, as the servers themselves do; the log is told at this level."""
+    headers, body = make_refusal(status, level=level)
     await send({"type": f"{kind}.response.start", "status": status, "headers": headers})
     await send({"type": f"{kind}.response.body", "body": body, "more_body": False})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -121,7 +122,7 @@ class _Requests:
             await watched_receive()
         if not answered:
             # The client is gone, or its body is no HTTP; which of both, Granian does not tell.
-            await refuse(send, kind="http")
+            await refuse(send, kind="http", level=logging.DEBUG)
 
 
 def _in_pieces(message: Any) -> Iterator[Any]:
