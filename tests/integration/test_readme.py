@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 from pages import blocks, examples, matches
 from served import BROKER
@@ -76,7 +77,28 @@ def test_the_examples_do_what_the_readme_shows(newcomer):
         assert matches(shown, done.stdout.replace(port, "8777")), (command, done.stdout)
 
 
-def test_the_two_commands_are_there():
-    makefile = (ROOT / "Makefile").read_text()
-    for command in re.findall(r"^make (\w+)", "\n".join(blocks(README, "sh")), re.MULTILINE):
-        assert f"\n{command}:" in makefile
+def test_what_can_be_made_is_there_and_what_is_there_is_shown():
+    made = re.findall(r"^([a-z]+):.* ## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    shown = re.findall(r"^make (\w+)", "\n".join(blocks(README, "sh")), re.MULTILINE)
+
+    # What only those need who change the project is shown by `make` itself.
+    assert set(made) - set(shown) == {"help", "surface", "format", "clean"}
+    assert set(shown) <= set(made)
+
+
+def test_what_is_to_be_read_on_is_all_there_is():
+    linked = set(re.findall(r"\]\(([^)#]+)\)", README.partition("## Read on")[2]))
+    pages = [*ROOT.glob("docs/*.md"), *ROOT.glob("plugins/*/README.md"), ROOT / "CHANGELOG.md"]
+
+    assert {str(page.relative_to(ROOT)) for page in pages} - linked == set()
+
+
+def test_routes_that_are_told_of_are_answered_to_strangers_or_to_admins(newcomer):
+    _, _, port, _ = newcomer
+    told = set(re.findall(r"`(/[a-z./]+)`", README))
+
+    answers = {
+        path: httpx.get(f"http://127.0.0.1:{port}{path}", trust_env=False).status_code
+        for path in told
+    }
+    assert answers == {"/docs": 200, "/openapi.json": 200, "/stats": 401}
