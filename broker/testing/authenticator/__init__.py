@@ -11,13 +11,13 @@ from typing import ClassVar
 from broker.auth import Authenticator
 from broker.testing.authenticator.answers import Answers, Opening
 from broker.testing.authenticator.asking import Asking
-from broker.testing.authenticator.bench import Entrance, Sample
+from broker.testing.authenticator.bench import AuthenticatorBench, Sample
 from broker.testing.authenticator.garbage import Garbage
 from broker.testing.authenticator.secrecy import Secrecy
 from broker.testing.clock import ManualClock
 from broker.testing.contract import Contract, made
 
-__all__ = ["AuthenticatorContract", "Entrance", "Sample"]
+__all__ = ["AuthenticatorBench", "AuthenticatorContract", "Sample"]
 
 
 class AuthenticatorContract(Answers, Asking, Garbage, Secrecy, Opening, Contract):
@@ -71,13 +71,13 @@ class AuthenticatorContract(Answers, Asking, Garbage, Secrecy, Opening, Contract
         issuer, for example. The kit has credentials of other kinds by itself."""
         return ()
 
-    def make_bench(self, tmp_path: Path) -> Entrance:
+    def make_bench(self, tmp_path: Path) -> AuthenticatorBench:
         """Return a bench with an authenticator of its own and a clock that stands still."""
         clock = ManualClock()
         make = partial(made, Authenticator, self.make_authenticator, tmp_path, clock)
-        return Entrance(make, clock, self)
+        return AuthenticatorBench(make, clock, self)
 
-    def subject(self, bench: Entrance) -> tuple[str, frozenset[str]]:
+    def subject(self, bench: AuthenticatorBench) -> tuple[str, frozenset[str]]:
         """Return the authenticator's class name and the capabilities of its credentials; "read" is
         one that shows by itself."""
         kind = type(bench.authenticator)

@@ -9,7 +9,7 @@ from broker.auth import Authenticator, read_credentials, schemes_of
 from broker.http import Request
 from broker.operations.believing import check_challenge, check_security
 from broker.operations.schemes import describe
-from broker.testing.authenticator.bench import Entrance
+from broker.testing.authenticator.bench import AuthenticatorBench
 from broker.testing.contract import needs
 
 Scheme = Mapping[str, Any]
@@ -19,7 +19,7 @@ Scheme = Mapping[str, Any]
 class Asking:
     """The rows about `challenge` and `security`, which have to be about the same."""
 
-    async def test_the_challenge_asks_for_what_is_taken(self, bench: Entrance) -> None:
+    async def test_the_challenge_asks_for_what_is_taken(self, bench: AuthenticatorBench) -> None:
         challenge = bench.authenticator.challenge
         check_challenge(challenge)
         scheme = (await bench.valid()).scheme
@@ -28,7 +28,7 @@ class Asking:
             assert scheme in asked, f'`challenge` is "{challenge}", and "{scheme}" is taken'
 
     async def test_the_documentation_tells_of_what_the_challenge_asks_for(
-        self, bench: Entrance
+        self, bench: AuthenticatorBench
     ) -> None:
         told, challenge = _told(bench.authenticator), bench.authenticator.challenge
         asked = schemes_of(challenge)
@@ -36,7 +36,9 @@ class Asking:
         assert named == asked, f'`challenge` is "{challenge}", and `security` tells of {told}'
 
     @needs("read")
-    async def test_the_documentation_tells_of_what_is_read_elsewhere(self, bench: Entrance) -> None:
+    async def test_the_documentation_tells_of_what_is_read_elsewhere(
+        self, bench: AuthenticatorBench
+    ) -> None:
         sample = await bench.sample()
         if isinstance(sample, Request) and read_credentials(sample) is None:
             told = _told(bench.authenticator)

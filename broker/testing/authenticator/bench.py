@@ -43,7 +43,7 @@ class Samples(Protocol):
     async def foreign(self, authenticator: Authenticator) -> Sequence[Sample]: ...
 
 
-class Entrance:
+class AuthenticatorBench:
     """Asks an authenticator what the broker would, and fails the test at an answer that the
     broker does not know."""
 
@@ -55,7 +55,7 @@ class Entrance:
         self.authenticator = make()
         self._samples = samples
 
-    async def __aenter__(self) -> Entrance:
+    async def __aenter__(self) -> AuthenticatorBench:
         await self.authenticator.open()
         return self
 

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from broker.auth import Credentials, Identity, read_credentials
 from broker.errors import Unauthenticated, Unavailable
 from broker.http import Request
-from broker.testing.authenticator.bench import Entrance, is_refused
+from broker.testing.authenticator.bench import AuthenticatorBench, is_refused
 from broker.testing.contract import needs
 from broker.testing.drawing import for_all
 
@@ -42,7 +42,7 @@ CHANGES: tuple[Callable[[bytes], bytes], ...] = (
 class Garbage:
     """The rows about credentials that nobody gave out."""
 
-    async def test_garbage_makes_nobody_of_anybody(self, bench: Entrance) -> None:
+    async def test_garbage_makes_nobody_of_anybody(self, bench: AuthenticatorBench) -> None:
         valid = await bench.valid()
 
         async def check(token: str) -> None:
@@ -51,7 +51,7 @@ class Garbage:
 
         await for_all(text(), check)
 
-    async def test_garbage_within_a_token_breaks_nothing(self, bench: Entrance) -> None:
+    async def test_garbage_within_a_token_breaks_nothing(self, bench: AuthenticatorBench) -> None:
         valid = await bench.valid()
 
         async def check(token: str) -> None:
@@ -59,7 +59,9 @@ class Garbage:
 
         await for_all(spliced(valid.token), check)
 
-    async def test_a_changed_character_makes_nobody_of_anybody(self, bench: Entrance) -> None:
+    async def test_a_changed_character_makes_nobody_of_anybody(
+        self, bench: AuthenticatorBench
+    ) -> None:
         valid = await bench.valid()
 
         async def check(token: str) -> None:
@@ -68,7 +70,7 @@ class Garbage:
 
         await for_all(changed(valid.token), check)
 
-    async def test_a_piece_of_a_token_is_not_enough(self, bench: Entrance) -> None:
+    async def test_a_piece_of_a_token_is_not_enough(self, bench: AuthenticatorBench) -> None:
         token = (await bench.valid()).token
         half = len(token) // 2
         pieces = {
@@ -83,7 +85,7 @@ class Garbage:
             answer = await bench.ask(replace(await bench.valid(), token=piece))
             assert not isinstance(answer, Identity), f"{what} was taken"
 
-    async def test_what_was_signed_cannot_be_changed(self, bench: Entrance) -> None:
+    async def test_what_was_signed_cannot_be_changed(self, bench: AuthenticatorBench) -> None:
         if not (await bench.valid()).payload:
             pytest.skip("the valid credentials sign nothing")
         for change in CHANGES:
@@ -91,7 +93,7 @@ class Garbage:
             payload = change(credentials.payload)
             assert is_refused(await bench.ask(replace(credentials, payload=payload))), payload
 
-    async def test_what_is_signed_cannot_be_left_out(self, bench: Entrance) -> None:
+    async def test_what_is_signed_cannot_be_left_out(self, bench: AuthenticatorBench) -> None:
         credentials = await bench.valid()
         if not credentials.payload:
             pytest.skip("the valid credentials sign nothing")
@@ -101,14 +103,16 @@ class Garbage:
             read_credentials(by_header)
 
     @needs("read")
-    async def test_a_request_without_credentials_has_none(self, bench: Entrance) -> None:
+    async def test_a_request_without_credentials_has_none(self, bench: AuthenticatorBench) -> None:
         await bench.valid()
         for method in ("GET", "HEAD", "POST"):
             plain = Request(method=method, path="/", headers={"host": "broker"}, body=b"body")
             assert bench.find(plain) is None
 
     @needs("read")
-    async def test_garbage_where_credentials_stand_is_not_none(self, bench: Entrance) -> None:
+    async def test_garbage_where_credentials_stand_is_not_none(
+        self, bench: AuthenticatorBench
+    ) -> None:
         request = await bench.sample()
         assert isinstance(request, Request), "`valid` has to return a request, which is read"
         for name in request.headers:
@@ -150,13 +154,13 @@ def changed(token: str) -> st.SearchStrategy[str]:
     return drawn.filter(lambda one: one.lower() != token.lower())
 
 
-def matters(bench: Entrance, request: Request, name: str) -> bool:
+def matters(bench: AuthenticatorBench, request: Request, name: str) -> bool:
     """Tell whether credentials are read in this header."""
     rest = {other: value for other, value in request.headers.items() if other != name}
     return found(bench, replace(request, headers=rest)) != found(bench, request)
 
 
-def found(bench: Entrance, request: Request) -> Credentials | str | None:
+def found(bench: AuthenticatorBench, request: Request) -> Credentials | str | None:
     """Return what is found in a request, or how that is refused."""
     try:
         return bench.find(request)

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import ClassVar
 
-from broker.testing.authenticator.bench import Answer, Entrance, Sample
+from broker.testing.authenticator.bench import Answer, AuthenticatorBench, Sample
 
 WINDOW = 24
 """How long a piece of a secret is that may not be told; a shorter secret counts whole."""
@@ -23,7 +23,7 @@ class Secrecy:
 
     secrets: ClassVar[Collection[str]] = ()
 
-    async def test_no_secret_is_told(self, bench: Entrance) -> None:
+    async def test_no_secret_is_told(self, bench: AuthenticatorBench) -> None:
         samples = [await bench.sample(), *(await bench.bad()).values(), *await bench.foreign()]
         with listening() as told:
             await bench.authenticator.ping()
@@ -78,7 +78,7 @@ def words_of(error: BaseException) -> str:
     return words if before is None else words + words_of(before)
 
 
-def tokens_of(bench: Entrance, sample: Sample) -> list[str]:
+def tokens_of(bench: AuthenticatorBench, sample: Sample) -> list[str]:
     """Return what is secret of a sample."""
     try:
         credentials = bench.find(sample)

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from broker.auth import QUEUE_ACTIONS, Action, Authorizer, Identity
 from broker.errors import Unavailable
-from broker.testing.authorizer.bench import Court, Question, noted
+from broker.testing.authorizer.bench import AuthorizerBench, Question, noted
 from broker.testing.clock import ManualClock
 from broker.testing.contract import Contract, made
 from broker.testing.drawing import for_all
 
-__all__ = ["AuthorizerContract", "Court", "Question"]
+__all__ = ["AuthorizerBench", "AuthorizerContract", "Question"]
 
 ACTIONS: tuple[Action, ...] = (*QUEUE_ACTIONS, "admin")
 
@@ -59,50 +59,52 @@ class AuthorizerContract(Contract):
     def denied(self) -> Sequence[Question]:
         """Return what it does not permit."""
 
-    def make_bench(self, tmp_path: Path) -> Court:
+    def make_bench(self, tmp_path: Path) -> AuthorizerBench:
         """Return a bench with an authorizer of its own."""
         clock = ManualClock()
-        return Court(partial(made, Authorizer, self.make_authorizer, tmp_path, clock))
+        return AuthorizerBench(partial(made, Authorizer, self.make_authorizer, tmp_path, clock))
 
-    def subject(self, bench: Court) -> tuple[str, frozenset[str]]:
+    def subject(self, bench: AuthorizerBench) -> tuple[str, frozenset[str]]:
         """Return the authorizer's class name; there are no capabilities."""
         return type(bench.authorizer).__name__, frozenset()
 
-    async def test_what_is_permitted_is_permitted(self, bench: Court) -> None:
+    async def test_what_is_permitted_is_permitted(self, bench: AuthorizerBench) -> None:
         assert self.permitted(), "`permitted` has to name something"
         assert [question for question in self.permitted() if not bench.permits(question)] == []
 
-    async def test_what_is_denied_is_denied(self, bench: Court) -> None:
+    async def test_what_is_denied_is_denied(self, bench: AuthorizerBench) -> None:
         assert self.denied(), "`denied` has to name something"
         assert [question for question in self.denied() if bench.permits(question)] == []
 
-    async def test_who_has_nothing_may_do_nothing(self, bench: Court) -> None:
+    async def test_who_has_nothing_may_do_nothing(self, bench: AuthorizerBench) -> None:
         anonymous = Identity(subject="anonymous", is_anonymous=True)
         for identity in (NOBODY, anonymous):
             for action in ACTIONS:
                 assert not bench.permits((identity, action, UNHEARD_OF))
                 assert not bench.permits((identity, action, None))
 
-    async def test_an_action_that_nobody_knows_is_not_permitted(self, bench: Court) -> None:
+    async def test_an_action_that_nobody_knows_is_not_permitted(
+        self, bench: AuthorizerBench
+    ) -> None:
         for name in NO_ACTIONS:
             action = cast("Action", name)
             assert not bench.permits((NOBODY, action, UNHEARD_OF))
             for identity, queue in self._users(bench):
                 assert not bench.permits((identity, action, queue)), (identity, name)
 
-    async def test_what_concerns_no_queue_has_an_answer(self, bench: Court) -> None:
+    async def test_what_concerns_no_queue_has_an_answer(self, bench: AuthorizerBench) -> None:
         for identity in self._identities():
             for action in ACTIONS:
                 bench.permits((identity, action, None))
 
-    async def test_the_same_question_has_the_same_answer(self, bench: Court) -> None:
+    async def test_the_same_question_has_the_same_answer(self, bench: AuthorizerBench) -> None:
         questions = [*self.permitted(), *self.denied()]
         answers = [bench.permits(question) for question in questions]
         for _ in range(3):
             assert [bench.permits(question) for question in questions] == answers
         assert [bench.permits(question) for question in reversed(questions)] == answers[::-1]
 
-    async def test_the_answer_to_one_is_not_that_to_another(self, bench: Court) -> None:
+    async def test_the_answer_to_one_is_not_that_to_another(self, bench: AuthorizerBench) -> None:
         """Ask each question for somebody else, too, in the other order of another authorizer."""
         other = bench.make()
         await other.open()
@@ -115,7 +117,7 @@ class AuthorizerContract(Contract):
         assert after == before
 
     async def test_who_may_do_it_with_some_queue_is_never_told_otherwise(
-        self, bench: Court
+        self, bench: AuthorizerBench
     ) -> None:
         for identity, action, queue in self.permitted():
             if queue is not None:
@@ -124,7 +126,7 @@ class AuthorizerContract(Contract):
             for action in ACTIONS:
                 bench.permits_some(identity, action)
 
-    async def test_any_name_of_a_queue_has_an_answer(self, bench: Court) -> None:
+    async def test_any_name_of_a_queue_has_an_answer(self, bench: AuthorizerBench) -> None:
         async def check(question: tuple[Identity, Action, str]) -> None:
             identity, action, queue = question
             if bench.permits(question):
@@ -134,7 +136,7 @@ class AuthorizerContract(Contract):
         identities = st.sampled_from(self._identities())
         await for_all(st.tuples(identities, st.sampled_from(ACTIONS), names()), check)
 
-    async def test_any_identity_has_an_answer(self, bench: Court) -> None:
+    async def test_any_identity_has_an_answer(self, bench: AuthorizerBench) -> None:
         async def check(asked: tuple[Identity, Action]) -> None:
             identity, action = asked
             if bench.permits((identity, action, "orders")):
@@ -144,7 +146,7 @@ class AuthorizerContract(Contract):
         identities = st.builds(Identity, subject=st.text(), scopes=st.frozensets(scopes()))
         await for_all(st.tuples(identities, st.sampled_from(ACTIONS)), check)
 
-    async def test_it_answers_from_memory(self, bench: Court) -> None:
+    async def test_it_answers_from_memory(self, bench: AuthorizerBench) -> None:
         with noted() as waits:
             for identity, action, queue in (*self.permitted(), *self.denied()):
                 bench.permits((identity, action, queue))
@@ -152,10 +154,12 @@ class AuthorizerContract(Contract):
                 bench.permits_some(identity, action)
         assert waits == []
 
-    async def test_it_is_healthy_while_it_is_open(self, bench: Court) -> None:
+    async def test_it_is_healthy_while_it_is_open(self, bench: AuthorizerBench) -> None:
         await bench.authorizer.ping()
 
-    async def test_what_is_not_open_permits_nothing_that_is_denied(self, bench: Court) -> None:
+    async def test_what_is_not_open_permits_nothing_that_is_denied(
+        self, bench: AuthorizerBench
+    ) -> None:
         unopened = bench.make()
         await bench.authorizer.close()
         for authorizer in (unopened, bench.authorizer):
@@ -163,7 +167,9 @@ class AuthorizerContract(Contract):
                 with suppress(Unavailable):
                     assert not bench.permits(question, authorizer), question
 
-    async def test_closing_is_harmless_twice_and_without_opening(self, bench: Court) -> None:
+    async def test_closing_is_harmless_twice_and_without_opening(
+        self, bench: AuthorizerBench
+    ) -> None:
         await bench.authorizer.close()
         await bench.authorizer.close()
         await bench.make().close()
@@ -172,7 +178,7 @@ class AuthorizerContract(Contract):
         asked = (*self.permitted(), *self.denied())
         return [NOBODY, *{identity for identity, _, _ in asked}]
 
-    def _users(self, bench: Court) -> list[tuple[Identity, str | None]]:
+    def _users(self, bench: AuthorizerBench) -> list[tuple[Identity, str | None]]:
         """Return who may do something with which queue, but for those who may do everything."""
         return [
             (identity, queue)

@@ -20,14 +20,14 @@ IO = frozenset({"open", "socket.connect", "sqlite3.connect", "subprocess.Popen",
 """What Python tells audit hooks of that takes time."""
 
 
-class Court:
+class AuthorizerBench:
     """Asks an authorizer, and fails the test at what is neither an answer nor Unavailable."""
 
     def __init__(self, make: Callable[[], Authorizer]) -> None:
         self.make = make
         self.authorizer = make()
 
-    async def __aenter__(self) -> Court:
+    async def __aenter__(self) -> AuthorizerBench:
         await self.authorizer.open()
         return self
 
