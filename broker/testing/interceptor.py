@@ -8,7 +8,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType
 from typing import ClassVar
 
 import msgspec
@@ -26,6 +26,7 @@ from broker.testing.cancelled import at_every_turn, cancel
 from broker.testing.clock import ManualClock
 from broker.testing.contract import Contract, lacks, made, needs
 from broker.testing.drawing import for_all
+from broker.testing.opening import Opening, ProviderBench
 
 Batch = list[NewMessage]
 
@@ -46,26 +47,13 @@ WHO = {
 }
 
 
-class InterceptorBench:
+class InterceptorBench(ProviderBench[Interceptor]):
     """An interceptor, and short words for it."""
 
     def __init__(self, make: Callable[[], Interceptor]) -> None:
-        self.another = make
-        """Makes an interceptor that is not opened."""
-        self.interceptor = make()
+        super().__init__(make)
+        self.interceptor: Interceptor = self.provider
         """The interceptor under test."""
-
-    async def __aenter__(self) -> InterceptorBench:
-        await self.interceptor.open()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        await self.interceptor.close()
 
     async def intercept(self, batch: Sequence[NewMessage], who: str = "an admin") -> Batch:
         """Return what becomes of a batch; raise Rejected if it is refused."""
@@ -86,7 +74,7 @@ def queues(batch: Sequence[NewMessage]) -> list[str]:
     return [message.queue for message in batch]
 
 
-class InterceptorContract(Contract):
+class InterceptorContract(Opening, Contract):
     """Subclass it in a test module, return your interceptor, and name messages that it takes, and
     such as it refuses.
 
@@ -244,15 +232,7 @@ class InterceptorContract(Contract):
 
         await for_all(self._drawn(), check)
 
-    async def test_an_open_interceptor_answers_ping(self, bench: InterceptorBench) -> None:
-        await bench.interceptor.ping()
-
-    async def test_closing_twice_is_harmless(self, bench: InterceptorBench) -> None:
-        await bench.interceptor.close()
-        await bench.interceptor.close()
-
-    async def test_closing_without_opening_is_harmless(self, bench: InterceptorBench) -> None:
-        await bench.another().close()
+    async def _check_works(self, bench: InterceptorBench) -> None:
         await bench.intercept(self.taken)
 
     def _drawn(self) -> SearchStrategy[Batch]:

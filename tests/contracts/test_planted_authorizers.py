@@ -25,7 +25,7 @@ FOUND_BY = {
     authorizers.PermitsLater: "test_what_is_permitted_is_permitted",
     authorizers.LooksIntoAFile: "test_it_answers_from_memory",
     authorizers.PermitsAllUntilItIsOpen: "test_what_is_not_open_permits_nothing_that_is_denied",
-    authorizers.ClosesOnce: "test_closing_is_harmless_twice_and_without_opening",
+    authorizers.ClosesOnce: "test_closing_twice_is_harmless",
 }
 """For each bug the name of a test that finds it."""
 

@@ -37,7 +37,7 @@ FOUND_BY = {
     observers.LosesTheRest: KEPT,
     observers.LosesWhatIsOnItsWay: KEPT,
     observers.WritesTwice: KEPT,
-    observers.IsNeverWell: "test_an_open_observer_answers_ping",
+    observers.IsNeverWell: "test_an_open_one_answers_ping",
 }
 """For each bug the name of a test that finds it."""
 

@@ -50,7 +50,7 @@ FOUND_BY = {
     transports.IsSilentWhileIdle: "test_an_idle_stream_says_something",
     transports.EndsWhatShouldGoOn: "test_a_stream_goes_on",
     transports.KnowsOneBroker: "test_two_brokers_know_nothing_of_each_other",
-    transports.CannotCloseTwice: "test_closing_twice_does_no_harm",
+    transports.CannotCloseTwice: "test_closing_twice_is_harmless",
     transports.LeavesATaskBehind: "test_closing_leaves_no_task",
     transports.NeedsMoreThanItSays: "test_one_that_requires_nothing_works_with_any_storage",
     transports.HasARouteThatNobodyAsks: "test_every_route_has_a_probe",

@@ -9,18 +9,19 @@ from pathlib import Path
 from typing import ClassVar
 
 from broker.auth import Authenticator
-from broker.testing.authenticator.answers import Answers, Opening
+from broker.testing.authenticator.answers import Answers, Unopened
 from broker.testing.authenticator.asking import Asking
 from broker.testing.authenticator.bench import AuthenticatorBench, Sample
 from broker.testing.authenticator.garbage import Garbage
 from broker.testing.authenticator.secrecy import Secrecy
 from broker.testing.clock import ManualClock
 from broker.testing.contract import Contract, made
+from broker.testing.opening import Opening
 
 __all__ = ["AuthenticatorBench", "AuthenticatorContract", "Sample"]
 
 
-class AuthenticatorContract(Answers, Asking, Garbage, Secrecy, Opening, Contract):
+class AuthenticatorContract(Answers, Asking, Garbage, Secrecy, Unopened, Opening, Contract):
     """Subclass it in a test module, return your authenticator, and show what it takes.
 
         class TestAcmeAuthenticator(AuthenticatorContract):

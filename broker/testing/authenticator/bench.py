@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from types import TracebackType
 from typing import Any, ClassVar, Protocol, TypeAlias
 
 import pytest
@@ -15,6 +14,7 @@ from broker.auth import Authenticator, Credentials, Identity, read_credentials
 from broker.errors import Unauthenticated, Unavailable
 from broker.http import Request
 from broker.testing.clock import ManualClock
+from broker.testing.opening import ProviderBench
 
 Sample: TypeAlias = Credentials | Request
 """Credentials, or a request that carries some."""
@@ -43,29 +43,17 @@ class Samples(Protocol):
     async def foreign(self, authenticator: Authenticator) -> Sequence[Sample]: ...
 
 
-class AuthenticatorBench:
+class AuthenticatorBench(ProviderBench[Authenticator]):
     """Asks an authenticator what the broker would, and fails the test at an answer that the
     broker does not know."""
 
     def __init__(
         self, make: Callable[[], Authenticator], clock: ManualClock, samples: Samples
     ) -> None:
-        self.make = make
+        super().__init__(make)
         self.clock = clock
-        self.authenticator = make()
+        self.authenticator = self.provider
         self._samples = samples
-
-    async def __aenter__(self) -> AuthenticatorBench:
-        await self.authenticator.open()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        await self.authenticator.close()
 
     async def sample(self) -> Sample:
         """Return something valid, as the author says."""

@@ -7,11 +7,11 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import TracebackType
 from typing import Any, TypeAlias
 
 from broker.auth import Action, Authorizer, Identity
 from broker.errors import Unavailable
+from broker.testing.opening import ProviderBench
 
 Question: TypeAlias = tuple[Identity, Action, str | None]
 """Who, what, and with which queue; None for what concerns no queue."""
@@ -20,24 +20,12 @@ IO = frozenset({"open", "socket.connect", "sqlite3.connect", "subprocess.Popen",
 """What Python tells audit hooks of that takes time."""
 
 
-class AuthorizerBench:
+class AuthorizerBench(ProviderBench[Authorizer]):
     """Asks an authorizer, and fails the test at what is neither an answer nor Unavailable."""
 
     def __init__(self, make: Callable[[], Authorizer]) -> None:
-        self.make = make
-        self.authorizer = make()
-
-    async def __aenter__(self) -> AuthorizerBench:
-        await self.authorizer.open()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        await self.authorizer.close()
+        super().__init__(make)
+        self.authorizer = self.provider
 
     def permits(self, question: Question, of: Authorizer | None = None) -> bool:
         """Return the answer to a question."""

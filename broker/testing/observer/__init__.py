@@ -18,11 +18,12 @@ from broker.testing.contract import Contract, made, needs
 from broker.testing.drawing import for_all
 from broker.testing.observer.bench import ObserverBench
 from broker.testing.observer.events import KINDS, event, operations
+from broker.testing.opening import Opening
 
 __all__ = ["ObserverBench", "ObserverContract"]
 
 
-class ObserverContract(Contract):
+class ObserverContract(Opening, Contract):
     """Subclass it in a test module, and return your observer.
 
         class TestAcmeObserver(ObserverContract):
@@ -131,15 +132,7 @@ class ObserverContract(Contract):
         kept = await asyncio.to_thread(self.count_kept, bench.observer, bench.folder)
         assert kept == sum(sizes) + len(wanted[:last])
 
-    async def test_an_open_observer_answers_ping(self, bench: ObserverBench) -> None:
-        await bench.on_loop(bench.observer.ping())
-
-    async def test_closing_twice_is_harmless(self, bench: ObserverBench) -> None:
-        await bench.close()
-        await bench.close()
-
-    async def test_closing_without_opening_is_harmless(self, bench: ObserverBench) -> None:
-        await bench.on_loop(bench.another().close())
+    async def _check_works(self, bench: ObserverBench) -> None:
         await bench.notify([event(kind) for kind in KINDS])
 
 

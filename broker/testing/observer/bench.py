@@ -5,42 +5,35 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import pytest
 
 from broker.extend import Event, Observer
 from broker.testing.observer.elsewhere import LoopElsewhere, ThreadElsewhere
+from broker.testing.opening import ProviderBench
 
 T = TypeVar("T")
 
 
-class ObserverBench:
+class ObserverBench(ProviderBench[Observer]):
     """An observer, called from where the core calls it: `notify` in a thread of its own, or on
     the event loop if it is `in_loop`, and all else on that loop."""
 
     def __init__(self, make: Callable[[], Observer], folder: Path, *, call_seconds: float) -> None:
+        super().__init__(make)
         self.folder = folder
         """Where the observer may keep files."""
-        self.another = make
-        """Makes an observer that is not opened."""
-        self.observer = make()
+        self.observer: Observer = self.provider
         """The observer under test."""
         self._call_seconds = call_seconds
         self._is_stuck = False
 
-    async def __aenter__(self) -> ObserverBench:
+    async def __aenter__(self) -> Self:
         self._loop, self._thread = LoopElsewhere(), ThreadElsewhere()
-        await self.on_loop(self.observer.open())
-        return self
+        return await super().__aenter__()
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         if self._is_stuck:
             return  # its threads are, too, and keep nobody from going on
         await self.close()

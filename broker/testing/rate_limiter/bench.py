@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from itertools import count
-from types import TracebackType
+from typing import Self
 
 import msgspec
 
 from broker.auth import Identity
 from broker.ratelimit import Activity, Allowance, RateLimiter, Spending
 from broker.testing.clock import ManualClock
+from broker.testing.opening import ProviderBench
 
 MONTH = 30 * 24 * 3600
 """So long that nothing of it comes back while a test runs, wherever the time comes from."""
@@ -37,34 +38,28 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
     """The queue that it is for; None: it is for everything, also for what concerns no queue."""
 
 
-class LimiterBench:
+class LimiterBench(ProviderBench[RateLimiter]):
     """A rate limiter with one limit, 10 a month, unless a test asks for another."""
 
     def __init__(self, make: Callable[[Sequence[Limit]], RateLimiter], clock: ManualClock) -> None:
-        self._make = make
         self._limits: Sequence[Limit] = (Limit(),)
+        super().__init__(lambda: make(self._limits))
         self._opened = AsyncExitStack()
         self._strangers = count(1)
         self.clock = clock
         """Stands still until a test moves it."""
-        self.limiter = self.another()
-        """The limiter under test."""
 
-    async def __aenter__(self) -> LimiterBench:
-        await self._open(self.limiter)
+    async def __aenter__(self) -> Self:
+        await self._open(self.provider)
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._opened.aclose()
 
-    def another(self) -> RateLimiter:
-        """Return a limiter with the same limits, not opened."""
-        return self._make(self._limits)
+    @property
+    def limiter(self) -> RateLimiter:
+        """The limiter under test; another one after `limit`."""
+        return self.provider
 
     async def open_another(self) -> RateLimiter:
         """Return an open one, which is closed when the test is over."""
@@ -75,7 +70,7 @@ class LimiterBench:
     async def limit(self, *limits: Limit) -> None:
         """Go on with a limiter that has these limits."""
         self._limits = limits
-        self.limiter = await self.open_another()
+        self.provider = await self.open_another()
 
     def stranger(self) -> Identity:
         """Return somebody who was never here, at an address where nobody was."""

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from broker.errors import Unavailable
 from broker.ratelimit import RateLimiter
+from broker.testing.opening import Opening
 from broker.testing.rate_limiter.bench import LimiterBench, spending
 
 
-class Lifecycle:
+class Lifecycle(Opening):
     """The rows about limiters that are not open yet, or not any more."""
-
-    async def test_an_open_limiter_answers_ping(self, bench: LimiterBench) -> None:
-        await bench.limiter.ping()
 
     async def test_before_open_it_answers_or_is_unavailable(self, bench: LimiterBench) -> None:
         await _spend_or_not(bench.another())
@@ -21,12 +19,7 @@ class Lifecycle:
         await bench.limiter.close()
         await _spend_or_not(bench.limiter)
 
-    async def test_closing_twice_is_harmless(self, bench: LimiterBench) -> None:
-        await bench.limiter.close()
-        await bench.limiter.close()
-
-    async def test_closing_without_opening_is_harmless(self, bench: LimiterBench) -> None:
-        await bench.another().close()
+    async def _check_works(self, bench: LimiterBench) -> None:
         assert await bench.admits()
 
 

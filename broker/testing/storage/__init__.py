@@ -9,6 +9,7 @@ from broker.storage import Storage
 from broker.testing.clock import ManualClock
 from broker.testing.contract import Contract, made
 from broker.testing.crashing import Crashing
+from broker.testing.opening import Opening
 from broker.testing.storage.atomicity import Atomicity
 from broker.testing.storage.bench import Workbench
 from broker.testing.storage.browsing import Browsing
@@ -59,6 +60,7 @@ class StorageContract(
     BrowsingEach,
     Deleting,
     Lifecycle,
+    Opening,
     Concurrency,
     Races,
     Crowds,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from types import TracebackType
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from broker.models import (
@@ -28,6 +27,7 @@ from broker.models import (
 )
 from broker.storage import Storage
 from broker.testing.clock import ManualClock
+from broker.testing.opening import ProviderBench
 
 SettleKind: TypeAlias = Literal["ack", "retry", "release", "reject", "extend"]
 KINDS: tuple[SettleKind, ...] = ("ack", "retry", "release", "reject", "extend")
@@ -37,7 +37,7 @@ MEBIBYTE = 1024 * 1024
 T = TypeVar("T")
 
 
-class Workbench:
+class Workbench(ProviderBench[Storage]):
     """Calls a storage at the time of its clock. The queue is "q" and seconds are relative to now,
     unless a test says otherwise. `storage` is there for calls that have no short word."""
 
@@ -47,26 +47,20 @@ class Workbench:
         clock: ManualClock,
         crash: Callable[[], None] | None = None,
     ) -> None:
-        self._make = make
+        super().__init__(make)
         self._crash = crash
         self._abandoned: list[Storage] = []
         self.clock = clock
         """Stands still until a test moves it."""
-        self.storage = make()
-        """The storage under test; another one after `reopen` and `crash`."""
 
-    async def __aenter__(self) -> Workbench:
-        await self.storage.open()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         for storage in (self.storage, *self._abandoned):
             await storage.close()
+
+    @property
+    def storage(self) -> Storage:
+        """The storage under test; another one after `reopen` and `crash`."""
+        return self.provider
 
     @property
     def now(self) -> int:
@@ -80,7 +74,7 @@ class Workbench:
     async def reopen(self) -> None:
         """Close the storage, and open another one on the same data."""
         await self.storage.close()
-        self.storage = self._make()
+        self.provider = self.another()
         await self.storage.open()
 
     async def crash(self) -> None:
@@ -88,12 +82,8 @@ class Workbench:
         assert self._crash is not None, "this workbench was not told what a crash is"
         self._crash()
         self._abandoned.append(self.storage)
-        self.storage = self._make()
+        self.provider = self.another()
         await self.storage.open()
-
-    def second(self) -> Storage:
-        """Return another storage on the same data, not opened yet; the test closes it."""
-        return self._make()
 
     async def make_queue(self, name: str = "q", **policy: Any) -> Queue:
         """Make a queue, or replace its policy."""

@@ -39,15 +39,12 @@ class Lifecycle:
     async def test_capabilities_are_those_that_the_broker_knows(self, bench: Workbench) -> None:
         assert bench.storage.capabilities <= set(get_args(Capability))
 
-    async def test_an_open_storage_answers_ping(self, bench: Workbench) -> None:
-        await bench.storage.ping()
-
     @every_operation
     async def test_before_open_everything_raises_closed(
         self, bench: Workbench, operation: str
     ) -> None:
         with pytest.raises(Closed):
-            await OPERATIONS[operation](bench.second(), bench.now)
+            await OPERATIONS[operation](bench.another(), bench.now)
 
     @every_operation
     async def test_after_close_everything_raises_closed(
@@ -58,14 +55,6 @@ class Lifecycle:
         await bench.storage.close()
         with pytest.raises(Closed):
             await OPERATIONS[operation](bench.storage, bench.now)
-
-    async def test_closing_twice_is_harmless(self, bench: Workbench) -> None:
-        await bench.storage.close()
-        await bench.storage.close()
-
-    async def test_closing_without_opening_is_harmless(self, bench: Workbench) -> None:
-        await bench.second().close()
-        await bench.storage.ping()
 
     async def test_what_was_begun_ends_when_the_storage_closes(self, bench: Workbench) -> None:
         await bench.make_queue()
@@ -161,7 +150,7 @@ class Lifecycle:
 
     @needs("shared")
     async def test_two_storages_share_their_messages(self, bench: Workbench) -> None:
-        other = bench.second()
+        other = bench.another()
         await other.open()
         try:
             await bench.make_queue()
@@ -178,7 +167,7 @@ class Lifecycle:
         self, bench: Workbench
     ) -> None:
         await bench.make_queue()
-        other = bench.second()
+        other = bench.another()
         try:
             await other.open()
         except StorageLocked:

@@ -49,7 +49,7 @@ class Races:
     async def test_a_race_through_two_storages_leases_no_message_twice_and_loses_none(
         self, bench: Workbench
     ) -> None:
-        async with Workbench(bench.second, bench.clock) as other:
+        async with Workbench(bench.another, bench.clock) as other:
             race = Race([bench, other], self.race_messages)
             await race.run(self.race_tasks)
             await race.check()

@@ -22,19 +22,17 @@ NOTHING: frozenset[Capability] = frozenset()
 class Lifecycle:
     """Tests of the methods that every provider has, and of what a transport requires."""
 
-    async def test_closing_one_that_was_never_opened_does_no_harm(
-        self, bench: TransportBench
-    ) -> None:
+    async def test_closing_without_opening_is_harmless(self, bench: TransportBench) -> None:
         transport = bench.transport()
         await transport.close()
         await transport.close()
 
-    async def test_closing_twice_does_no_harm(self, bench: TransportBench) -> None:
+    async def test_closing_twice_is_harmless(self, bench: TransportBench) -> None:
         async with bench.stage() as stage:
             pass
         await stage.transport.close()
 
-    async def test_an_open_one_answers_a_ping(self, bench: TransportBench) -> None:
+    async def test_an_open_one_answers_ping(self, bench: TransportBench) -> None:
         async with bench.stage() as stage:
             await stage.transport.ping()
 

@@ -104,7 +104,7 @@ def test_a_transport_that_cannot_be_made_is_told_by_the_plugin(tmp_path):
             raise LookupError("no port is free")
 
     with pytest.raises(PluginError, match='"tested".*no port is free'):
-        Contract().test_an_open_one_answers_a_ping(tmp_path=tmp_path)
+        Contract().test_an_open_one_answers_ping(tmp_path=tmp_path)
 
 
 def test_the_transport_gets_what_its_hook_would(tmp_path):
@@ -115,7 +115,7 @@ def test_the_transport_gets_what_its_hook_would(tmp_path):
             given.append((broker, plugin))
             return Modest()
 
-    Contract().test_an_open_one_answers_a_ping(tmp_path=tmp_path)
+    Contract().test_an_open_one_answers_ping(tmp_path=tmp_path)
 
     broker, plugin = given[-1]
     assert plugin.name == "tested"
