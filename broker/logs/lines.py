@@ -14,7 +14,7 @@ from broker.timestamps import timestamp
 ACCESS = "broker.access"
 """What the lines that tell of requests say they are from."""
 
-PROBES = frozenset({"GET /healthz", "GET /readyz", "GET /metrics"})
+PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 """What machines ask for again and again."""
 
 BAD_REQUEST, BROKEN = 400, 500
@@ -133,14 +133,13 @@ class Answered(Line, gc=False):
         """Return what there is to tell, the same names as everywhere."""
         method = clean_name(self.method)
         told: dict[str, Any]
-        route = self.route.rpartition(" ")[2]
         told = {
             "level": self.level,
-            "message": f"{method} {route}",
+            "message": f"{method} {self.route}",
             "logger": ACCESS,
             "request_id": self.request_id,
             "method": method,
-            "route": route,
+            "route": self.route,
             "status": self.status,
             "duration_ms": round(self.seconds * 1000, 3),
             "peer": clean_name(self.peer),

@@ -111,6 +111,44 @@ async def test_whatever_a_client_writes_its_line_is_one(served):
         json.loads(text)
 
 
+FAILING = """
+    from broker import Response, Route, Transport, Unavailable, hookimpl
+
+    class Failing(Transport):
+        def routes(self):
+            yield Route("GET", "/break", self.fail)
+            yield Route("GET", "/away", self.be_away)
+
+        async def fail(self, request):
+            raise ZeroDivisionError
+
+        async def be_away(self, request):
+            raise Unavailable("for a while")
+
+    @hookimpl
+    def provide_transport(plugin, broker):
+        return Failing()
+"""
+
+
+async def test_what_went_wrong_is_more_severe_than_what_went_well_and_what_probes_ask_less(
+    served, install
+):
+    install("failing", FAILING)
+    async with served("failing") as (client, lines):
+        for path in ("/healthz", "/readyz", "/queues", "/nowhere", "/break", "/away"):
+            await client.get(path, headers=SECRET)
+
+    assert told(lines, "message", "status", "level") == [
+        ("GET /healthz", 200, "debug"),
+        ("GET /readyz", 200, "debug"),
+        ("GET /queues", 200, "info"),
+        ("GET unmatched", 404, "info"),
+        ("GET /break", 500, "error"),
+        ("GET /away", 503, "warning"),
+    ]
+
+
 TELLING = """
     import asyncio
     from broker import Response, Route, Stream, Transport, hookimpl

@@ -32,7 +32,7 @@ def test_a_request_is_told_in_short():
         at=AT,
         request_id="r-1",
         method="POST",
-        route="POST /queues/{queue}/messages",
+        route="/queues/{queue}/messages",
         status=201,
         seconds=0.00187,
         peer="203.0.113.7",

@@ -25,7 +25,7 @@ def keep(tmp_path, monkeypatch):
     return keep
 
 
-def answered(status, route="GET /queues"):
+def answered(status, route="/queues"):
     return Answered(
         at=CLOCK.now(),
         request_id="r-1",
@@ -40,7 +40,7 @@ def answered(status, route="GET /queues"):
     )
 
 
-ASKED = [answered(200, "GET /healthz"), *map(answered, (200, 404, 503, 500))]
+ASKED = [answered(200, "/healthz"), *map(answered, (200, 404, 503, 500))]
 
 
 @pytest.mark.parametrize(
