@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import signal
 import stat
 import subprocess
@@ -124,13 +125,14 @@ def test_a_second_broker_in_a_data_directory_writes_no_files_there(start, tmp_pa
     assert json.loads(file.read_text())["request_id"] == "first"
 
 
-def test_what_a_terminal_shows_is_for_people(start):
+@pytest.mark.parametrize("no_color", ["", "1"])
+def test_what_a_terminal_shows_is_for_people(start, no_color):
     served = start(log={})
     served.end()
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [*BROKER, "serve", "--config", served.config, "--port", str(served.port)],
-        env={**served.environment(), "NO_COLOR": "1", "TERM": "xterm"},
+        env={**served.environment(), "NO_COLOR": no_color, "TERM": "xterm"},
         stdout=subprocess.PIPE,
         stderr=theirs,
     )
@@ -145,6 +147,8 @@ def test_what_a_terminal_shows_is_for_people(start):
     shown = os.read(ours, 65_536).decode()
     os.close(ours)
 
+    assert ("\x1b[" in shown) == (not no_color)
+    shown = re.sub(r"\x1b\[[0-9;]+m", "", shown)
     assert "[info     ] GET / 200 in " in shown
     assert shown.rstrip().endswith(" ms request_id=r-1")
 
