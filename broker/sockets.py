@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from quart.asgi import ASGIWebsocketConnection
 
-from broker.access import Place
+from broker.access import GONE, Place
 from broker.delivery import PIECE_SECONDS, Receive, Send
 from broker.errors import CrossSite
 from broker.handshake import HANDSHAKE, MESSAGE_BOUND, Handshake, MessageBound
@@ -53,6 +53,7 @@ class Socket(ASGIWebsocketConnection):
         self._blueprints = blueprints
         self._plugin: str | None = None
         self._begun = perf_counter()
+        self._is_noted = False
         self._bound: MessageBound = scope.get(MESSAGE_BOUND) or MessageBound()
         self._receiving: asyncio.Task[None] | None = None
         self._is_too_large = False
@@ -64,6 +65,12 @@ class Socket(ASGIWebsocketConnection):
             {**scope, "method": "GET"}, path=scope["path"], params={}, body=b""
         )
         scope[HANDSHAKE] = Handshake(request, self._bound)
+        try:
+            await self._answer(request, receive, send)
+        finally:
+            self._note(GONE, request)  # if nothing else became of it
+
+    async def _answer(self, request: Request, receive: Receive, send: Send) -> None:
         try:
             self._translator.check_draining()
             check_origin(request)
@@ -97,8 +104,10 @@ class Socket(ASGIWebsocketConnection):
             if message["type"] == "websocket.accept":
                 self._note(HTTPStatus.SWITCHING_PROTOCOLS, request)
             elif message["type"] == "websocket.http.response.start":
+                self._note(message["status"], request)
                 message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
             elif message["type"] == "websocket.close" and self._receiving is not None:
+                self._note(HTTPStatus.FORBIDDEN, request)  # as servers answer who was not accepted
                 await _cancel((self._receiving,))  # Granian sends none while one waits to receive
             try:
                 async with asyncio.timeout(PIECE_SECONDS):
@@ -119,6 +128,10 @@ class Socket(ASGIWebsocketConnection):
         return failure
 
     def _note(self, status: int, request: Request) -> None:
+        """Take note of how the handshake ended; what comes after that is none of it."""
+        if self._is_noted:
+            return
+        self._is_noted = True
         seconds = perf_counter() - self._begun
         self._translator.access.note(HANDSHAKES, status, request, seconds)
 

@@ -6,7 +6,7 @@ import json
 import pytest
 from asgi import mounted, no_task_is_left, settle  # noqa: F401  # a fixture for all that is here
 from misbehaving import odd_errors
-from quart import Blueprint, websocket
+from quart import Blueprint, abort, websocket
 
 from broker import MessageTooLarge, Overloaded, read_handshake, sockets
 from broker.extend import Transport
@@ -122,6 +122,41 @@ async def test_a_handler_gets_each_message_and_ends_with_its_client():
 
     assert [m.get("text") for m in server.sent] == [None, "a", "", "b''"]
     assert server.served.requests() == {("*", "WEBSOCKET", "101"): 1}
+
+
+async def refuse():
+    abort(418)
+
+
+async def answer():
+    return "no socket", 409
+
+
+async def close():
+    await websocket.close(1000)
+
+
+async def wait_unaccepted():
+    await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize(
+    ("handler", "path", "status"),
+    [
+        (echo, "/nowhere", 404),
+        (refuse, "/socket", 418),
+        (answer, "/socket", 409),
+        (close, "/socket", 403),
+        (wait_unaccepted, "/socket", 499),
+    ],
+)
+async def test_a_handshake_is_counted_once_whatever_becomes_of_it(handler, path, status):
+    server = Server(handler)
+    server.scope["path"] = path
+    await server.until_gone()
+
+    assert server.served.requests() == {("*", "WEBSOCKET", str(status)): 1}
+    assert server.served.durations.read() == {}
 
 
 async def test_a_handler_finds_who_asked():
