@@ -70,7 +70,10 @@ class Malformed(BrokerError):
 
 
 class Unauthenticated(BrokerError):
-    """No credentials came, or bad ones; raised by an Authenticator for "mine, and bad"."""
+    """No credentials came, or bad ones.
+
+    An Authenticator raises it for "mine, and bad".
+    """
 
     code, title, status, exit_code = "unauthenticated", "Authentication required", 401, 4
 

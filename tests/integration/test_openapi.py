@@ -35,7 +35,9 @@ def test_every_route_of_every_shipped_plugin_is_described(everything):
         f"{route.method} {route.path}" for route in everything.broker.routes
     }
     for name, operation in operations(document):
-        assert operation["summary"], name
+        assert re.fullmatch("[A-Z][^`\n]+[^`.\n]", operation["summary"]), (
+            name
+        )  # which is no Markdown
 
 
 def test_the_document_is_valid_openapi(everything):

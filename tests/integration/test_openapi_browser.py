@@ -71,10 +71,24 @@ async def seeing(served, path):
             yield seen
 
 
-def log_in(served):
+def first_password(served):
     [password] = re.findall(r"password (\S+)", served.screen["notices"][0])
-    form = {"username": "admin", "password": password}
+    return password
+
+
+def log_in(served):
+    form = {"username": "admin", "password": first_password(served)}
     return httpx.post(f"{served.url}/login", data=form, timeout=100).json()["access_token"]
+
+
+async def execute(page, operation):
+    """Try an operation as it is proposed; return what is shown of its answer."""
+    place = f"#operations-{operation}"
+    await page.click(f"{place} button.opblock-summary-control")
+    await page.click(f"{place} button.try-out__btn")
+    await page.click(f"{place} button.execute")
+    await page.wait_for_selector(f"{place} .live-responses-table")
+    return await page.inner_text(f"{place} .live-responses-table")
 
 
 @pytest.mark.parametrize("prefix", ["", "/v1"])
@@ -82,21 +96,34 @@ async def test_what_is_documented_can_be_tried_with_a_token(served, prefix):
     async with seeing(served, f"{prefix}/docs") as seen:
         page = seen.page
         await page.click("button.authorize")
-        await page.fill(".auth-container input", log_in(served))
-        await page.click(".auth-btn-wrapper button.authorize")
-        await page.click(".auth-btn-wrapper button.btn-done")
+        await page.fill("#auth-bearer-value", log_in(served))
+        await page.click(".auth-container:has(#auth-bearer-value) button.authorize")
+        await page.click("button.close-modal")
+        made = await execute(page, "Queues-create_queue")
+        listed = await execute(page, "Queues-list_queues")
+        one = await execute(page, "Queues-get_queue")
 
-        await page.click("#operations-Queues-create_queue button.opblock-summary-control")
-        await page.click("#operations-Queues-create_queue button.try-out__btn")
-        await page.click("#operations-Queues-create_queue button.execute")
-        answer = "#operations-Queues-create_queue .live-responses-table"
-        await page.wait_for_selector(answer)
-        shown = await page.inner_text(answer)
-
-        assert "201" in shown
-        assert '"name": "orders"' in shown
+        assert "201" in made
+        for answer in (made, listed, one):
+            assert '"name": "orders"' in answer
         assert (seen.complaints, seen.foreign) == ([], [])
-        assert f"{served.url}{prefix}/openapi.json" in seen.asked
+        assert {f"{served.url}{prefix}/openapi.json", f"{served.url}/queues"} <= set(seen.asked)
+
+
+async def test_who_tries_it_can_log_in_there(served):
+    async with seeing(served, "/docs") as seen:
+        page = seen.page
+        await page.click("button.authorize")
+        await page.fill("#oauth_username", "admin")
+        await page.fill("#oauth_password", first_password(served))
+        await page.click(".auth-container:has(#oauth_username) button.authorize")
+        await page.wait_for_selector(".auth-container button:has-text('Logout')")
+        await page.click("button.close-modal")
+        listed = await execute(page, "Queues-list_queues")
+
+        assert "200" in listed
+        assert (seen.complaints, seen.foreign) == ([], [])
+        assert f"{served.url}/login" in seen.asked
 
 
 @pytest.mark.parametrize("prefix", ["", "/v1"])

@@ -104,7 +104,7 @@ def texts(route: Route, needed: list[str] | None) -> tuple[str, str]:
     summary, _, _ = text.partition("\n\n")
     if needed:
         text += "\n\nScopes: " + ", ".join(f"`{scope}`" for scope in needed) + "."
-    return " ".join(summary.split()).rstrip("."), text
+    return " ".join(summary.replace("`", "").split()).rstrip("."), text
 
 
 def _parameters(route: Route, described: Description, schemas: Schemas) -> Iterator[Object]:

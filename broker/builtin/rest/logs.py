@@ -133,13 +133,13 @@ class LogRoutes:
         )
 
     async def list(self, request: Request) -> Response:
-        """Name the files, newest first."""
+        """Name the files of the log, newest first."""
         await self._admit(request)
         read_query(request, Fields)
         return json_response({"log_files": await self._alone(self._files.names)})
 
     async def show(self, request: Request) -> Response:
-        """Show entries of one file, oldest first."""
+        """Show entries of a file of the log, oldest first."""
         await self._admit(request)
         asked = read_query(request, LogOptions)
         read = partial(

@@ -132,7 +132,7 @@ class StatsRoutes:
         return (Route("GET", "/stats", self.stats, described=STATS),)
 
     async def stats(self, request: Request) -> Response:
-        """Show the numbers."""
+        """Show the state of the broker in numbers."""
         identity = await self._broker.identify_request(request)
         read_query(request, Fields)
         queues = await self._broker.queues.summary(identity)
