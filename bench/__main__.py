@@ -20,6 +20,7 @@ from bench import (
     isolation,
     ratelimit,
     single,
+    tracing,
     watching,
 )
 from bench.figures import CORES, Measured, Suite
@@ -38,6 +39,7 @@ SUITES: dict[str, Suite] = {
     "hostile": hostile.measure,
     "isolation": isolation.measure,
     "ratelimit": ratelimit.measure,
+    "tracing": tracing.measure,
     "watching": watching.measure,
 }
 
