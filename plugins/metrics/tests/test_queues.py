@@ -352,6 +352,17 @@ async def test_an_overview_that_was_seen_is_not_seen_twice():
     assert await world.look(0) == once
 
 
+async def test_nobody_is_busier_for_being_seen_in_one_overview_again_and_again():
+    world = World(most=1)
+    world.make("a", "b")
+    await world.look()
+    world.publish("a", 10)
+    world.set("b", counts=Counts(pending=1))
+
+    for seconds in (15, *[0] * 50):
+        assert published(await world.look(seconds)) == {"a": 10, "_other": 0}
+
+
 NAMES = st.sampled_from("abcdef")
 BUSINESS = st.lists(
     st.tuples(
