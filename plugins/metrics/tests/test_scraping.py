@@ -105,28 +105,6 @@ async def test_with_a_broken_storage_there_is_all_else(scraping, monkeypatch, ca
     assert "the queues cannot be looked at" in caplog.messages
 
 
-async def is_ready(client):
-    client.clock.advance(1)  # so that nobody looked since
-    return samples(await scraper_of(client).scrape(TEXT))["broker_ready",]
-
-
-async def test_a_broker_is_ready_unless_it_drains_or_one_of_its_parts_does_not_work(
-    scraping, monkeypatch
-):
-    async def away(self):
-        raise Unavailable("away")
-
-    async with scraping as client:
-        assert await is_ready(client) == 1
-        storage = client.assembly.providers.storage[1]
-        with monkeypatch.context() as patch:
-            patch.setattr(type(storage), "ping", away)
-            assert await is_ready(client) == 0
-        assert await is_ready(client) == 1
-        client.broker.retire()
-        assert await is_ready(client) == 0
-
-
 async def test_a_storage_that_never_answers_is_not_waited_for(scraping, looks, monkeypatch):
     _, gate = looks
     gate.clear()
