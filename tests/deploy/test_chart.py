@@ -12,9 +12,10 @@ from deployed import DEPLOY, ROOT, config_in_image, last
 from pages import blocks
 
 from broker import ConfigError
+from broker.builtin.rest.status import StatusRoutes
 from broker.health import PING_SECONDS, STUCK_MS
 from broker.server import STOP_SECONDS
-from broker.translation import PROBES
+
 
 CHART = DEPLOY / "helm" / "replika-broker"
 DOCS = (ROOT / "docs" / "deploying.md").read_text()
@@ -117,7 +118,8 @@ def test_probes_ask_what_is_always_answered_on_the_port_of_the_image():
         "livenessProbe": {"path": "/healthz", "port": "http"},
         "readinessProbe": {"path": "/readyz", "port": "http"},
     }
-    assert {get["path"] for get in asked.values()} <= set(PROBES)
+    probes = {route.path for route in StatusRoutes(None).routes() if route.is_probe}
+    assert {get["path"] for get in asked.values()} <= probes
     assert container["ports"] == [{"name": "http", "containerPort": int(last("EXPOSE"))}]
 
 
