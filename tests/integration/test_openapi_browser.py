@@ -137,3 +137,15 @@ async def test_the_other_page_shows_everything_and_finds_it(served, prefix):
 
         assert (seen.complaints, seen.foreign) == ([], [])
         assert f"{served.url}{prefix}/openapi.json" in seen.asked
+
+
+@pytest.mark.parametrize("path", ["/docs", "/redoc"])
+async def test_no_link_makes_a_page_show_or_ask_for_anything_else(served, path):
+    elsewhere = "http://elsewhere.test/openapi.json"
+    query = "&".join(f"{name}={elsewhere}" for name in ("url", "configUrl", "spec", "spec-url"))
+    markup = "%3Cimg%20src=x%20onerror=alert(1)%3E"
+    async with seeing(served, f"{path}?{query}&urls.primaryName={markup}#/{markup}") as seen:
+        await seen.page.get_by_text("Replika Broker").first.wait_for()
+
+        assert (seen.complaints, seen.foreign) == ([], [])
+        assert await seen.page.locator("img[src=x]").count() == 0

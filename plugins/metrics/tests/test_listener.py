@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import socket
+from contextlib import suppress
 
 import pytest
 
@@ -101,6 +102,57 @@ async def test_who_speaks_no_http_is_hung_up_on(sent):
         writer.close()
 
     assert (answer, house.asked) == (b"", [])
+
+
+HEAD = b" HTTP/1.1\r\nHost: a\r\n"
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"GET /metrics HTTP/1.0\r\n\r\n", 200),
+        (b"GET /metrics" + HEAD + b"Content-Length: 5\r\n\r\nhello", 200),
+        (b"GET /metrics" + HEAD + b"Expect: 100-continue\r\nContent-Length: 5\r\n\r\n", 200),
+        (b"GET /metrics" + HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", 200),
+        (b"GET /metrics" + HEAD + b"Connection: upgrade\r\nUpgrade: websocket\r\n\r\n", 200),
+        (2 * (b"GET /metrics" + HEAD + b"\r\n"), 200),
+        (b"POST /metrics" + HEAD + b"Content-Length: 300000\r\n\r\n" + b"x" * 200_000, 405),
+        (b"CONNECT /metrics" + HEAD + b"\r\n", 405),
+        (b"CONNECT a:1" + HEAD + b"\r\n", 404),
+        (b"OPTIONS *" + HEAD + b"\r\n", 404),
+        (b"GET http://a/metrics" + HEAD + b"\r\n", 404),
+        (b"GET /%6detrics" + HEAD + b"\r\n", 404),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 404),
+    ],
+)
+async def test_an_odd_request_is_answered_once_and_fails_nothing(sent, status):
+    failures = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
+    async with House() as house:
+        reader, writer = await house.connect()
+        writer.write(sent)
+        line = await reader.readline()
+        writer.close()
+        assert (await house.say(b"GET /metrics" + HEAD + b"\r\n")).endswith(b"numbers")
+    assert line.startswith(b"HTTP/1.1 %d " % status)
+    assert failures == []
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /met", b"GET /metrics" + HEAD + b"\r\n"])
+async def test_who_resets_the_connection_takes_no_place(monkeypatch, sent):
+    monkeypatch.setattr(module, "MOST", 1)
+    failures = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
+    async with House() as house:
+        for _ in range(20):
+            _, writer = await house.connect()
+            writer.write(sent)
+            writer.transport.abort()
+        answer = b""
+        while not answer.endswith(b"numbers"):
+            with suppress(ConnectionResetError):
+                answer = await house.say(b"GET /metrics" + HEAD + b"\r\n")
+    assert failures == []
 
 
 async def test_who_says_nothing_is_hung_up_on(monkeypatch):
