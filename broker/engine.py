@@ -55,6 +55,7 @@ from broker.operations.streams import Streams
 from broker.operations.tasks import Tasks
 from broker.operations.unsettled import Holders
 from broker.operations.waiting import Waiting
+from broker.origins import check_page
 from broker.providers import Providers
 from broker.ratelimit import Spending
 from broker.receipts import Receipt, Settlement
@@ -177,8 +178,12 @@ class Broker:
 
     async def identify_request(self, request: Request) -> Identity:
         """Return who sent a request: by its header Authorization or, without one, by what an
-        authenticator reads elsewhere in it; raises Unauthenticated."""
-        return await self.identify(self._gate.read(request), peer=request.peer)
+        authenticator reads elsewhere in it; raises Unauthenticated, or CrossSite if nobody but a
+        page of another origin did."""
+        identity = await self.identify(self._gate.read(request), peer=request.peer)
+        if identity.is_anonymous:
+            check_page(request)
+        return identity
 
     async def spend(self, spending: Spending) -> None:
         """Take from an allowance, for what a transport does that is none of the operations below;

@@ -8,16 +8,15 @@ from contextlib import suppress
 from http import HTTPStatus
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from quart.asgi import ASGIWebsocketConnection
 
 from broker.access import GONE, Place
 from broker.delivery import PIECE_SECONDS, Receive, Send
-from broker.errors import CrossSite
 from broker.handshake import HANDSHAKE, MESSAGE_BOUND, Handshake, MessageBound
 from broker.http import Request
 from broker.isolation import is_from_outside
+from broker.origins import check_origin
 
 if TYPE_CHECKING:
     from quart import Quart
@@ -157,20 +156,6 @@ class Socket(ASGIWebsocketConnection):
         kind = "websocket.http.response"
         await send({"type": f"{kind}.start", "status": response.status, "headers": encoded})
         await send({"type": f"{kind}.body", "body": response.body, "more_body": False})
-
-
-def check_origin(request: Request) -> None:
-    """Raise CrossSite if a page of another origin asks: browsers let every page open a WebSocket to
-    everywhere, and its answers be read (RFC 6455, section 10.2)."""
-    origin = request.headers.get("origin")
-    if origin is None:  # no browser
-        return
-    try:
-        host = urlsplit(origin).netloc
-    except ValueError:
-        host = ""
-    if not host or host.lower() != request.headers.get("host", "").lower():
-        raise CrossSite("a page of another origin cannot open WebSockets here")
 
 
 async def _cancel(tasks: Iterable[asyncio.Future[Any]]) -> None:

@@ -245,3 +245,37 @@ def test_the_address_of_a_client_is_that_of_its_socket(guarded, monkeypatch):
     guarded("GET", "/queues", headers=headers)
 
     assert seen == ["203.0.113.7"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+)
+def test_where_all_are_let_in_pages_of_other_origins_are_not(call, headers):
+    call("POST", "/queues", json={"name": "q"})
+    call("POST", "/queues/q/messages", json={"content": "x"})
+    plain = {"Content-Type": "text/plain", **headers}
+
+    for method, path in (
+        ("POST", "/queues/q/messages"),
+        ("GET", "/queues/q/messages/consume"),
+        ("POST", "/queues/q/pause"),
+        ("GET", "/stats"),
+        ("GET", "/logs"),
+    ):
+        answer = call(method, path, headers=plain if method == "POST" else headers)
+        assert (answer.status, answer.json["code"]) == (403, "cross-site"), path
+    assert call("GET", "/", headers=headers).status == 200
+    queue = call("GET", "/queues/q").json
+    assert (queue["counts"]["pending"], queue["counts"]["processing"]) == (1, 0)
+
+
+def test_pages_of_any_origin_may_ask_with_credentials(guarded):
+    for headers in ({"Origin": "http://app.example"}, {"Sec-Fetch-Site": "cross-site"}):
+        answer = guarded("GET", "/queues", headers={**bearer("admin"), **headers})
+        assert answer.status == 200

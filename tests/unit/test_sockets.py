@@ -319,31 +319,6 @@ async def test_a_page_of_another_origin_opens_none():
     assert server.problem == (403, "cross-site")
 
 
-@pytest.mark.parametrize(
-    ("origin", "host", "is_same"),
-    [
-        (None, "b:8777", True),
-        ("http://b:8777", "b:8777", True),
-        ("https://B.example", "b.example", True),
-        ("http://b", "b:8777", False),
-        ("http://b:3000", "b:8777", False),
-        ("http://b.evil.example", "b", False),
-        ("http://b:8777@evil.example", "b:8777", False),
-        ("null", "b", False),
-        ("", "b", False),
-        ("", "", False),
-        ("null", "", False),
-        ("file://", "b", False),
-        ("http://[b", "b", False),
-    ],
-)
-async def test_an_origin_is_the_same_if_it_is_the_host(origin, host, is_same):
-    server = Server(echo, **{"host": host, **({} if origin is None else {"origin": origin})})
-    await server.until_gone()
-
-    assert (server.kinds[0] == "accept") is is_same
-
-
 @pytest.mark.parametrize(**odd_errors)
 async def test_whatever_a_handler_raises_ends_its_socket_only(error, caplog):
     async def handler():
