@@ -99,12 +99,12 @@ def take_field(name: str, value: Any) -> Any:
 
 def clean_text(text: str, *, longest: int = LONGEST_TEXT) -> str:
     """Return a text that may be anything as one line without secrets."""
-    return _cut(printable(redact(_end(text))), longest)
+    return _cut(printable(redact(_end(text, longest))), longest)
 
 
 def clean_lines(text: str) -> str:
     """Return a traceback: lines without secrets, and nothing but their ends that ends a line."""
-    text = redact("\n".join(map(_end, text.split("\n"))))
+    text = redact("\n".join(_end(line, LONGEST_TEXT) for line in text.split("\n")))
     return "\n".join(_cut(printable(line), LONGEST_TEXT) for line in text.split("\n"))
 
 
@@ -126,12 +126,12 @@ def _mask_random(run: re.Match[str]) -> str:
     return MASK if all(kind.search(run[0]) for kind in _RANDOM) else run[0]
 
 
-def _end(text: str) -> str:
+def _end(text: str, longest: int) -> str:
     """Cut a text that is longer than is looked at; no secret may be left of which there is too
     little to be known."""
-    if len(text) <= LONGEST_TEXT:
+    if len(text) <= longest:
         return text
-    text = _UNENDED.sub("", text[:LONGEST_TEXT])
+    text = _UNENDED.sub("", text[:longest])
     return text[:-99] + _UNENDED_RUN.sub("", text[-99:]) + "…"
 
 

@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from broker.logs import cleaning
 from broker.logs.lines import Answered, Told
 
 AT = 1_700_000_000_123
@@ -95,6 +96,15 @@ def test_what_a_client_wrote_adds_no_line_and_no_escape():
     assert json.loads(line)["queue"] == "a\\u000d\\u000ab\\u001b[31m\\u2028\\u202ec"
     assert "eyJhbGci" not in text
     assert len(text) < 4096
+
+
+def test_no_more_is_looked_through_of_a_path_than_is_told(monkeypatch):
+    looked_at = []
+    monkeypatch.setattr(cleaning, "redact", lambda text: looked_at.append(len(text)) or text)
+    told = answered(route="unmatched", path="/" + "a" * 15_000).fields()
+
+    assert all(length <= cleaning.LONGEST_NAME + 1 for length in looked_at)
+    assert told["path"].startswith("/aaa")
 
 
 def test_a_line_is_written_once_however_many_want_it():
