@@ -184,6 +184,23 @@ async def test_totals_that_shrink_count_as_nothing():
     assert (rate.published_per_second, rate.acked_per_second) == (5, 2.5)
 
 
+async def test_others_have_their_turn_while_queues_are_compared(monkeypatch):
+    monkeypatch.setattr("broker.operations.pace.AT_ONCE", 2)
+    house = House()
+    house.queues = {number: {"published": 0} for number in range(21)}
+    await house.sample()
+    house.queues = {number: {"published": 10} for number in range(21)}
+    house.clock.advance(10)
+    sampling = asyncio.ensure_future(house.pace.sample())
+    turns = 0
+    while not sampling.done():
+        turns += 1
+        await asyncio.sleep(0)
+
+    assert turns >= 11
+    assert house.published == (21, 21, 21)
+
+
 async def test_a_new_queue_counts_from_nothing_and_a_dropped_one_takes_nothing_away():
     house = House()
     house.queues[1] = {"published": 1_000}
