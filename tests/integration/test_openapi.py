@@ -306,6 +306,40 @@ def test_whatever_another_plugin_says_the_document_is_valid(serve, install):
     }
 
 
+GONE = """
+    from broker import BrokerError, Description, Response, Route, Transport, hookimpl
+
+    class Gone(BrokerError):
+        \"\"\"The NAME is gone.\"\"\"
+
+        code, title, status = "NAME-gone", "Gone", 410
+
+    async def told(request):
+        return Response()
+
+    class Own(Transport):
+        def routes(self):
+            about = Description(name="get_NAME", tag="Own", needs=None, errors=(Gone,))
+            return [Route("GET", "/NAME", told, described=about)]
+
+    @hookimpl
+    def provide_transport(plugin):
+        return Own()
+"""
+
+
+def test_errors_of_two_plugins_that_are_called_alike_are_told_apart(serve, install):
+    names = ("cup", "pot")
+    for name in names:
+        install(name, GONE.replace("NAME", name))
+    document = serve(plugins=["memory", *names], anonymous=True)("GET", "/openapi.json").json
+
+    for name in names:
+        reference = document["paths"][f"/{name}"]["get"]["responses"]["410"]["$ref"]
+        told = document["components"]["responses"][reference.rpartition("/")[2]]
+        assert told["description"] == f"- `{name}-gone`: The {name} is gone."
+
+
 def test_the_documents_can_be_turned_off(serve):
     served = serve(anonymous=True, disable=["openapi"])
 

@@ -72,7 +72,8 @@ def _raised(described: Description) -> Iterator[ErrorType]:
 
 def name_of(errors: Iterable[ErrorType]) -> str:
     """Return the name under which the answers with these problems are told once."""
-    return "Or".join(error.__name__ for error in errors)
+    # By codes: classes of two plugins may have one name.
+    return "Or".join(error.code.title().replace("-", "") for error in errors)
 
 
 def refusal(errors: tuple[ErrorType, ...]) -> dict[str, Any]:
