@@ -17,6 +17,7 @@ class LMDBStore(OrderedStore):
 
     def __init__(self, path: Path, max_bytes: int) -> None:
         self._path = path
+        self._data = path / "data.mdb"
         self._max_bytes = max_bytes
 
     def describe(self) -> str:
@@ -26,14 +27,15 @@ class LMDBStore(OrderedStore):
     def open(self) -> None:
         """Lock and open the environment."""
         self._path.mkdir(parents=True, exist_ok=True)
-        lock, data = self._path / "broker.lock", self._path / "data.mdb"
-        is_known = lock.exists()
+        lock = self._path / "broker.lock"
+        lock.touch(0o600)  # others could lock it, too
         with ExitStack() as opened, _startup_errors(self._path):
-            fcntl.flock(opened.enter_context(lock.open("w")), fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if is_known and not (data.exists() and data.stat().st_size):
-                raise StorageUnreadable(f"{data} is gone; to begin anew remove {lock}, too")
+            self._lock = opened.enter_context(lock.open("r+"))
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._demand_whole_file()
             self._env = lmdb.open(str(self._path), map_size=self._max_bytes, mode=0o600)
             opened.callback(self._env.close)
+            self._note_size()
             self._read = self._env.begin()
             self._opened = opened.pop_all()
 
@@ -64,6 +66,7 @@ class LMDBStore(OrderedStore):
         except (lmdb.MapFullError, lmdb.DiskError) as error:
             raise StorageFull("the store has no room; nothing was stored") from error
         finally:
+            self._note_size()
             self._read = self._env.begin()
 
     def demand_room(self, size: int) -> None:
@@ -72,6 +75,29 @@ class LMDBStore(OrderedStore):
         pages = stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"]
         if pages * stat["psize"] + size > self._max_bytes * (1 - RESERVE):
             raise StorageFull("the store has no room for new messages; nothing was stored")
+
+    def _demand_whole_file(self) -> None:
+        # Reading beyond the end of a file that is mapped ends the process, and LMDB's own numbers
+        # do not tell where that is: it never writes pages at the end that one commit took and
+        # freed. But the file never becomes smaller.
+        noted = self._lock.read()
+        self._size, found = int(noted) if noted.isdecimal() else 0, self._measure()
+        if found < self._size:
+            raise StorageUnreadable(
+                f"{self._data} was cut short or removed: it has {found} bytes of {self._size}; "
+                f"restore it, or remove {self._lock.name} to take it as it is"
+            )
+
+    def _note_size(self) -> None:
+        """Write down how large the file is, which is no larger than what was synced."""
+        if (found := self._measure()) > self._size:
+            self._size = found
+            self._lock.seek(0)
+            self._lock.write(f"{found:020}")
+            self._lock.flush()
+
+    def _measure(self) -> int:
+        return self._data.stat().st_size if self._data.exists() else 0
 
 
 @contextmanager
