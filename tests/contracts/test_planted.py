@@ -78,6 +78,9 @@ FOUND_BY = {
     durability.ForgetsLeases: "test_a_lease_can_be_settled_after_reopening",
     durability.ForgetsDedupKeys: "test_a_dedup_key_is_remembered_after_reopening",
     durability.ForgetsWhichIdsItGave: "test_ids_are_not_used_again_after_reopening",
+    durability.LetsOthersReadItsFile: "test_its_files_are_for_their_owner_alone",
+    durability.LetsItsGroupWriteWhatItLeaves: "test_its_files_are_for_their_owner_alone",
+    durability.WritesADiaryForEverybody: "test_its_files_are_for_their_owner_alone",
     durability.CommitsEachMessageOfABatch: "test_a_batch_that_does_not_fit_is_refused_whole",
 }
 """For each bug the name of a test that finds it."""

@@ -21,6 +21,7 @@ from broker.testing.storage.dead_letters import DeadLetters
 from broker.testing.storage.dedup import Dedup
 from broker.testing.storage.deleting import Deleting
 from broker.testing.storage.expiring import Expiring
+from broker.testing.storage.files import Files
 from broker.testing.storage.groups import Groups
 from broker.testing.storage.lapsing import Lapsing
 from broker.testing.storage.leasing import Leasing
@@ -59,6 +60,7 @@ class StorageContract(
     Browsing,
     BrowsingEach,
     Deleting,
+    Files,
     Lifecycle,
     Opening,
     Concurrency,

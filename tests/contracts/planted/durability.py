@@ -1,6 +1,7 @@
 """SQLite storages that answer before they are sure."""
 
 from collections.abc import Sequence
+from shutil import rmtree
 
 from broker import NewMessage, PublishResult
 from broker_storage_sqlite.storage import SQLiteStorage
@@ -38,6 +39,32 @@ class ForgetsWhichIdsItGave(Forgetful):
 
 class ForgetsTotals(Forgetful):
     forget = ("UPDATE queues SET total_delivered = 0",)
+
+
+class LetsOthersReadItsFile(SQLiteStorage):
+    async def open(self) -> None:
+        await super().open()
+        self._path.chmod(0o644)
+
+
+class LetsItsGroupWriteWhatItLeaves(SQLiteStorage):
+    async def close(self) -> None:
+        await super().close()
+        self._path.chmod(0o620)
+
+
+class WritesADiaryForEverybody(SQLiteStorage):
+    """In a folder beside it, while it is open."""
+
+    async def open(self) -> None:
+        await super().open()
+        diary = self._path.with_suffix(".diary")
+        diary.mkdir(exist_ok=True)
+        (diary / "today").write_text("opened")
+
+    async def close(self) -> None:
+        await super().close()
+        rmtree(self._path.with_suffix(".diary"), ignore_errors=True)
 
 
 class CommitsEachMessageOfABatch(SQLiteStorage):
