@@ -50,6 +50,9 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
     """Names and values; the core adds what belongs on every answer."""
     undelivered: Callable[[], Awaitable[Any]] | None = None
     """Awaited when the client went away before it could get this."""
+    is_shared: bool = False
+    """Whether the body is one object for all who ask, and kept anyway: it takes none of the memory
+    that answers may take which nobody has read yet."""
     stream: Stream | None = None
     """What is sent instead of `body`, for as long as the client stays; with headers that keep
     proxies from holding it up."""

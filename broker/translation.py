@@ -196,7 +196,7 @@ class Translator:
         if response.stream is not None:
             self._broker.streams.join(response.stream, self._owners.get(route))
             scope[STREAM] = response.stream
-        elif len(response.body) > MAX_SMALL_ANSWER_BYTES and _may_be_withheld(response, request):
+        elif _takes_memory(response) and _may_be_withheld(response, request):
             share = Share(self._unsent, whose_address(request.peer))
             share.hold(len(response.body) - MAX_SMALL_ANSWER_BYTES)
             scope[UNSENT] = share
@@ -304,6 +304,10 @@ def _read_headers(fields: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
 @lru_cache(maxsize=1024)
 def _read_name(name: bytes) -> str:
     return name.decode("latin1").lower()
+
+
+def _takes_memory(response: Response) -> bool:
+    return len(response.body) > MAX_SMALL_ANSWER_BYTES and not response.is_shared
 
 
 def _may_be_withheld(response: Response, request: Request) -> bool:

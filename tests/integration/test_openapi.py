@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from broker import limits
+from broker import limits, translation
 
 HAS_GRAPHQL = find_spec("broker_graphql") is not None
 PLUGINS = ["memory", "auth_jwt", "sse", "metrics", *(["graphql"] if HAS_GRAPHQL else [])]
@@ -396,3 +396,13 @@ def test_what_was_asked_for_once_takes_no_thread_and_no_search_again(call, monke
     monkeypatch.setattr("broker.builtin.openapi.assets.find_spec", pytest.fail)
 
     assert [call("GET", path).body for path in paths] == first
+
+
+def test_strangers_who_read_nothing_take_no_memory_from_others(serve, monkeypatch):
+    monkeypatch.setattr(translation, "MAX_UNSENT_BYTES", 0)
+    call = serve(plugins=PLUGINS[:3])
+
+    for path in ("/openapi.json", "/docs/swagger-ui.js", "/redoc/redoc.js"):
+        answer = call("GET", path)
+        assert answer.status == 200, path
+        assert len(answer.body) > translation.MAX_SMALL_ANSWER_BYTES, path

@@ -241,7 +241,7 @@ def test_a_queue_that_is_deleted_ends_its_streams(with_queue, follow):
         (PATH + "?prefetch=1001", {}, 422, ["prefetch"]),
         (PATH + "?prefetch=1&prefetch=2", {}, 422, ["prefetch"]),
         (PATH, {"accept": "application/json"}, 406, "not-acceptable"),
-        (PATH, {"authorization": "Bearer nobody"}, 401, "invalid-token"),
+        (PATH, {"authorization": "Bearer nobody"}, 401, "unauthenticated"),
     ],
 )
 def test_what_cannot_be_streamed_is_refused_before_it_begins(

@@ -186,7 +186,7 @@ SMALL = b"x" * translation.MAX_SMALL_ANSWER_BYTES
 class Answering:
     """An app with one route, whose answers are `body`, as a server has it."""
 
-    def __init__(self, body, *, fastpath):
+    def __init__(self, body, *, fastpath, is_shared=False):
         self.served = Served()
         self.undelivered = []
 
@@ -194,7 +194,7 @@ class Answering:
             self.undelivered.append(True)
 
         async def answer(_):
-            return Response(body=body, undelivered=undeliver)
+            return Response(body=body, undelivered=undeliver, is_shared=is_shared)
 
         async def do(_):
             return Response(body=body)
@@ -235,7 +235,7 @@ class Answering:
 def answering(request, monkeypatch):
     """Two answers of this size are all that there is memory for, and one for each address."""
     monkeypatch.setattr(translation, "MAX_UNSENT_BYTES", 4 * len(SMALL))
-    return lambda body=3 * SMALL: Answering(body, fastpath=request.param)
+    return lambda body=3 * SMALL, **told: Answering(body, fastpath=request.param, **told)
 
 
 async def test_of_answers_that_nobody_reads_an_address_has_its_share(answering):
@@ -270,6 +270,16 @@ async def test_who_goes_without_having_read_gives_the_memory_back(answering, lea
 
 async def test_small_answers_are_given_whatever_memory_the_large_ones_take(answering):
     app = answering(SMALL)
+    unread = [await app.begin_unread([], asyncio.Event()) for _ in range(5)]
+
+    assert (await app.ask())[0] == 200
+    for asked in unread:
+        asked.cancel()
+    await asyncio.wait(unread)
+
+
+async def test_what_is_kept_for_all_anyway_takes_no_memory_from_others(answering):
+    app = answering(is_shared=True)
     unread = [await app.begin_unread([], asyncio.Event()) for _ in range(5)]
 
     assert (await app.ask())[0] == 200

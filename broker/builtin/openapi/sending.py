@@ -34,7 +34,7 @@ def send(request: Request, document: Document, headers: Headers = ()) -> Respons
         return Response(status=304, headers=(tag, CACHED))
     sent = (("content-type", document.media_type), tag, CACHED, *headers)
     sniffless = ("x-content-type-options", "nosniff")
-    return Response(body=document.body, headers=(*sent, sniffless))
+    return Response(body=document.body, headers=(*sent, sniffless), is_shared=True)
 
 
 def _has(request: Request, tag: str) -> bool:

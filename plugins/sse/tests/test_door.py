@@ -63,6 +63,7 @@ class House:
             anonymous=anonymous,
             failures=Failures(ManualClock()),
             rejected=Counter(1),
+            credentials_refused=Counter(0),
         )
         self._door = Door(broker, self.tickets)
 
