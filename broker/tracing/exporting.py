@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Sequence
 from contextvars import ContextVar
+from urllib.parse import urlsplit
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace import ReadableSpan
@@ -65,7 +66,7 @@ class QuietExporter(SpanExporter):
     ) -> None:
         self.max_waiting = max_waiting
         self._exporter = exporter
-        self._endpoint = endpoint
+        self._endpoint = urlsplit(endpoint)._replace(query="").geturl()  # there may be a key in it
         self._taken = self._begun = self._refused = self._unsent = self._told = 0
         self._overflows = self._fails = False
         logging.getLogger(type(exporter).__module__).addFilter(_HEARING)

@@ -34,7 +34,7 @@ def collector():
 @pytest.fixture
 def exporter(collector, caplog):
     caplog.set_level("INFO")
-    return QuietExporter(collector, "http://collector")
+    return QuietExporter(collector, "http://collector?key=hunter2")
 
 
 def export(exporter, collector, *says, spans=1):
