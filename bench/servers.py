@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,13 @@ plugins = {plugins}
 disable = {disable}
 anonymous = true
 {settings}
+"""
+
+
+_SILENT = """
+[log]
+requests = false
+files = 0
 """
 
 
@@ -72,14 +79,16 @@ def broker(
     logs: bool = False,
 ) -> Iterator[Server]:
     """Run `broker serve` with SQLite in a directory, which may hold a database already, with more
-    settings of its own and with the tables of its plugins; it is silent unless it `logs`."""
+    settings of its own and with the tables of its plugins; it is silent unless it `logs`, to files
+    alone."""
     config = directory / "broker.toml"
     disable = [] if logs else ["log"]
     text = _CONFIG.format(plugins=list(plugins), disable=disable, settings=settings)
-    config.write_text(text + tables)
+    config.write_text(text + tables + ("" if logs else _SILENT))
     config.chmod(0o600)  # there may be a secret in it
     options = ("--config", str(config), "--port", "0", "--server", server, "--json")
-    with _process("broker", "serve", *options) as running:
+    log = directory / "stderr.log" if logs else None
+    with _process("broker", "serve", *options, log=log) as running:
         yield running
 
 
@@ -160,10 +169,14 @@ def beside(module: str, job: msgspec.Struct) -> Iterator[Crowd]:
 
 
 @contextmanager
-def _process(*module: str) -> Iterator[Server]:
-    """Run a module that prints, as its first line, where it listens."""
+def _process(*module: str, log: Path | None = None) -> Iterator[Server]:
+    """Run a module that prints, as its first line, where it listens; with a `log`, a file, for what
+    it writes to stderr."""
     command = [sys.executable, "-m", *module]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+    with (
+        nullcontext() if log is None else log.open("wb") as stderr,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr) as process,
+    ):
         assert process.stdout is not None, "it was asked for"
         try:
             started = msgspec.json.decode(process.stdout.readline())
