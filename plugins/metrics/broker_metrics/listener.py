@@ -6,6 +6,8 @@ import asyncio
 import os
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
+from typing import Any
 
 import h11
 from broker import BrokerError, CannotListen, Handler, Request, Response, Unauthenticated
@@ -15,7 +17,11 @@ from broker_metrics.config import Address
 PATH = "/metrics"
 
 MOST = 32
-"""How many are answered at one time; one more is hung up on."""
+"""How many there are at one time. One more takes the place of whoever has tried to ask for the
+longest, so that who asks at once is answered; if all others have asked, it is hung up on."""
+
+HEAD_SECONDS = 5.0
+"""How long a client may take to ask."""
 
 PATIENCE_SECONDS = 30.0
 """How long a client may take, from when it connects until it has its answer."""
@@ -35,6 +41,8 @@ class Listener:
         self._handler = handler
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
+        self._unheard: dict[asyncio.StreamWriter, asyncio.Task[None]] = {}
+        """Who has not asked yet, the oldest first."""
 
     async def open(self) -> None:
         """Listen; raises CannotListen."""
@@ -56,27 +64,32 @@ class Listener:
 
     def _begin(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(self._connections) >= MOST:
-            writer.close()
-            return
+            if not self._unheard:
+                writer.close()
+                return
+            self._unheard.pop(next(iter(self._unheard))).cancel()
         task = asyncio.ensure_future(self._serve(reader, writer))
         self._connections.add(task)
-        task.add_done_callback(self._connections.discard)
+        self._unheard[writer] = task
+        task.add_done_callback(partial(self._end, writer))
+
+    def _end(self, writer: asyncio.StreamWriter, task: asyncio.Task[None]) -> None:
+        """Hang up; not in the task itself, which may be cancelled before it begins."""
+        self._connections.discard(task)
+        self._unheard.pop(writer, None)
+        writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # Whoever takes too long, goes or speaks no HTTP is hung up on.
         with suppress(TimeoutError, OSError, h11.RemoteProtocolError):
-            try:
-                async with asyncio.timeout(PATIENCE_SECONDS):
-                    await self._answer(reader, writer)
-            finally:
-                writer.close()
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await self._answer(reader, writer)
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
-        asked = connection.next_event()
-        while asked is h11.NEED_DATA:
-            connection.receive_data(await reader.read(MAX_HEAD_BYTES))
-            asked = connection.next_event()
+        async with asyncio.timeout(HEAD_SECONDS):
+            asked = await _hear(connection, reader)
+        self._unheard.pop(writer, None)
         if not isinstance(asked, h11.Request):
             return
         request = _read(asked, peer=writer.get_extra_info("peername")[0])
@@ -98,6 +111,15 @@ class Listener:
             if isinstance(error, Unauthenticated) and error.challenge is not None:
                 headers = (("www-authenticate", error.challenge),)
             return Response(status=error.status, body=f"{error}\n".encode(), headers=headers)
+
+
+async def _hear(connection: h11.Connection, reader: asyncio.StreamReader) -> Any:
+    """Return the first event, the request if the client sends one; raises RemoteProtocolError."""
+    event = connection.next_event()
+    while event is h11.NEED_DATA:
+        connection.receive_data(await reader.read(MAX_HEAD_BYTES))
+        event = connection.next_event()
+    return event
 
 
 def _read(asked: h11.Request, *, peer: str) -> Request:

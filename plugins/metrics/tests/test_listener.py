@@ -155,12 +155,68 @@ async def test_who_resets_the_connection_takes_no_place(monkeypatch, sent):
     assert failures == []
 
 
-async def test_who_says_nothing_is_hung_up_on(monkeypatch):
-    monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.01)
+async def test_who_gets_no_answer_in_time_is_hung_up_on(monkeypatch):
+    monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.1)
     async with House() as house:
-        reader, writer = await house.connect()
-        assert await reader.read() == b""
-        writer.close()
+        house.may_answer.clear()
+        assert await house.say(b"GET /metrics" + HEAD + b"\r\n") == b""
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /metrics HTTP/1.1\r\nX: "])
+async def test_who_does_not_finish_asking_is_hung_up_on(monkeypatch, sent):
+    monkeypatch.setattr(module, "PATIENCE_SECONDS", 1000)
+    monkeypatch.setattr(module, "HEAD_SECONDS", 0.01)
+    async with House() as house:
+        assert await house.say(sent) == b""
+
+
+async def test_who_has_asked_may_wait_for_longer_than_one_may_take_to_ask(monkeypatch):
+    monkeypatch.setattr(module, "HEAD_SECONDS", 0.5)
+    async with House() as house:
+        house.may_answer.clear()
+        asking = asyncio.ensure_future(house.say(b"GET /metrics" + HEAD + b"\r\n"))
+        while not house.asked:
+            await asyncio.sleep(0)
+        assert await house.say(b"") == b""
+        house.may_answer.set()
+
+        assert (await asking).endswith(b"numbers")
+
+
+async def test_who_asks_at_once_takes_the_place_of_who_tries_for_the_longest(monkeypatch):
+    monkeypatch.setattr(module, "MOST", 2)
+    async with House() as house:
+        slow = [await house.connect() for _ in range(2)]
+        for _, writer in slow:
+            writer.write(b"GET /metrics HTTP/1.1\r\n")
+
+        assert (await house.say(b"GET /metrics" + HEAD + b"\r\n")).endswith(b"numbers")
+        (first, _), (second, writer) = slow
+        with suppress(ConnectionResetError):
+            assert await first.read() == b""
+        writer.write(b"Host: a\r\n\r\n")
+        assert (await second.read()).endswith(b"numbers")
+        for _, writer in slow:
+            writer.close()
+
+
+async def test_of_a_crowd_that_comes_at_once_nobody_is_kept_but_who_has_a_place(monkeypatch):
+    monkeypatch.setattr(module, "MOST", 1)
+    async with House() as house:
+        crowd = [socket.create_connection(house.listener.address) for _ in range(20)]
+        for one in crowd:
+            one.sendall(b"GET /metrics" + HEAD + b"\r\n")
+        told = [await asyncio.to_thread(all_of, one) for one in crowd]
+
+    assert told[:-1] == [b""] * 19
+    assert told[-1].endswith(b"numbers")
+
+
+def all_of(connection):
+    """Return what comes until the other side hangs up, however it does so."""
+    with connection, connection.makefile("rb") as stream, suppress(ConnectionResetError):
+        return stream.read()
+    return b""
 
 
 async def test_no_more_are_answered_at_one_time_than_may_be(monkeypatch):
