@@ -27,6 +27,8 @@ async def python_steps() -> AsyncIterator[Steps]:
         return trace
 
     tracer_before = sys.gettrace()
+    # Python 3.12 tells of instructions only if some frame asked for them before `settrace`.
+    sys._getframe().f_trace_opcodes = True  # noqa: SLF001  # that of inspect may be None
     sys.settrace(trace)
     try:
         yield steps
