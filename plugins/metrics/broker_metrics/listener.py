@@ -7,7 +7,9 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
+from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
 import h11
 from broker import BrokerError, CannotListen, Handler, Request, Response, Unauthenticated
@@ -28,17 +30,27 @@ PATIENCE_SECONDS = 30.0
 
 MAX_HEAD_BYTES = 16 * 1024
 
+_NO_NAME = Response(
+    status=421,
+    body=b"without a token there are metrics by an IP address or localhost only: "
+    b"ask http://127.0.0.1/metrics with the port, or set plugins.metrics.token\n",
+)
 _NO_PATH = Response(status=404, body=b"there is nothing but /metrics\n")
 _NO_METHOD = Response(status=405, body=b"GET it\n", headers=(("allow", "GET, HEAD"),))
 
 
 class Listener:
-    """Serves what a handler answers to `GET /metrics`."""
+    """Serves what a handler answers to `GET /metrics`.
 
-    def __init__(self, address: Address, handler: Handler) -> None:
+    By any name only if told so: a page of a browser on this machine reaches whatever its own name
+    is made to lead to (DNS rebinding), and `Host` tells that name.
+    """
+
+    def __init__(self, address: Address, handler: Handler, *, by_any_name: bool) -> None:
         self.address = address
         """Where it listens; of port 0, where it came to listen."""
         self._handler = handler
+        self._by_any_name = by_any_name
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
         self._unheard: dict[asyncio.StreamWriter, asyncio.Task[None]] = {}
@@ -100,6 +112,9 @@ class Listener:
         await writer.drain()
 
     async def _ask(self, request: Request) -> Response:
+        # Browsers always send it; who speaks HTTP/1.0 need not.
+        if not self._by_any_name and not _can_be_no_page(request.headers.get("host", "localhost")):
+            return _NO_NAME
         if request.path != PATH:
             return _NO_PATH
         if request.method not in ("GET", "HEAD"):
@@ -128,6 +143,15 @@ def _read(asked: h11.Request, *, peer: str) -> Request:
     }
     path = asked.target.decode("latin1").partition("?")[0]
     return Request(method=asked.method.decode(), path=path, headers=headers, peer=peer)
+
+
+def _can_be_no_page(host: str) -> bool:
+    """Return whether a `Host` is localhost or an IP address: no name that others make lead here."""
+    try:
+        name = urlsplit(f"//{host}").hostname
+        return name == "localhost" or bool(ip_address(name or ""))
+    except ValueError:
+        return False
 
 
 def _head(response: Response) -> h11.Response:

@@ -22,7 +22,11 @@ class MetricsTransport(Transport):
     def __init__(
         self, scraper: Scraper, pulse: Pulse, *, address: Address | None, token: str | None
     ) -> None:
-        self.listener = None if address is None else Listener(address, self.metrics)
+        self.listener = (
+            None
+            if address is None
+            else Listener(address, self.metrics, by_any_name=token is not None)
+        )
         """Where it is scraped beside the broker's own port; None for nowhere."""
         self._scraper = scraper
         self._pulse = pulse

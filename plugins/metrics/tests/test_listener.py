@@ -18,11 +18,11 @@ LOCAL = Address("127.0.0.1", 0)
 class House:
     """A listener whose handler answers with what it was asked, once it may."""
 
-    def __init__(self):
+    def __init__(self, *, by_any_name=True):
         self.asked = []
         self.may_answer = asyncio.Event()
         self.may_answer.set()
-        self.listener = Listener(LOCAL, self._answer)
+        self.listener = Listener(LOCAL, self._answer, by_any_name=by_any_name)
 
     async def _answer(self, request):
         self.asked.append(request)
@@ -136,6 +136,40 @@ async def test_an_odd_request_is_answered_once_and_fails_nothing(sent, status):
         assert (await house.say(b"GET /metrics" + HEAD + b"\r\n")).endswith(b"numbers")
     assert line.startswith(b"HTTP/1.1 %d " % status)
     assert failures == []
+
+
+@pytest.mark.parametrize(
+    ("host", "is_told"),
+    [
+        ("127.0.0.1:9464", True),
+        ("127.0.0.1", True),
+        ("localhost:1", True),
+        ("LOCALHOST", True),
+        ("[::1]:9464", True),
+        ("192.0.2.7", True),
+        ("evil.example", False),
+        ("evil.example:9464", False),
+        ("localhost.evil.example", False),
+        ("127.0.0.1.evil.example", False),
+        ("evil.example/@localhost", False),
+        ("1", False),
+        ("[::1", False),
+        (":9464", False),
+        ("", False),
+    ],
+)
+async def test_by_a_name_that_a_page_could_have_nobody_is_told(host, is_told):
+    async with House(by_any_name=False) as house:
+        answer = await house.say(f"GET /metrics HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+
+    assert answer.startswith(b"HTTP/1.1 200 " if is_told else b"HTTP/1.1 421 ")
+    assert answer.endswith(b"numbers" if is_told else b"set plugins.metrics.token\n")
+    assert len(house.asked) == is_told
+
+
+async def test_who_is_too_old_to_name_a_host_is_told():
+    async with House(by_any_name=False) as house:
+        assert (await house.say(b"GET /metrics HTTP/1.0\r\n\r\n")).endswith(b"numbers")
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET /met", b"GET /metrics" + HEAD + b"\r\n"])
@@ -252,7 +286,7 @@ async def test_an_address_that_is_taken_is_named_and_so_is_its_key():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(CannotListen) as refused:
-            await Listener(Address("127.0.0.1", port), None).open()
+            await Listener(Address("127.0.0.1", port), None, by_any_name=False).open()
 
     assert str(refused.value).startswith(f"cannot listen on 127.0.0.1:{port}: ")
     assert str(refused.value).endswith(

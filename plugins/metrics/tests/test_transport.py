@@ -13,13 +13,13 @@ def make(broker_factory, **table):
     return broker_factory(["metrics"], config={"plugins": {"metrics": table}})
 
 
-async def scrape(client, path="/metrics", **headers):
+async def scrape(client, path="/metrics", *, host="localhost", **headers):
     """Ask the listener, as Prometheus would."""
     address = dict(client.assembly.transports)["metrics"].listener.address
     reader, writer = await asyncio.open_connection(*address)
     lines = [
         f"GET {path} HTTP/1.1",
-        "Host: x",
+        f"Host: {host}",
         *(f"{key}: {text}" for key, text in headers.items()),
     ]
     writer.write("\r\n".join([*lines, "", ""]).encode())
@@ -43,6 +43,12 @@ async def test_the_listener_answers_whoever_is_on_this_machine(broker_factory, c
         assert found["broker_http_request_duration_seconds_count", *route] == 1
         assert found["process_open_fds",] > 0
         assert (await client.get("/metrics")).status == 404
+
+
+@pytest.mark.parametrize(("table", "status"), [({}, 421), ({"token": TOKEN}, 200)])
+async def test_by_the_name_of_others_they_are_told_with_a_token_only(broker_factory, table, status):
+    async with make(broker_factory, listen="127.0.0.1:0", **table) as client:
+        assert (await scrape(client, host="evil.example:9464", **AUTHORIZED))[0] == status
 
 
 async def test_prometheus_gets_openmetrics(broker_factory):
