@@ -16,6 +16,11 @@ class Address(NamedTuple):
     port: int
 
     @property
+    def url(self) -> str:
+        """The URL of it, without a path."""
+        return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+
+    @property
     def is_of_this_machine(self) -> bool:
         """Whether nobody reaches it from elsewhere."""
         try:

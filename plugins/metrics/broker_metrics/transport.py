@@ -11,7 +11,7 @@ from broker import InvalidToken, Request, Response, Route, Transport, Unauthenti
 from broker_metrics.about import METRICS
 from broker_metrics.config import Address
 from broker_metrics.exposition import CONTENT_TYPES
-from broker_metrics.listener import Listener
+from broker_metrics.listener import PATH, Listener
 from broker_metrics.pulse import Pulse
 from broker_metrics.scraping import Scraper
 
@@ -45,22 +45,26 @@ class MetricsTransport(Transport):
             await self.listener.close()
 
     async def notices(self) -> list[str]:
-        """Tell who starts the broker what others can read on the way to the listener."""
-        address = None if self.listener is None else self.listener.address
-        if address is None or address.is_of_this_machine:
-            return []
-        line = (
-            f'plugins.metrics.listen: who reaches "{address.host}" from elsewhere does so by plain '
-            "HTTP, so those on the way can read the token and the names of queues; leave it out, "
-            "and /metrics is on the broker's own port, with its TLS"
-        )
-        return [line]
+        """Tell who starts the broker where the numbers are, and what others can read on the way."""
+        places = [] if self.listener is None else [self.listener.address.url + PATH]
+        if self._token is None:
+            return [f"metrics: {place}, for this machine alone" for place in places]
+        places.append(f"{PATH} on the broker's port")
+        lines = [f"metrics: {' and '.join(places)}, with the token"]
+        if self.listener is not None and not self.listener.address.is_of_this_machine:
+            lines.append(
+                f'plugins.metrics.listen: who reaches "{self.listener.address.host}" from '
+                "elsewhere does so by plain HTTP, so those on the way can read the token and the "
+                "names of queues; leave it out, and /metrics is on the broker's own port, with its "
+                "TLS"
+            )
+        return lines
 
     def routes(self) -> Sequence[Route]:
         """Return the route on the broker's port, if there is a token for it."""
         if self._token is None:
             return ()
-        return (Route("GET", "/metrics", self.metrics, is_probe=True, described=METRICS),)
+        return (Route("GET", PATH, self.metrics, is_probe=True, described=METRICS),)
 
     async def metrics(self, request: Request) -> Response:
         """Show the numbers of the broker and its plugins, to whoever shows the token for it: in the

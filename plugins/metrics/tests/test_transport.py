@@ -110,26 +110,36 @@ async def test_without_it_nobody_gets_them(broker_factory, headers, code):
 
 
 @pytest.mark.parametrize(
-    ("table", "warned"),
+    ("table", "lines"),
     [
-        ({}, False),
-        ({"token": TOKEN}, False),
-        ({"listen": "127.0.0.1:0"}, False),
-        ({"listen": "localhost:0", "token": TOKEN}, False),
-        ({"listen": "192.0.2.7:9464", "token": TOKEN}, True),
+        ({}, ["metrics: http://127.0.0.1:9464/metrics, for this machine alone"]),
+        ({"listen": "[::1]:9100"}, ["metrics: http://[::1]:9100/metrics, for this machine alone"]),
+        ({"token": TOKEN}, ["metrics: /metrics on the broker's port, with the token"]),
+        (
+            {"listen": "localhost:9100", "token": TOKEN},
+            [
+                "metrics: http://localhost:9100/metrics and /metrics on the broker's port, with "
+                "the token"
+            ],
+        ),
+        (
+            {"listen": "192.0.2.7:9464", "token": TOKEN},
+            [
+                "metrics: http://192.0.2.7:9464/metrics and /metrics on the broker's port, with "
+                "the token",
+                'plugins.metrics.listen: who reaches "192.0.2.7" from elsewhere does so by plain '
+                "HTTP, so those on the way can read the token and the names of queues; leave it "
+                "out, and /metrics is on the broker's own port, with its TLS",
+            ],
+        ),
     ],
 )
-async def test_who_starts_it_is_told_that_a_listener_for_others_is_plain_http(
-    broker_factory, table, warned
+async def test_who_starts_it_is_told_where_they_are_and_who_reads_them(
+    broker_factory, table, lines
 ):
     transport = dict(make(broker_factory, **table).assembly.transports)["metrics"]
 
-    lines = [
-        'plugins.metrics.listen: who reaches "192.0.2.7" from elsewhere does so by plain HTTP, so '
-        "those on the way can read the token and the names of queues; leave it out, and /metrics "
-        "is on the broker's own port, with its TLS"
-    ]
-    assert await transport.notices() == (lines if warned else [])
+    assert await transport.notices() == lines
 
 
 async def test_they_are_told_while_the_broker_drains(broker_factory):
