@@ -86,16 +86,19 @@ class Listener:
         task.add_done_callback(partial(self._end, writer))
 
     def _end(self, writer: asyncio.StreamWriter, task: asyncio.Task[None]) -> None:
-        """Hang up; not in the task itself, which may be cancelled before it begins."""
+        """Hang up, whatever is not sent yet; not in the task, which may be cancelled before it
+        begins."""
         self._connections.discard(task)
         self._unheard.pop(writer, None)
-        writer.close()
+        writer.transport.abort()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # Whoever takes too long, goes or speaks no HTTP is hung up on.
         with suppress(TimeoutError, OSError, h11.RemoteProtocolError):
             async with asyncio.timeout(PATIENCE_SECONDS):
                 await self._answer(reader, writer)
+                writer.close()
+                await writer.wait_closed()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
@@ -109,7 +112,6 @@ class Listener:
         body = b"" if request.method == "HEAD" else response.body
         for event in (_head(response), h11.Data(body), h11.EndOfMessage()):
             writer.write(connection.send(event) or b"")
-        await writer.drain()
 
     async def _ask(self, request: Request) -> Response:
         # Browsers always send it; who speaks HTTP/1.0 need not.

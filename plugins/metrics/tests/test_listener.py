@@ -20,6 +20,7 @@ class House:
 
     def __init__(self, *, by_any_name=True):
         self.asked = []
+        self.body = b"numbers"
         self.may_answer = asyncio.Event()
         self.may_answer.set()
         self.listener = Listener(LOCAL, self._answer, by_any_name=by_any_name)
@@ -27,7 +28,7 @@ class House:
     async def _answer(self, request):
         self.asked.append(request)
         await self.may_answer.wait()
-        return Response(body=b"numbers", headers=(("content-type", "text/plain"),))
+        return Response(body=self.body, headers=(("content-type", "text/plain"),))
 
     async def __aenter__(self):
         await self.listener.open()
@@ -194,6 +195,27 @@ async def test_who_gets_no_answer_in_time_is_hung_up_on(monkeypatch):
     async with House() as house:
         house.may_answer.clear()
         assert await house.say(b"GET /metrics" + HEAD + b"\r\n") == b""
+
+
+async def test_an_answer_that_nobody_reads_in_time_is_given_up(monkeypatch):
+    monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.5)
+    async with House() as house:
+        house.body = bytes(64_000_000)  # more than the system takes for both sides
+        reading, writer = await house.connect()
+        writer.transport.pause_reading()
+        writer.write(b"GET /metrics" + HEAD + b"\r\n")
+        # By the same rule, but later.
+        while not house.asked:
+            await asyncio.sleep(0)
+        assert await house.say(b"") == b""
+        writer.transport.resume_reading()
+        received = 0
+        with suppress(ConnectionResetError):
+            while piece := await reading.read(1_000_000):
+                received += len(piece)
+        writer.close()
+
+    assert received < len(house.body)
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET /metrics HTTP/1.1\r\nX: "])
