@@ -16,4 +16,4 @@ def config_schema() -> type[BaseModel]:
 @hookimpl
 def provide_authenticator(plugin: PluginContext) -> Authenticator:
     """Return what knows senders by their signatures."""
-    return WebhookAuthenticator(plugin.config, plugin.clock)
+    return WebhookAuthenticator(plugin.config, plugin.clock.now)

@@ -1,17 +1,10 @@
 """The authenticator: whose webhook a request is, by the signature of its body."""
 
 import re
+from collections.abc import Callable
 from hashlib import sha256
 
-from broker import (
-    Authenticator,
-    Clock,
-    Credentials,
-    Identity,
-    Request,
-    Unauthenticated,
-    Unavailable,
-)
+from broker import Authenticator, Credentials, Identity, Request, Unauthenticated, Unavailable
 
 from broker_auth_webhook.config import WebhookConfig
 
@@ -30,10 +23,10 @@ class WebhookAuthenticator(Authenticator):
     challenge = ""
     security = SCHEMES
 
-    def __init__(self, config: WebhookConfig, clock: Clock) -> None:
+    def __init__(self, config: WebhookConfig, now: Callable[[], int]) -> None:
         self._senders = config.senders
         self._tolerance_ms = config.tolerance_seconds * 1000
-        self._clock = clock
+        self._now = now
         self._seen: dict[bytes, int] = {}
         """What came, and when that may be forgotten; the oldest first."""
 
@@ -67,7 +60,7 @@ class WebhookAuthenticator(Authenticator):
 
     def _use_up(self, signed: bytes, name: str) -> int:
         """Return when a webhook is over, and see to it that nobody sends it again until then."""
-        now, digest = self._clock.now(), sha256(f"{name}:".encode() + signed).digest()
+        now, digest = self._now(), sha256(f"{name}:".encode() + signed).digest()
         sent_at = int(head[1]) * 1000 if (head := _HEAD.match(signed)) else 0
         if abs(now - sent_at) > self._tolerance_ms:
             raise Unauthenticated("the webhook is of another time than now")
