@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from http import HTTPStatus
 from typing import Any
 
@@ -134,7 +135,10 @@ class Http1(H11Protocol):
         await super()._send_h11_event(event)
 
     async def _send_error_response(self, status_code: int) -> None:
-        headers, body = make_refusal(status_code)
+        # Who leaves in the middle of a request hears of it only if it still listens.
+        has_ended = self.connection.trailing_data[1]
+        level = logging.DEBUG if has_ended else logging.INFO
+        headers, body = make_refusal(status_code, level=level)
         headers += self.config.response_headers("h11")
         await self._send_h11_event(h11.Response(status_code=status_code, headers=headers))
         await self._send_h11_event(h11.Data(data=body))

@@ -201,7 +201,7 @@ async def test_an_sqlite_that_is_too_old_is_refused(
 async def test_a_second_storage_on_the_same_file_is_refused(path: Path, bench: Workbench) -> None:
     async with bench:
         with pytest.raises(StorageLocked) as refused:
-            await bench.second().open()
+            await bench.another().open()
         assert str(refused.value) == (
             f"{path}.lock is locked: another broker uses this database; stop it, or {ELSEWHERE}"
         )
