@@ -46,7 +46,7 @@ async def test_that_draws(broker_factory, kind, name):
 
 
 @given(drawn=st.integers())
-@pytest.mark.xfail(raises=AssertionError, strict=True)
+@pytest.mark.xfail(raises=AssertionError, strict=True, reason="some number is 100 or more")
 async def test_that_draws_what_fails(drawn):
     assert drawn < 100
 
